@@ -1,8 +1,8 @@
 /*
  * cli.h - the options every Assent daemon has in common, for argp, and its exit codes.
  *
- * A daemon's main passes `cli_daemon_argp` as a child parser and reads `struct cli_daemon` afterwards. Not
- * for library code: parsing errors end the process with EX_USAGE as argp does.
+ * A daemon's main passes `cli_daemon_argp` as a child parser and reads `struct cli_daemon`
+ * afterwards. Not for library code: parsing errors end the process with EX_USAGE as argp does.
  */
 #ifndef ASSENT_COMMON_CLI_H
 #define ASSENT_COMMON_CLI_H

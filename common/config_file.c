@@ -40,8 +40,9 @@ struct config_file {
     struct config_asked *asked;
 };
 
-/* What the reader and the handler share while inih parses. inih tells the handler neither the line nor (beyond 50
- * bytes) the whole section name, so the reader, which sees every line, remembers both. */
+/* What the reader and the handler share while inih parses. inih tells the handler neither the line
+ * nor (beyond 50 bytes) the whole section name, so the reader, which sees every line, remembers
+ * both. */
 struct parse {
     struct config_file *file;
     FILE *stream;
@@ -98,7 +99,8 @@ static void parse_section_line(struct parse *parse, const char *text)
     file_add_section(parse->file, parse->section, parse->line);
 }
 
-/* fgets for inih: also counts lines, watches for lines that inih would cut, and keeps the section's name. */
+/* fgets for inih: also counts lines, watches for lines that inih would cut, and keeps the section's
+ * name. */
 static char *parse_read_line(char *line, int size, void *user)
 {
     struct parse *parse = user;
@@ -348,8 +350,8 @@ struct unit {
 };
 
 static const struct unit units_none[] = {{"", 1}, {NULL, 0}};
-static const struct unit units_time[] = {{"ms", 1},         {"s", 1000},     {"m", 60000},
-                                         {"h", 3600000},    {"d", 86400000}, {NULL, 0}};
+static const struct unit units_time[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const struct unit units_size[] = {
     {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {NULL, 0}};
 
@@ -566,7 +568,8 @@ bool config_file_finish(const struct config_file *file, struct error *ret_error)
         if (!file_asked_section(file, file->sections[i])) {
             error_set(ret_error, ERROR_INVALID, "%s:%d: unknown section [%s]", file->path,
                       file->section_lines[i], file->sections[i]);
-            return error_hint(ret_error, "correct its name or remove it; the manual page lists all");
+            return error_hint(ret_error,
+                              "correct its name or remove it; the manual page lists all");
         }
     }
     for (size_t i = 0; i < file->entry_count; i++) {

@@ -1,9 +1,11 @@
 /*
- * config_file.h - INI files read strictly: every value typed and ranged, every error with file and line.
+ * config_file.h - INI files read strictly: every value typed and ranged, every error with file and
+ * line.
  *
- * Both daemons read their configuration through this, at start and on SIGHUP; config.c of each daemon knows the
- * keys, this file knows none. A key that nobody asked for is an error (config_file_finish), because a
- * misspelt setting that is silently ignored is how a safe default gets believed to be changed.
+ * Both daemons read their configuration through this, at start and on SIGHUP; config.c of each
+ * daemon knows the keys, this file knows none. A key that nobody asked for is an error
+ * (config_file_finish), because a misspelt setting that is silently ignored is how a safe default
+ * gets believed to be changed.
  *
  *     [section] or [section name]     keys before the first section are an error
  *     key = value                     one line each; "; " starts a comment, also behind a value
@@ -21,7 +23,8 @@
 #include "common/error.h"
 
 #define CONFIG_FILE_ENTRY_MAX 4096 /* keys in one file; beyond it is an error */
-#define CONFIG_FILE_LINE_MAX  200  /* inih's own limit for one line; continue long values on the next */
+#define CONFIG_FILE_LINE_MAX                                                                       \
+    200 /* inih's own limit for one line; continue long values on the next */
 
 struct config_file;
 
@@ -39,9 +42,9 @@ const char *config_file_section(const struct config_file *file, size_t index);
 bool config_file_has(const struct config_file *file, const char *section, const char *key);
 
 /*
- * Getters. A missing key gives the fallback; a missing key whose fallback is CONFIG_FILE_REQUIRED (texts:
- * NULL) is an error that says so. Out of range is an error that names the range. ret_value is
- * written only on success.
+ * Getters. A missing key gives the fallback; a missing key whose fallback is CONFIG_FILE_REQUIRED
+ * (texts: NULL) is an error that says so. Out of range is an error that names the range. ret_value
+ * is written only on success.
  */
 #define CONFIG_FILE_REQUIRED INT64_MIN
 
@@ -66,18 +69,20 @@ bool config_file_get_size_bytes(struct config_file *file, const char *section, c
 /* yes/no, true/false, on/off. */
 bool config_file_get_bool(struct config_file *file, const char *section, const char *key,
                           bool fallback, bool *ret_value, struct error *ret_error);
-/* One of names (NULL-terminated); ret_index is its place. fallback is an index or negative: required. */
+/* One of names (NULL-terminated); ret_index is its place. fallback is an index or negative:
+ * required. */
 bool config_file_get_choice(struct config_file *file, const char *section, const char *key,
                             const char *const *names, int fallback, int *ret_index,
                             struct error *ret_error);
 
-/* For checks of the caller's own: an ERROR_INVALID text that begins with the key's file and line (the file alone if
- * the key is not there). Returns false. */
+/* For checks of the caller's own: an ERROR_INVALID text that begins with the key's file and line
+ * (the file alone if the key is not there). Returns false. */
 bool config_file_fail(const struct config_file *file, const char *section, const char *key,
                       struct error *ret_error, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* Call last: fails on the first section or key that no getter asked for, and names the nearest known one. */
+/* Call last: fails on the first section or key that no getter asked for, and names the nearest
+ * known one. */
 bool config_file_finish(const struct config_file *file, struct error *ret_error);
 
 #endif

@@ -1,0 +1,65 @@
+/*
+ * messages.c - names of messages, and release of what they own.
+ */
+#include "common/messages.h"
+
+#include "common/check.h"
+
+const char *message_kind_text(enum message_kind kind)
+{
+    switch (kind) {
+    case MESSAGE_CLAIM:
+        return "claim";
+    case MESSAGE_WORK:
+        return "work";
+    case MESSAGE_COMMIT:
+        return "commit";
+    case MESSAGE_ROLLBACK:
+        return "rollback";
+    case MESSAGE_VERDICT:
+        return "verdict";
+    case MESSAGE_HEAD:
+        return "head";
+    case MESSAGE_WITNESS:
+        return "witness";
+    case MESSAGE_WELCOME:
+        return "welcome";
+    case MESSAGE_FENCED:
+        return "fenced";
+    case MESSAGE_VOTE:
+        return "vote";
+    case MESSAGE_ACK:
+        return "ack";
+    case MESSAGE_INQUIRY:
+        return "inquiry";
+    case MESSAGE_HEALTH:
+        return "health";
+    }
+    return "unknown"; /* for logs: a kind may be shown before it was judged */
+}
+
+void message_done(struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_WORK:
+        blob_free(message->as.work.work);
+        break;
+    case MESSAGE_VOTE:
+        blob_free(message->as.vote.results);
+        failure_done(&message->as.vote.failure);
+        break;
+    case MESSAGE_CLAIM:
+    case MESSAGE_COMMIT:
+    case MESSAGE_ROLLBACK:
+    case MESSAGE_VERDICT:
+    case MESSAGE_HEAD:
+    case MESSAGE_WITNESS:
+    case MESSAGE_WELCOME:
+    case MESSAGE_FENCED:
+    case MESSAGE_ACK:
+    case MESSAGE_INQUIRY:
+    case MESSAGE_HEALTH:
+        break; /* plain values */
+    }
+    *message = (struct message){0};
+}

@@ -1,0 +1,195 @@
+/*
+ * messages.h - every message between coordinator and agent, as plain values.
+ *
+ * Used by both cores (which must not know how a message travels), by the codec (codec.h: msgpack)
+ * and by the simulator. A message owns what it points to; message_done releases it. One message is
+ * one fact or one request, idempotent by (gtrid, participant, kind) or by the full gid: any of them
+ * may be lost, repeated or overtaken, and the cores must cope (P-7, P-9, P-20).
+ *
+ *   coordinator -> agent             agent -> coordinator
+ *   CLAIM    my epoch, nonce, head   WITNESS  what this database knows of your journal (first)
+ *   WORK     execute and prepare     WELCOME  epoch accepted: work may come | FENCED: a higher one
+ * is known COMMIT   finish: commit          VOTE ROLLBACK finish: roll back       ACK finished, or
+ * what was found instead VERDICT  answer to an inquiry    INQUIRY  what became of this gid? HEAD
+ * heartbeat, head, floor  HEALTH   heartbeat, state of the database, sweep progress
+ */
+#ifndef ASSENT_COMMON_MESSAGES_H
+#define ASSENT_COMMON_MESSAGES_H
+
+#include "common/outcome.h"
+#include "common/xid.h"
+
+#define HASH_BYTES       32
+#define ADDRESS_SIZE     256 /* "tcp://127.0.0.1:7401" with the final NUL */
+#define HEALTH_TEXT_SIZE 256
+
+enum message_kind {
+    MESSAGE_CLAIM = 1,
+    MESSAGE_WORK,
+    MESSAGE_COMMIT,
+    MESSAGE_ROLLBACK,
+    MESSAGE_VERDICT,
+    MESSAGE_HEAD,
+    MESSAGE_WITNESS = 16,
+    MESSAGE_WELCOME,
+    MESSAGE_FENCED,
+    MESSAGE_VOTE,
+    MESSAGE_ACK,
+    MESSAGE_INQUIRY,
+    MESSAGE_HEALTH,
+};
+
+/* A place in the journal: records are numbered from 1 without gaps; 0 and zeros are "nothing yet".
+ */
+struct journal_head {
+    uint64_t number;
+    uint8_t hash[HASH_BYTES];
+};
+
+/* Where trimming stands (P-13): transactions at or below (epoch, sequence) may be forgotten, and
+ * journal records with a number below first_number are gone. */
+struct journal_floor {
+    uint64_t epoch;
+    uint64_t sequence;
+    uint64_t first_number;
+};
+
+/* Who a participant is (P-10, P-14): compared on every connect. */
+struct identity {
+    uint64_t system_id;
+    uint32_t timeline;
+    uint32_t database_oid;
+    uint64_t lsn; /* insert position when this was read */
+    char database[PARTICIPANT_NAME_SIZE * 2];
+};
+
+struct message_claim {
+    uint64_t epoch;
+    uint64_t epoch_nonce;
+    struct journal_head head;
+    struct journal_floor floor;
+    char address[ADDRESS_SIZE]; /* where this coordinator answers inquiries */
+};
+
+struct message_work {
+    struct gtrid gtrid;
+    uint64_t remaining_ms; /* of the decision's deadline, when the message was made (P-15) */
+    enum isolation isolation;
+    bool read_only;
+    struct blob *work;
+};
+
+/* Also carries the proof, since the agent keeps no memory of what it voted. */
+struct message_commit {
+    struct gid gid;
+    struct proof proof;
+};
+
+/* has_gid false: the coordinator saw no vote; the agent ends whatever it runs for this gtrid. */
+struct message_rollback {
+    struct gtrid gtrid;
+    bool has_gid;
+    struct gid gid;
+    struct proof proof; /* PROOF_NONE if no vote was seen */
+};
+
+enum verdict { VERDICT_COMMIT = 1, VERDICT_ABORT, VERDICT_WAIT, VERDICT_UNKNOWN };
+
+struct message_verdict {
+    struct gid gid;
+    enum verdict verdict;
+    struct proof proof; /* with VERDICT_COMMIT */
+};
+
+struct message_head {
+    struct journal_head head;
+    struct journal_floor floor;
+};
+
+/* What the agent's database remembers of this coordinator's journal; sent first, before any claim.
+ */
+struct message_witness {
+    uint64_t epoch; /* 0: this journal is new here */
+    uint64_t epoch_nonce;
+    struct journal_head head;
+    struct identity identity;
+};
+
+struct message_welcome {
+    uint64_t epoch;
+    struct identity identity;
+};
+
+struct message_fenced {
+    uint64_t epoch;
+    uint64_t epoch_nonce;
+};
+
+struct message_vote {
+    struct gid gid; /* attempt 0: nothing was executed, so there is no gid */
+    enum vote vote;
+    struct proof proof;     /* with VOTE_COMMIT */
+    struct blob *results;   /* with VOTE_COMMIT and VOTE_READONLY */
+    struct failure failure; /* with VOTE_ABORT and VOTE_UNKNOWN */
+};
+
+enum ack {
+    ACK_COMMITTED = 1,      /* COMMIT PREPARED succeeded, or the proof says it had */
+    ACK_ROLLED_BACK,        /* rolled back, or proved never to have prepared */
+    ACK_HEURISTIC_COMMIT,   /* asked to roll back, but the proof says committed (a human's hand) */
+    ACK_HEURISTIC_ROLLBACK, /* asked to commit, but proved gone (a human's hand, a lost database) */
+    ACK_HAZARD,             /* asked to finish, not there, and nothing can tell what happened */
+};
+
+struct message_ack {
+    struct gid gid; /* attempt 0: acknowledges a ROLLBACK without gid, by gtrid and participant */
+    enum ack ack;
+    char detail[HEALTH_TEXT_SIZE]; /* for people; may be empty */
+};
+
+struct message_inquiry {
+    struct gid gid;
+    uint64_t prepared_ms; /* age of the prepared row, for display */
+};
+
+enum health {
+    HEALTH_UP = 1,
+    HEALTH_DOWN,      /* database not reachable */
+    HEALTH_READ_ONLY, /* standby or default_transaction_read_only */
+    HEALTH_REFUSED, /* max_prepared_transactions = 0, wrong identity, missing set-up ... see text */
+};
+
+struct message_health {
+    enum health health;
+    struct identity identity;
+    uint64_t
+        swept_number; /* a complete sweep began after this journal head was known (P-13); 0 none */
+    uint32_t prepared_count; /* our prepared rows in this database at the last sweep */
+    uint32_t foreign_count;  /* prepared rows of ours that no reachable coordinator answers for */
+    uint64_t oldest_prepared_ms;
+    char text[HEALTH_TEXT_SIZE];
+};
+
+struct message {
+    enum message_kind kind;
+    union {
+        struct message_claim claim;
+        struct message_work work;
+        struct message_commit commit;
+        struct message_rollback rollback;
+        struct message_verdict verdict;
+        struct message_head head;
+        struct message_witness witness;
+        struct message_welcome welcome;
+        struct message_fenced fenced;
+        struct message_vote vote;
+        struct message_ack ack;
+        struct message_inquiry inquiry;
+        struct message_health health;
+    } as;
+};
+
+const char *message_kind_text(enum message_kind kind); /* "work" */
+void message_done(struct message *message);            /* releases blobs; leaves kind 0 */
+
+#endif
