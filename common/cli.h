@@ -14,10 +14,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
-
-#ifndef ASSENT_VERSION
-#define ASSENT_VERSION "0.1.0-dev"
-#endif
+#include "common/version.h"
 
 /* Exit codes beside those of sysexits.h (product.md): */
 #define CLI_EXIT_DONE    0
