@@ -1,0 +1,9 @@
+# The basics in common/.
+foreach(unit IN ITEMS alloc blob error fault inbox log messages outcome xid)
+    set(labels unit)
+    if(unit MATCHES "^(blob|inbox|log)$")
+        list(APPEND labels threads)
+    endif()
+    assent_test(NAME test_${unit} SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_${unit}.c
+                LIBS assent_common LABELS ${labels})
+endforeach()
