@@ -1,0 +1,630 @@
+/* core.c - the step: dispatch, recovery at start, durable records, timers, drain. See core_internal.h for the
+ * map of the other files. */
+#include "coordinator/core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/check.h"
+#include "coordinator/core_internal.h"
+
+static void config_default(uint32_t *value, uint32_t otherwise)
+{
+    if (*value == 0) {
+        *value = otherwise;
+    }
+}
+
+struct coord *coord_new(const struct coord_config *config, uint64_t now_ms)
+{
+    struct coord *coord = alloc_zeroed(sizeof(*coord));
+    coord->config = *config;
+    config_default(&coord->config.max_active, 64);
+    config_default(&coord->config.max_queued, 10000);
+    config_default(&coord->config.heartbeat_ms, 1000);
+    config_default(&coord->config.retry_min_ms, 100);
+    config_default(&coord->config.retry_max_ms, 2000);
+    config_default(&coord->config.recent_max, 10000);
+    config_default(&coord->config.drain_ms, 10000);
+    config_default(&coord->config.trim_interval_ms, 10000);
+    if (coord->config.retention_ms == 0) {
+        coord->config.retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
+    }
+    coord->now_ms = now_ms;
+    coord->start_ms = now_ms;
+    coord->space_ok = true;
+    coord->next_heartbeat_ms = UINT64_MAX;
+    coord->next_trim_ms = UINT64_MAX;
+    coord->drain_deadline_ms = UINT64_MAX;
+    return coord;
+}
+
+void coord_free(struct coord *coord)
+{
+    if (coord == NULL) {
+        return;
+    }
+    while (coord->newest != NULL) {
+        txn_free(coord, coord->newest);
+    }
+    while (coord->pending_first != NULL) {
+        struct pending *pending = coord->pending_first;
+        coord->pending_first = pending->next;
+        free(pending);
+    }
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        free(coord->participants[i]);
+    }
+    free(coord->participants);
+    free(coord->epoch_entries);
+    free(coord->forced);
+    map_done(&coord->by_gtrid);
+    map_done(&coord->by_key);
+    heap_done(&coord->timers);
+    free(coord);
+}
+
+uint64_t coord_running_ms(const struct coord *coord)
+{
+    return coord->running_base_ms + (coord->now_ms - coord->start_ms);
+}
+
+void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token,
+                 const struct gtrid *gtrid, const struct pending *like)
+{
+    struct pending *pending = alloc_zeroed(sizeof(*pending));
+    if (like != NULL) {
+        *pending = *like;
+    }
+    pending->next = NULL;
+    pending->kind = kind;
+    pending->token = token;
+    if (gtrid != NULL) {
+        pending->gtrid = *gtrid;
+    }
+    if (coord->pending_last != NULL) {
+        coord->pending_last->next = pending;
+    } else {
+        coord->pending_first = pending;
+    }
+    coord->pending_last = pending;
+}
+
+/* Recovery: a COMMIT without END is driven again, once EPOCH is durable. */
+static void start_commit(struct coord *coord, const struct record_commit *commit,
+                         struct coord_ready *ready)
+{
+    if (txn_find(coord, &commit->gtrid) != NULL) {
+        return; /* appended again by trimming: the same record */
+    }
+    struct txn *txn = txn_new(coord, &commit->gtrid, commit->branch_count);
+    txn->recovered = true;
+    txn->decided_commit = true;
+    txn->created_wall_ms = commit->wall_ms;
+    txn->decided_wall_ms = commit->wall_ms;
+    memcpy(txn->body_hash, commit->body_hash, BODY_HASH_BYTES);
+    txn_set_key(coord, txn, commit->key, commit->key_bytes);
+    txn->state = TXN_COMMITTING; /* born there: not a move */
+    for (size_t i = 0; i < commit->branch_count; i++) {
+        const struct record_branch *from = &commit->branches[i];
+        struct branch *branch = &txn->branches[i];
+        struct participant *participant =
+            peer_get(coord, from->gid.participant, &branch->participant);
+        participant->must_report = true;
+        branch->read_only = from->read_only;
+        branch->has_gid = !from->read_only;
+        branch->recorded = branch->has_gid;
+        branch->gid = from->gid;
+        branch->proof = from->proof;
+        branch->results = blob_share(from->results);
+        branch->state = from->read_only ? BRANCH_READ_ONLY : BRANCH_COMMITTING;
+        if (!from->read_only) {
+            participant->in_doubt++;
+        }
+    }
+    txn_note(coord, txn, "recovered", NO_PARTICIPANT, NULL);
+    ready_notice(ready, COORD_NOTICE_RECOVERED, &txn->gtrid, NULL, "%s",
+                 "decided commit, not finished");
+}
+
+static void start_heuristic(struct coord *coord, const struct record_heuristic *heuristic)
+{
+    struct txn *txn = txn_find(coord, &heuristic->gid.gtrid);
+    if (txn == NULL) { /* of an aborted transaction: there is no COMMIT record */
+        txn = txn_new(coord, &heuristic->gid.gtrid, 1);
+        txn->recovered = true;
+        peer_get(coord, heuristic->gid.participant, &txn->branches[0].participant);
+        txn->branches[0].has_gid = true;
+        txn->branches[0].gid = heuristic->gid;
+        txn->branches[0].state = BRANCH_ROLLING_BACK;
+        txn_move(coord, txn, TXN_ABORTING);
+    }
+    struct branch *branch = txn_branch(coord, txn, heuristic->gid.participant);
+    if (branch == NULL) {
+        return;
+    }
+    if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK) {
+        branch_move(coord, branch,
+                    heuristic->ack == ACK_HAZARD             ? BRANCH_HAZARD
+                    : heuristic->ack == ACK_HEURISTIC_COMMIT ? BRANCH_HEURISTIC_COMMIT
+                                                             : BRANCH_HEURISTIC_ROLLBACK);
+        free(branch->detail);
+        branch->detail = alloc_string(heuristic->detail);
+    }
+    if (txn->state != TXN_HEURISTIC) {
+        txn_move(coord, txn, TXN_HEURISTIC);
+    }
+}
+
+static void start_resolved(struct coord *coord, const struct record_resolved *resolved)
+{
+    struct txn *txn = txn_find(coord, &resolved->gtrid);
+    struct branch *branch = txn == NULL ? NULL : txn_branch(coord, txn, resolved->participant);
+    if (branch == NULL) {
+        return;
+    }
+    bool heuristic = branch->state == BRANCH_HEURISTIC_COMMIT ||
+                     branch->state == BRANCH_HEURISTIC_ROLLBACK || branch->state == BRANCH_HAZARD;
+    if (heuristic && resolved->action == RESOLVE_FORGET) {
+        branch_move(coord, branch, BRANCH_FORGOTTEN);
+    } else if (heuristic && resolved->action == RESOLVE_COMMIT && txn->decided_commit) {
+        branch_move(coord, branch, BRANCH_COMMITTING);
+    }
+}
+
+static void start_epoch(struct coord *coord, const struct journal_state *state,
+                        struct coord_ready *ready)
+{
+    coord->epoch = state->last_epoch + 1;
+    coord->epoch_nonce = coord->random;
+    coord->epoch_entries =
+        alloc_array(state->epoch_count + 1, sizeof(coord->epoch_entries[0]));
+    memcpy(coord->epoch_entries, state->epochs,
+           state->epoch_count * sizeof(coord->epoch_entries[0]));
+    coord->epoch_entry_count = state->epoch_count;
+    coord->epoch_entries[coord->epoch_entry_count++] =
+        (struct epoch_entry){.epoch = coord->epoch, .nonce = coord->epoch_nonce};
+    uint64_t token = 0;
+    struct record *record = ready_append(coord, ready, RECORD_EPOCH, true, &token);
+    struct record_epoch *epoch = &record->as.epoch;
+    epoch->epoch = coord->epoch;
+    epoch->nonce = coord->epoch_nonce;
+    epoch->participants = alloc_array(coord->participant_count, sizeof(epoch->participants[0]));
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        memcpy(epoch->participants[epoch->participant_count++], coord->participants[i]->name,
+               PARTICIPANT_NAME_SIZE);
+    }
+    pending_add(coord, PENDING_EPOCH, token, NULL, NULL);
+}
+
+static void start_step(struct coord *coord, const struct coord_event *event,
+                       struct coord_ready *ready)
+{
+    const struct journal_state *state = event->state;
+    CHECK(coord->epoch == 0);
+    coord->head = state->head;
+    coord->floor = state->floor;
+    coord->running_base_ms = state->running_ms;
+    for (size_t i = 0; i < state->participant_count; i++) {
+        peer_get(coord, state->participants[i], NULL)->must_report = true;
+    }
+    for (size_t i = 0; i < event->record_count; i++) {
+        const struct record *record = &event->records[i];
+        switch (record->kind) {
+        case RECORD_COMMIT:
+            start_commit(coord, &record->as.commit, ready);
+            break;
+        case RECORD_HEURISTIC:
+            start_heuristic(coord, &record->as.heuristic);
+            break;
+        case RECORD_RESOLVED:
+            start_resolved(coord, &record->as.resolved);
+            break;
+        case RECORD_EPOCH:
+        case RECORD_END:
+        case RECORD_ACCEPT:
+        case RECORD_REFUSED:
+        case RECORD_FLOOR:
+        case RECORD_RELEASE:
+        case RECORD_ADOPT:
+            break;
+        }
+    }
+    start_epoch(coord, state, ready);
+}
+
+static void durable_epoch(struct coord *coord, struct coord_ready *ready)
+{
+    coord->running = true;
+    coord->next_heartbeat_ms = coord->now_ms + coord->config.heartbeat_ms;
+    coord->next_trim_ms = coord->now_ms + coord->config.trim_interval_ms;
+    ready_notice(ready, COORD_NOTICE_STARTED, NULL, NULL, "epoch %" PRIu64, coord->epoch);
+    peer_check_reconciled(coord, ready);
+    peer_claim_all(coord, ready);
+    /* Whatever recovery found finished in every branch only lacks its END. */
+    struct txn **txns = alloc_array(coord->live_count + 1, sizeof(struct txn *));
+    size_t count = 0;
+    for (struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
+        txns[count++] = txn;
+    }
+    for (size_t i = 0; i < count; i++) {
+        finish_check(coord, txns[i], ready);
+    }
+    free(txns);
+}
+
+static void durable_one(struct coord *coord, const struct pending *pending,
+                        struct coord_ready *ready)
+{
+    struct txn *txn = NULL;
+    switch (pending->kind) {
+    case PENDING_EPOCH:
+        durable_epoch(coord, ready);
+        return;
+    case PENDING_COMMIT:
+        txn = txn_find(coord, &pending->gtrid);
+        CHECK(txn != NULL && txn->state == TXN_DECIDING);
+        finish_durable(coord, txn, ready);
+        return;
+    case PENDING_HEURISTIC:
+        txn = txn_find(coord, &pending->gtrid);
+        if (txn != NULL) {
+            txn_answer(coord, txn, false, ready);
+        }
+        return;
+    case PENDING_RESOLVED:
+        resolve_durable(coord, pending, ready);
+        return;
+    case PENDING_RELEASE:
+        peer_forget_released(coord, pending->participant);
+        ready_answer(ready, pending->call, API_OK);
+        return;
+    }
+}
+
+static void durable_step(struct coord *coord, const struct coord_event *event,
+                         struct coord_ready *ready)
+{
+    CHECK(event->token <= coord->next_token);
+    coord->head = event->head;
+    while (coord->pending_first != NULL && coord->pending_first->token <= event->token) {
+        struct pending *pending = coord->pending_first;
+        coord->pending_first = pending->next;
+        if (coord->pending_first == NULL) {
+            coord->pending_last = NULL;
+        }
+        durable_one(coord, pending, ready);
+        free(pending);
+    }
+    submit_admit(coord, ready);
+}
+
+static void timer_txn(struct coord *coord, struct txn *txn, struct coord_ready *ready)
+{
+    char text[HEALTH_TEXT_SIZE];
+    switch (txn->state) {
+    case TXN_ACTIVE:
+        submit_unqueue(coord, txn);
+        snprintf(text, sizeof(text),
+                 "the deadline of %" PRIu32 " ms passed while waiting for admission",
+                 txn->timeout_ms);
+        vote_abort(coord, txn, REASON_TIMEOUT, NO_PARTICIPANT, text, ready);
+        return;
+    case TXN_PREPARING:
+        for (size_t i = 0; i < txn->branch_count; i++) {
+            const struct branch *branch = &txn->branches[i];
+            if (branch->state == BRANCH_WORKING) {
+                snprintf(text, sizeof(text),
+                         "the deadline of %" PRIu32 " ms passed before participant %s had voted",
+                         txn->timeout_ms, coord->participants[branch->participant]->name);
+                vote_abort(coord, txn, REASON_TIMEOUT, branch->participant, text, ready);
+                return;
+            }
+        }
+        CHECK(!"with every vote in, a transaction is decided");
+        return;
+    case TXN_DECIDING:
+        txn_answer(coord, txn, true, ready); /* unknown: ask again by key */
+        txn_set_timer(coord, txn);
+        return;
+    case TXN_COMMITTING:
+    case TXN_HEURISTIC:
+    case TXN_ABORTING:
+        if (txn->waiter_count > 0 && coord->now_ms >= txn->answer_by_ms) {
+            txn_answer(coord, txn, true, ready); /* committed, not completed, pending says where */
+        }
+        if (coord->now_ms >= txn->retry_ms) {
+            finish_drive(coord, txn, ready);
+            finish_check(coord, txn, ready);
+        } else {
+            txn_set_timer(coord, txn);
+        }
+        return;
+    case TXN_QUEUED:
+    case TXN_COMMITTED:
+    case TXN_ABORTED:
+    case TXN_DEAD:
+        CHECK(!"no timer runs in this state");
+    }
+}
+
+static void trim_step(struct coord *coord, struct coord_ready *ready)
+{
+    coord->next_trim_ms = coord->now_ms + coord->config.trim_interval_ms;
+    uint64_t swept_number = peer_swept_number(coord);
+    if (swept_number == 0 || !coord->reconciled) {
+        return;
+    }
+    ready->trim = true;
+    ready->trim_bounds = (struct journal_trim){
+        .epoch = coord->epoch,
+        .now_running_ms = coord_running_ms(coord),
+        .retention_ms = coord->config.retention_ms,
+        .swept_number = swept_number,
+        .slice_records = 2000,
+    };
+}
+
+/* Whatever is due, in order of time. Every transaction handled gets a later time or none, so this ends. */
+static void timers_run(struct coord *coord, struct coord_ready *ready)
+{
+    for (;;) {
+        struct heap_node *node = heap_first(&coord->timers);
+        if (node == NULL || node->due_ms > coord->now_ms) {
+            break;
+        }
+        timer_txn(coord, (struct txn *)node, ready);
+    }
+    if (coord->now_ms >= coord->next_heartbeat_ms) {
+        coord->next_heartbeat_ms = coord->now_ms + coord->config.heartbeat_ms;
+        peer_heartbeat(coord, ready);
+    }
+    if (coord->now_ms >= coord->next_trim_ms) {
+        trim_step(coord, ready);
+    }
+}
+
+static void drain_step(struct coord *coord, struct coord_ready *ready)
+{
+    coord->draining = true;
+    coord->drain_deadline_ms = coord->now_ms + coord->config.drain_ms;
+    while (coord->queue_first != NULL) { /* nothing of these was done yet */
+        struct txn *txn = coord->queue_first;
+        submit_unqueue(coord, txn);
+        vote_abort(coord, txn, REASON_SHUTDOWN, NO_PARTICIPANT, "the coordinator is shutting down",
+                   ready);
+    }
+}
+
+static bool drain_may_wait_for(const struct coord *coord, const struct txn *txn)
+{
+    for (size_t i = 0; i < txn->branch_count; i++) {
+        const struct branch *branch = &txn->branches[i];
+        if ((branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK) &&
+            coord->participants[branch->participant]->welcomed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Drained: everything is decided, and what can be reached has been finished or the time for it is over. */
+static void drain_check(struct coord *coord, struct coord_ready *ready)
+{
+    if (!coord->draining || ready->stop != COORD_RUN) {
+        return;
+    }
+    if (coord->now_ms >= coord->drain_deadline_ms) {
+        coord->drain_overdue = true;
+        coord->drain_deadline_ms = UINT64_MAX;
+    }
+    bool overdue = coord->drain_overdue;
+    for (struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
+        switch (txn->state) {
+        case TXN_ACTIVE:
+        case TXN_PREPARING:
+        case TXN_DECIDING:
+            if (overdue && txn->state == TXN_PREPARING) {
+                vote_abort(coord, txn, REASON_SHUTDOWN, NO_PARTICIPANT,
+                           "the coordinator is shutting down", ready);
+                break;
+            }
+            return;
+        case TXN_COMMITTING:
+        case TXN_ABORTING:
+            if (!overdue && drain_may_wait_for(coord, txn)) {
+                return;
+            }
+            break;
+        case TXN_QUEUED:
+        case TXN_COMMITTED:
+        case TXN_ABORTED:
+        case TXN_DEAD:
+        case TXN_HEURISTIC:
+            break;
+        }
+    }
+    if (coord->pending_first != NULL) {
+        return; /* a forced record is on its way */
+    }
+    for (struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
+        txn_answer(coord, txn, true, ready);
+    }
+    ready_stop(ready, COORD_STOP_DRAINED, "%s", "drained");
+}
+
+static void message_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
+{
+    uint32_t from = 0;
+    const struct participant *participant = peer_find(coord, event->participant, &from);
+    if (participant == NULL || participant->session != event->session) {
+        coord->counters.stale_messages++; /* of a session that is over (P-7) */
+        return;
+    }
+    struct message *message = event->message;
+    switch (message->kind) {
+    case MESSAGE_WITNESS:
+    case MESSAGE_WELCOME:
+    case MESSAGE_FENCED:
+    case MESSAGE_HEALTH:
+        peer_step(coord, event, ready);
+        return;
+    case MESSAGE_VOTE:
+        if (participant->welcomed) {
+            vote_step(coord, from, event->session, &message->as.vote, ready);
+        }
+        return;
+    case MESSAGE_ACK:
+        if (participant->welcomed) {
+            finish_ack(coord, from, &message->as.ack, ready);
+        }
+        return;
+    case MESSAGE_INQUIRY:
+        if (participant->welcomed &&
+            strcmp(message->as.inquiry.gid.participant, participant->name) == 0) {
+            inquiry_step(coord, event->session, &message->as.inquiry, &event->prior, ready);
+        }
+        return;
+    case MESSAGE_CLAIM:
+    case MESSAGE_WORK:
+    case MESSAGE_COMMIT:
+    case MESSAGE_ROLLBACK:
+    case MESSAGE_VERDICT:
+    case MESSAGE_HEAD:
+        coord->counters.stale_messages++; /* ours to say, not to hear */
+        return;
+    }
+}
+
+static void deadline_set(const struct coord *coord, struct coord_ready *ready)
+{
+    const struct heap_node *node = heap_first(&coord->timers);
+    uint64_t due_ms = node == NULL ? UINT64_MAX : node->due_ms;
+    const uint64_t others[] = {coord->next_heartbeat_ms, coord->next_trim_ms,
+                               coord->drain_deadline_ms};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (others[i] < due_ms) {
+            due_ms = others[i];
+        }
+    }
+    ready->deadline_ms = due_ms;
+}
+
+static void dispatch(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
+{
+    switch (event->kind) {
+    case COORD_EVENT_START:
+        start_step(coord, event, ready);
+        return;
+    case COORD_EVENT_DURABLE:
+        durable_step(coord, event, ready);
+        return;
+    case COORD_EVENT_SUBMIT:
+        submit_step(coord, event, ready);
+        return;
+    case COORD_EVENT_RESOLVE:
+        resolve_step(coord, event, ready);
+        return;
+    case COORD_EVENT_PEER_UP:
+    case COORD_EVENT_PEER_DOWN:
+    case COORD_EVENT_PARTICIPANT_ADD:
+    case COORD_EVENT_PARTICIPANT_REMOVE:
+        peer_step(coord, event, ready);
+        return;
+    case COORD_EVENT_MESSAGE:
+        message_step(coord, event, ready);
+        return;
+    case COORD_EVENT_TIMER:
+        return; /* time passes with every event */
+    case COORD_EVENT_SPACE:
+        if (coord->space_ok != event->space_ok) {
+            coord->space_ok = event->space_ok;
+            ready_notice(ready, event->space_ok ? COORD_NOTICE_SPACE_BACK : COORD_NOTICE_DEGRADED,
+                         NULL, NULL, "%s", "the journal's disk");
+        }
+        return;
+    case COORD_EVENT_TRIMMED:
+        coord->head = event->head;
+        coord->floor = event->floor;
+        return;
+    case COORD_EVENT_FENCED:
+        ready_stop(ready, COORD_STOP_FENCED, "%s", "another coordinator has written to the journal");
+        return;
+    case COORD_EVENT_DRAIN:
+        if (!coord->draining) {
+            drain_step(coord, ready);
+        }
+        return;
+    }
+}
+
+void coord_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
+{
+    CHECK(event->now_ms >= coord->now_ms);
+    coord->now_ms = event->now_ms;
+    coord->wall_ms = event->wall_ms;
+    coord->random = event->random;
+    dispatch(coord, event, ready);
+    timers_run(coord, ready);
+    submit_admit(coord, ready);
+    drain_check(coord, ready);
+    deadline_set(coord, ready);
+}
+
+bool coord_wants_key(const struct coord *coord, const struct coord_event *event)
+{
+    return event->kind == COORD_EVENT_SUBMIT && event->submission->key_bytes > 0 &&
+           txn_find_key(coord, event->submission->key, event->submission->key_bytes) == NULL;
+}
+
+bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *event,
+                       struct gtrid *ret_gtrid)
+{
+    const struct gtrid *gtrid = NULL;
+    if (event->kind == COORD_EVENT_MESSAGE && event->message->kind == MESSAGE_INQUIRY) {
+        gtrid = &event->message->as.inquiry.gid.gtrid;
+    } else if (event->kind == COORD_EVENT_RESOLVE) {
+        gtrid = &event->resolve->gtrid;
+    }
+    if (gtrid == NULL || txn_find(coord, gtrid) != NULL) {
+        return false;
+    }
+    *ret_gtrid = *gtrid;
+    return true;
+}
+
+bool coord_wants_hash(const struct coord *coord, const struct coord_event *event,
+                      uint64_t *ret_number)
+{
+    (void)coord;
+    if (event->kind != COORD_EVENT_MESSAGE || event->message->kind != MESSAGE_WITNESS ||
+        event->message->as.witness.head.number == 0) {
+        return false;
+    }
+    *ret_number = event->message->as.witness.head.number;
+    return true;
+}
+
+void coord_counters_read(const struct coord *coord, struct coord_counters *ret_counters)
+{
+    struct coord_counters *counters = ret_counters;
+    *counters = coord->counters;
+    counters->live = coord->live_count;
+    counters->active = coord->active_count;
+    counters->queued = coord->queued_count;
+    counters->recent = coord->recent_count;
+    counters->in_doubt = 0;
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        counters->in_doubt += coord->participants[i]->in_doubt;
+    }
+    counters->epoch = coord->epoch;
+    counters->head = coord->head;
+    counters->floor = coord->floor;
+    counters->running = coord->running;
+    counters->reconciled = coord->reconciled;
+    counters->draining = coord->draining;
+    counters->degraded = !coord->space_ok;
+}

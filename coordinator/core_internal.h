@@ -1,0 +1,254 @@
+/*
+ * core_internal.h - the state behind core.h, shared by the core's own files and nobody else.
+ *
+ *   core.c          the step: dispatch, start and recovery, durable records, timers, drain
+ *   core_txn.c      one transaction: its life, its state table, its answers and its timeline
+ *   core_submit.c   SUBMIT: keys, limits, admission
+ *   core_vote.c     WORK out, VOTE in, the decision
+ *   core_finish.c   COMMIT and ROLLBACK out, ACK in, END; heuristic outcomes
+ *   core_peer.c     participants: links, witnesses, claims, health (P-10, P-14)
+ *   core_inquiry.c  INQUIRY (P-8)
+ *   core_resolve.c  what a person decides
+ *   core_view.c     copies for the outside
+ *   core_ready.c    filling and emptying struct coord_ready
+ *
+ * TRANSACTION STATES (names as in view.h; the setter is txn_move in core_txn.c)
+ *
+ *   ACTIVE --admit--> PREPARING --all yes--> DECIDING --durable--> COMMITTING --all acked--> COMMITTED
+ *      |                  |                                            |
+ *      |                  | any no, doubt, deadline                    | somebody decided otherwise
+ *      +----------------> ABORTING --all acked or left--> ABORTED      +--> HEURISTIC
+ *                             +--- found committed by hand ------------------^
+ *
+ *   state       true in it                                          durable            if we die now
+ *   ACTIVE      nothing was sent                                     nothing            as if never asked
+ *   PREPARING   WORK may run anywhere                                nothing            presumed abort (P-1)
+ *   DECIDING    every branch is prepared; nobody may abort (P-2)     perhaps COMMIT     what the journal says
+ *   COMMITTING  COMMIT is durable; branches are told until they ack  COMMIT             driven again
+ *   COMMITTED   every branch acknowledged                            COMMIT, soon END   driven again, harmless
+ *   ABORTING    will never commit; branches are told                 nothing            presumed abort
+ *   ABORTED     nothing of it is left, or the sweep finishes it      nothing            presumed abort
+ *   HEURISTIC   a branch contradicts the decision, or may            HEURISTIC          shown again
+ */
+#ifndef ASSENT_COORDINATOR_CORE_INTERNAL_H
+#define ASSENT_COORDINATOR_CORE_INTERNAL_H
+
+#include "common/heap.h"
+#include "common/map.h"
+#include "coordinator/core.h"
+
+/* How long past its deadline a client may wait for a COMMIT record that is being synced, before it is told
+ * that the outcome is not known yet. */
+#define DECIDE_GRACE_MS 1000
+
+struct participant {
+    char name[PARTICIPANT_NAME_SIZE];
+    char address[ADDRESS_SIZE];
+    char version[32];
+    bool configured;  /* false: known from the journal only, nobody can be dialled */
+    bool must_report; /* named in the last EPOCH or a later COMMIT: its witness is awaited (P-10) */
+    bool reported;
+    bool witnessed;   /* this session's witness was checked */
+    bool claimed;     /* CLAIM sent on this session */
+    bool welcomed;    /* WELCOME came on this session: work may go */
+    uint64_t session; /* 0: link down */
+    enum health health;
+    char text[HEALTH_TEXT_SIZE];
+    struct identity identity;
+    uint32_t prepared_count, foreign_count;
+    uint64_t oldest_prepared_ms;
+    uint64_t swept_number;
+    uint64_t in_doubt;
+    uint64_t votes_yes, votes_no, heuristics;
+};
+
+struct branch {
+    uint32_t participant; /* index */
+    enum branch_state state;
+    enum isolation isolation;
+    bool read_only; /* as declared */
+    bool has_gid;
+    bool recorded;    /* has_gid, and the COMMIT record names it */
+    uint64_t session; /* that WORK went out on (P-7) */
+    uint64_t told_session; /* last session that COMMIT or ROLLBACK went out on */
+    struct gid gid;
+    struct proof proof;
+    struct blob *work;    /* until sent */
+    struct blob *results;
+    char *detail; /* of a heuristic outcome; may be NULL */
+};
+
+struct waiter { /* a client that wants the outcome */
+    uint64_t call;
+    enum ack_mode ack;
+    bool replay;
+};
+
+struct txn_event {
+    uint64_t wall_ms;
+    uint64_t now_ms;
+    const char *kind;
+    uint32_t participant; /* index or NO_PARTICIPANT */
+    char *detail;         /* may be NULL */
+};
+
+#define NO_PARTICIPANT UINT32_MAX
+
+struct txn {
+    struct heap_node timer; /* first: a node is its transaction */
+    struct gtrid gtrid;
+    enum txn_state state;
+    bool decided_commit; /* the COMMIT record was handed to the journal (P-2) */
+    bool end_written;
+    bool recovered;      /* from the journal: earlier events are not known */
+    size_t key_bytes;
+    char *key; /* NULL: none */
+    uint8_t body_hash[BODY_HASH_BYTES];
+    uint32_t timeout_ms;
+    uint64_t created_ms, deadline_ms, retry_ms, retry_step_ms, answer_by_ms;
+    uint64_t created_wall_ms, decided_wall_ms, ended_wall_ms;
+    struct failure failure;
+    uint32_t failed_participant;
+    char failure_text[HEALTH_TEXT_SIZE];
+    size_t branch_count;
+    struct branch *branches;
+    size_t waiter_count, waiter_capacity;
+    struct waiter *waiters;
+    size_t event_count, event_capacity;
+    struct txn_event *events;
+    struct txn *older, *newer;                 /* all in memory, in order of creation */
+    struct txn *queue_previous, *queue_next;   /* ACTIVE: waiting for admission */
+    struct txn *recent_next;                   /* finished: oldest goes first */
+    uint64_t order;
+};
+
+/* What waits for a record to become durable; tokens grow, so this is a queue. */
+enum pending_kind { PENDING_EPOCH = 1, PENDING_COMMIT, PENDING_HEURISTIC, PENDING_RESOLVED, PENDING_RELEASE };
+
+struct pending {
+    struct pending *next;
+    enum pending_kind kind;
+    uint64_t token;
+    struct gtrid gtrid;  /* COMMIT, HEURISTIC, RESOLVED */
+    uint64_t call;       /* RESOLVED, RELEASE */
+    struct api_resolve resolve;
+    char participant[PARTICIPANT_NAME_SIZE]; /* RELEASE */
+};
+
+/* A verdict that a person gave for a branch that this journal can not judge (below the floor). */
+struct forced_verdict {
+    struct gtrid gtrid;
+    char participant[PARTICIPANT_NAME_SIZE];
+    enum verdict verdict;
+};
+
+struct coord {
+    struct coord_config config;
+    uint64_t now_ms, wall_ms, random;
+    uint64_t start_ms;
+    bool running, reconciled, draining, drain_overdue, space_ok;
+    uint64_t drain_deadline_ms;
+    uint64_t epoch, epoch_nonce, next_sequence, next_order, next_token;
+    uint64_t running_base_ms; /* accumulated by earlier runs (P-13) */
+    struct journal_head head;
+    struct journal_floor floor;
+    size_t epoch_entry_count;
+    struct epoch_entry *epoch_entries; /* including this one */
+    size_t participant_count, participant_capacity;
+    struct participant **participants;
+    struct map by_gtrid; /* all in memory */
+    struct map by_key;   /* latest with that key in memory */
+    struct heap timers;
+    struct txn *newest, *oldest;
+    struct txn *queue_first, *queue_last;
+    struct txn *recent_first, *recent_last;
+    struct pending *pending_first, *pending_last;
+    size_t forced_count;
+    struct forced_verdict *forced;
+    uint64_t live_count, active_count, queued_count, recent_count;
+    uint64_t next_heartbeat_ms, next_trim_ms;
+    struct coord_counters counters;
+};
+
+/* core_ready.c */
+struct message *ready_send(struct coord_ready *ready, uint64_t session, enum message_kind kind);
+struct record *ready_append(struct coord *coord, struct coord_ready *ready, enum record_kind kind,
+                            bool forced, uint64_t *ret_token);
+struct api_answer *ready_answer(struct coord_ready *ready, uint64_t call, enum api_status status);
+void ready_notice(struct coord_ready *ready, enum coord_notice_kind kind, const struct gtrid *gtrid,
+                  const char *participant, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void ready_stop(struct coord_ready *ready, enum coord_stop stop, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* core_txn.c */
+struct txn *txn_new(struct coord *coord, const struct gtrid *gtrid, size_t branch_count);
+void txn_free(struct coord *coord, struct txn *txn);
+void txn_set_key(struct coord *coord, struct txn *txn, const char *key, size_t key_bytes);
+struct txn *txn_find(const struct coord *coord, const struct gtrid *gtrid);
+struct txn *txn_find_key(const struct coord *coord, const char *key, size_t key_bytes);
+void txn_move(struct coord *coord, struct txn *txn, enum txn_state state);
+void branch_move(struct coord *coord, struct branch *branch, enum branch_state state);
+void txn_note(struct coord *coord, struct txn *txn, const char *kind, uint32_t participant,
+              const char *detail);
+void txn_set_timer(struct coord *coord, struct txn *txn);
+void txn_retire(struct coord *coord, struct txn *txn); /* finished: into the recent list */
+void txn_revive(struct coord *coord, struct txn *txn); /* out of it again: it was not over */
+bool txn_is_finished(const struct txn *txn);
+bool txn_completed(const struct txn *txn);
+struct branch *txn_branch(const struct coord *coord, struct txn *txn, const char *participant);
+void txn_wait(struct txn *txn, uint64_t call, enum ack_mode ack, bool replay);
+/* Answers the waiters that are due in the transaction's present state; give_up answers all of them. */
+void txn_answer(struct coord *coord, struct txn *txn, bool give_up, struct coord_ready *ready);
+void txn_view_fill(const struct coord *coord, const struct txn *txn, bool want_events,
+                   struct txn_view *ret_view);
+
+/* core_submit.c */
+void submit_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
+void submit_admit(struct coord *coord, struct coord_ready *ready); /* as many as may run */
+void submit_unqueue(struct coord *coord, struct txn *txn);
+
+/* core_vote.c */
+void vote_start(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct message_vote *vote,
+               struct coord_ready *ready);
+void vote_decide(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void vote_abort(struct coord *coord, struct txn *txn, enum reason reason, uint32_t participant,
+                const char *text, struct coord_ready *ready);
+
+/* core_finish.c */
+void finish_durable(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
+                struct coord_ready *ready);
+void finish_repeat_rollback(struct coord *coord, uint64_t session, const struct gid *gid,
+                            const struct proof *proof, struct coord_ready *ready);
+
+/* core_peer.c */
+struct participant *peer_find(const struct coord *coord, const char *name, uint32_t *ret_index);
+struct participant *peer_get(struct coord *coord, const char *name, uint32_t *ret_index);
+bool peer_ready(const struct participant *participant);
+void peer_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
+void peer_claim(struct coord *coord, struct participant *participant, struct coord_ready *ready);
+void peer_claim_all(struct coord *coord, struct coord_ready *ready);
+void peer_heartbeat(struct coord *coord, struct coord_ready *ready);
+void peer_check_reconciled(struct coord *coord, struct coord_ready *ready);
+void peer_forget_released(struct coord *coord, const char *name);
+uint64_t peer_swept_number(const struct coord *coord);
+
+/* core_inquiry.c */
+void inquiry_step(struct coord *coord, uint64_t session, const struct message_inquiry *inquiry,
+                  const struct coord_prior *prior, struct coord_ready *ready);
+
+/* core_resolve.c */
+void resolve_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
+void resolve_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready);
+enum verdict resolve_forced(const struct coord *coord, const struct gid *gid);
+
+/* core.c */
+void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token, const struct gtrid *gtrid,
+                 const struct pending *like);
+uint64_t coord_running_ms(const struct coord *coord);
+
+#endif

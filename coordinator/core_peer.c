@@ -1,0 +1,385 @@
+/* core_peer.c - participants: links, witnesses, claims and health (P-10, P-14). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "coordinator/core_internal.h"
+
+struct participant *peer_find(const struct coord *coord, const char *name, uint32_t *ret_index)
+{
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        if (strcmp(coord->participants[i]->name, name) == 0) {
+            if (ret_index != NULL) {
+                *ret_index = (uint32_t)i;
+            }
+            return coord->participants[i];
+        }
+    }
+    return NULL;
+}
+
+struct participant *peer_get(struct coord *coord, const char *name, uint32_t *ret_index)
+{
+    struct participant *participant = peer_find(coord, name, ret_index);
+    if (participant != NULL) {
+        return participant;
+    }
+    if (coord->participant_count == coord->participant_capacity) {
+        coord->participant_capacity =
+            coord->participant_capacity == 0 ? 4 : coord->participant_capacity * 2;
+        coord->participants = alloc_resize(coord->participants, coord->participant_capacity,
+                                           sizeof(coord->participants[0]));
+    }
+    participant = alloc_zeroed(sizeof(*participant));
+    snprintf(participant->name, sizeof(participant->name), "%s", name);
+    participant->health = HEALTH_DOWN;
+    if (ret_index != NULL) {
+        *ret_index = (uint32_t)coord->participant_count;
+    }
+    coord->participants[coord->participant_count++] = participant;
+    return participant;
+}
+
+bool peer_ready(const struct participant *participant)
+{
+    return participant->welcomed && participant->health == HEALTH_UP;
+}
+
+bool coord_has_participant(const struct coord *coord, const char *name)
+{
+    const struct participant *participant = peer_find(coord, name, NULL);
+    return participant != NULL && participant->configured;
+}
+
+/* The unfinished transactions with a branch at this participant. A list made beforehand, because working on one
+ * may retire it and so free others. Returns owned. */
+static struct txn **peer_txns(const struct coord *coord, uint32_t index, size_t *ret_count)
+{
+    struct txn **txns = alloc_array(coord->live_count + 1, sizeof(struct txn *));
+    size_t count = 0;
+    for (struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
+        if (txn->end_written) {
+            continue;
+        }
+        for (size_t i = 0; i < txn->branch_count; i++) {
+            if (txn->branches[i].participant == index) {
+                txns[count++] = txn;
+                break;
+            }
+        }
+    }
+    *ret_count = count;
+    return txns;
+}
+
+static void peer_up(struct coord *coord, const struct coord_event *event, uint32_t index)
+{
+    struct participant *participant = coord->participants[index];
+    participant->session = event->session;
+    participant->witnessed = false;
+    participant->claimed = false;
+    participant->welcomed = false;
+    participant->health = HEALTH_DOWN;
+    snprintf(participant->text, sizeof(participant->text), "%s",
+             "connected; the participant has not accepted this coordinator yet");
+    snprintf(participant->version, sizeof(participant->version), "%s",
+             event->version == NULL ? "" : event->version);
+}
+
+/* Silence counts as no (P-2): what is undecided there aborts, also where a yes is already in. That costs a
+ * retry and spares the question whether the database behind the link is still the same one (P-14). */
+static void peer_down(struct coord *coord, uint32_t index, struct coord_ready *ready)
+{
+    struct participant *participant = coord->participants[index];
+    bool was_ready = peer_ready(participant);
+    participant->session = 0;
+    participant->witnessed = false;
+    participant->claimed = false;
+    participant->welcomed = false;
+    participant->health = HEALTH_DOWN;
+    snprintf(participant->text, sizeof(participant->text), "%s",
+             "the participant is not connected");
+    if (was_ready) {
+        ready_notice(ready, COORD_NOTICE_PEER_LOST, NULL, participant->name, "%s",
+                     participant->text);
+    }
+    size_t count = 0;
+    struct txn **txns = peer_txns(coord, index, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct txn *txn = txns[i];
+        if (txn->state == TXN_PREPARING) {
+            vote_abort(coord, txn, REASON_PARTICIPANT_UNAVAILABLE, index,
+                       "the connection to the participant was lost before the decision", ready);
+        } else if (txn->state == TXN_ABORTING) {
+            finish_drive(coord, txn, ready);
+            finish_check(coord, txn, ready);
+        }
+    }
+    free(txns);
+}
+
+void peer_claim(struct coord *coord, struct participant *participant, struct coord_ready *ready)
+{
+    if (!coord->running || !participant->witnessed || participant->claimed) {
+        return; /* before EPOCH is durable nobody hears of it (P-16) */
+    }
+    participant->claimed = true;
+    struct message *message = ready_send(ready, participant->session, MESSAGE_CLAIM);
+    message->as.claim.epoch = coord->epoch;
+    message->as.claim.epoch_nonce = coord->epoch_nonce;
+    message->as.claim.head = coord->head;
+    message->as.claim.floor = coord->floor;
+    snprintf(message->as.claim.address, sizeof(message->as.claim.address), "%s",
+             coord->config.address);
+}
+
+void peer_claim_all(struct coord *coord, struct coord_ready *ready)
+{
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        peer_claim(coord, coord->participants[i], ready);
+    }
+}
+
+/* P-10: what the agent's database remembers of this journal must be found in it, and no later owner. */
+static void peer_witness(struct coord *coord, const struct coord_event *event, uint32_t index,
+                         struct coord_ready *ready)
+{
+    struct participant *participant = coord->participants[index];
+    const struct message_witness *witness = &event->message->as.witness;
+    if (witness->epoch > coord->epoch ||
+        (witness->epoch == coord->epoch && witness->epoch_nonce != coord->epoch_nonce)) {
+        ready_stop(ready, COORD_STOP_FENCED,
+                   "participant %s knows epoch %" PRIu64
+                   " of this journal from another coordinator; ours is %" PRIu64,
+                   participant->name, witness->epoch, coord->epoch);
+        return;
+    }
+    if (witness->head.number != 0 && witness->head.number >= coord->floor.first_number &&
+        (!event->prior.hash_found ||
+         memcmp(event->prior.hash, witness->head.hash, HASH_BYTES) != 0)) {
+        ready_stop(ready, COORD_STOP_BEHIND,
+                   "participant %s has seen record %" PRIu64 " of this journal, which is %s here: "
+                   "the journal was restored or truncated",
+                   participant->name, witness->head.number,
+                   event->prior.hash_found ? "another one" : "missing");
+        return;
+    }
+    participant->identity = witness->identity;
+    participant->witnessed = true;
+    participant->reported = true;
+    peer_check_reconciled(coord, ready);
+    peer_claim(coord, participant, ready);
+}
+
+static void peer_welcome(struct coord *coord, uint32_t index, const struct message_welcome *welcome,
+                         struct coord_ready *ready)
+{
+    struct participant *participant = coord->participants[index];
+    if (!participant->claimed || participant->welcomed || welcome->epoch != coord->epoch) {
+        coord->counters.stale_messages++;
+        return;
+    }
+    participant->welcomed = true;
+    participant->identity = welcome->identity;
+    participant->text[0] = '\0';
+    participant->health = HEALTH_UP; /* it has just written the claim into its database */
+    ready_notice(ready, COORD_NOTICE_PEER_READY, NULL, participant->name, "%s", "");
+    size_t count = 0;
+    struct txn **txns = peer_txns(coord, index, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (txns[i]->state == TXN_COMMITTING || txns[i]->state == TXN_HEURISTIC ||
+            txns[i]->state == TXN_ABORTING) {
+            txns[i]->retry_step_ms = coord->config.retry_min_ms;
+            finish_drive(coord, txns[i], ready);
+        }
+    }
+    free(txns);
+}
+
+static void peer_health(struct coord *coord, uint32_t index, const struct message_health *health,
+                        struct coord_ready *ready)
+{
+    struct participant *participant = coord->participants[index];
+    bool changed = participant->health != health->health;
+    participant->health = health->health;
+    participant->identity = health->identity;
+    participant->prepared_count = health->prepared_count;
+    participant->foreign_count = health->foreign_count;
+    participant->oldest_prepared_ms = health->oldest_prepared_ms;
+    if (health->swept_number > participant->swept_number) {
+        participant->swept_number = health->swept_number;
+    }
+    snprintf(participant->text, sizeof(participant->text), "%s", health->text);
+    if (changed) {
+        ready_notice(ready, COORD_NOTICE_PEER_STATE, NULL, participant->name, "%s",
+                     health->health == HEALTH_UP ? "database up" : health->text);
+    }
+}
+
+void peer_check_reconciled(struct coord *coord, struct coord_ready *ready)
+{
+    if (coord->reconciled) {
+        return;
+    }
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        if (coord->participants[i]->must_report && !coord->participants[i]->reported) {
+            return;
+        }
+    }
+    coord->reconciled = true;
+    ready_notice(ready, COORD_NOTICE_RECONCILED, NULL, NULL, "%s",
+                 "every participant has reported what it knows of this journal");
+}
+
+/* Everything up to here was swept by everybody whose word is needed (P-13); 0 if somebody is missing. */
+uint64_t peer_swept_number(const struct coord *coord)
+{
+    uint64_t number = UINT64_MAX;
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        const struct participant *participant = coord->participants[i];
+        if ((participant->configured || participant->must_report) &&
+            participant->swept_number < number) {
+            number = participant->swept_number;
+        }
+    }
+    return number == UINT64_MAX ? 0 : number;
+}
+
+void peer_heartbeat(struct coord *coord, struct coord_ready *ready)
+{
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        const struct participant *participant = coord->participants[i];
+        if (participant->welcomed) {
+            struct message *message = ready_send(ready, participant->session, MESSAGE_HEAD);
+            message->as.head.head = coord->head;
+            message->as.head.floor = coord->floor;
+        }
+    }
+}
+
+static bool peer_is_used(const struct coord *coord, uint32_t index)
+{
+    size_t count = 0;
+    free(peer_txns(coord, index, &count));
+    return count > 0;
+}
+
+static void peer_remove(struct coord *coord, const struct coord_event *event,
+                        struct coord_ready *ready)
+{
+    uint32_t index = 0;
+    const struct participant *participant = peer_find(coord, event->participant, &index);
+    if (participant == NULL || !participant->configured) {
+        ready_answer(ready, event->call, API_NOT_FOUND);
+        return;
+    }
+    if (event->untrimmed || participant->prepared_count > 0 || peer_is_used(coord, index)) {
+        struct api_answer *answer = ready_answer(ready, event->call, API_CONFLICT);
+        snprintf(answer->text, sizeof(answer->text),
+                 "participant %s is still in doubt or within the retention period",
+                 participant->name);
+        return;
+    }
+    uint64_t token = 0;
+    struct record *record = ready_append(coord, ready, RECORD_RELEASE, true, &token);
+    struct record_release *release = &record->as.release;
+    snprintf(release->participant, sizeof(release->participant), "%s", participant->name);
+    snprintf(release->comment, sizeof(release->comment), "%s", "taken out of the configuration");
+    release->wall_ms = coord->wall_ms;
+    struct pending like = {.call = event->call};
+    snprintf(like.participant, sizeof(like.participant), "%s", participant->name);
+    pending_add(coord, PENDING_RELEASE, token, NULL, &like);
+}
+
+void peer_forget_released(struct coord *coord, const char *name)
+{
+    struct participant *participant = peer_find(coord, name, NULL);
+    if (participant != NULL) {
+        participant->configured = false;
+        participant->must_report = false;
+    }
+}
+
+void peer_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
+{
+    uint32_t index = 0;
+    switch (event->kind) {
+    case COORD_EVENT_PARTICIPANT_ADD: {
+        struct participant *participant = peer_get(coord, event->participant, NULL);
+        participant->configured = true;
+        snprintf(participant->address, sizeof(participant->address), "%s", event->address);
+        if (participant->text[0] == '\0') {
+            snprintf(participant->text, sizeof(participant->text), "%s",
+                     "the participant is not connected");
+        }
+        return;
+    }
+    case COORD_EVENT_PARTICIPANT_REMOVE:
+        peer_remove(coord, event, ready);
+        return;
+    case COORD_EVENT_PEER_UP:
+        if (peer_find(coord, event->participant, &index) != NULL) {
+            if (coord->participants[index]->session != 0) {
+                peer_down(coord, index, ready); /* a newer session; the old one's end may come late */
+            }
+            peer_up(coord, event, index);
+        }
+        return;
+    case COORD_EVENT_PEER_DOWN:
+        for (size_t i = 0; i < coord->participant_count; i++) {
+            if (coord->participants[i]->session == event->session) {
+                peer_down(coord, (uint32_t)i, ready);
+            }
+        }
+        return;
+    case COORD_EVENT_START:
+    case COORD_EVENT_DURABLE:
+    case COORD_EVENT_SUBMIT:
+    case COORD_EVENT_RESOLVE:
+    case COORD_EVENT_TIMER:
+    case COORD_EVENT_SPACE:
+    case COORD_EVENT_TRIMMED:
+    case COORD_EVENT_FENCED:
+    case COORD_EVENT_DRAIN:
+        return;
+    case COORD_EVENT_MESSAGE:
+        break;
+    }
+    if (peer_find(coord, event->participant, &index) == NULL) {
+        return;
+    }
+    switch (event->message->kind) {
+    case MESSAGE_WITNESS:
+        peer_witness(coord, event, index, ready);
+        return;
+    case MESSAGE_WELCOME:
+        peer_welcome(coord, index, &event->message->as.welcome, ready);
+        return;
+    case MESSAGE_FENCED:
+        ready_stop(ready, COORD_STOP_FENCED,
+                   "participant %s refuses epoch %" PRIu64 ": it belongs to epoch %" PRIu64
+                   " of this journal",
+                   event->participant, coord->epoch, event->message->as.fenced.epoch);
+        return;
+    case MESSAGE_HEALTH:
+        if (coord->participants[index]->welcomed) {
+            peer_health(coord, index, &event->message->as.health, ready);
+        } else { /* its database is the reason why it can not accept the claim */
+            snprintf(coord->participants[index]->text, HEALTH_TEXT_SIZE, "%s",
+                     event->message->as.health.text);
+        }
+        return;
+    case MESSAGE_CLAIM:
+    case MESSAGE_WORK:
+    case MESSAGE_COMMIT:
+    case MESSAGE_ROLLBACK:
+    case MESSAGE_VERDICT:
+    case MESSAGE_HEAD:
+    case MESSAGE_VOTE:
+    case MESSAGE_ACK:
+    case MESSAGE_INQUIRY:
+        return;
+    }
+}

@@ -1,0 +1,193 @@
+/* core_resolve.c - what a person decides about a branch. A decision of the journal is never overturned here;
+ * `forget` acknowledges a heuristic outcome and never drops unfinished work (P-5). */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "coordinator/core_internal.h"
+
+static void resolve_conflict(uint64_t call, const char *text, struct coord_ready *ready)
+{
+    struct api_answer *answer = ready_answer(ready, call, API_CONFLICT);
+    snprintf(answer->text, sizeof(answer->text), "%s", text);
+}
+
+static bool branch_is_heuristic(const struct branch *branch)
+{
+    return branch->state == BRANCH_HEURISTIC_COMMIT || branch->state == BRANCH_HEURISTIC_ROLLBACK ||
+           branch->state == BRANCH_HAZARD;
+}
+
+/* Why this can not be done, or NULL if it can. */
+static const char *resolve_objection(const struct txn *txn, const struct branch *branch,
+                                     enum resolve_action action)
+{
+    bool heuristic = branch_is_heuristic(branch);
+    switch (action) {
+    case RESOLVE_FORGET:
+        return heuristic ? NULL
+                         : "forget acknowledges a heuristic outcome; this branch has none, and "
+                           "unfinished work is never dropped";
+    case RESOLVE_COMMIT:
+        if (!txn->decided_commit) {
+            return "the transaction is not decided commit; a branch of it can not be committed";
+        }
+        return (heuristic || branch->state == BRANCH_COMMITTING)
+                   ? NULL
+                   : "the branch is finished already";
+    case RESOLVE_ROLLBACK:
+        if (txn->decided_commit) {
+            return heuristic ? "the transaction is decided commit; acknowledge the branch's outcome "
+                               "with forget, or drive it again with commit"
+                             : "the transaction is decided commit; it will commit";
+        }
+        return (txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING ||
+                txn->state == TXN_ABORTING)
+                   ? NULL
+                   : "the branch is finished already";
+    }
+    return "no such action";
+}
+
+static void resolve_append(struct coord *coord, const struct coord_event *event,
+                           struct coord_ready *ready)
+{
+    const struct api_resolve *resolve = event->resolve;
+    uint64_t token = 0;
+    struct record *record = ready_append(coord, ready, RECORD_RESOLVED, true, &token);
+    struct record_resolved *resolved = &record->as.resolved;
+    resolved->gtrid = resolve->gtrid;
+    resolved->action = resolve->action;
+    resolved->wall_ms = coord->wall_ms;
+    memcpy(resolved->participant, resolve->participant, sizeof(resolved->participant));
+    memcpy(resolved->comment, resolve->comment, sizeof(resolved->comment));
+    struct pending like = {.call = event->call, .resolve = *resolve};
+    pending_add(coord, PENDING_RESOLVED, token, &resolve->gtrid, &like);
+}
+
+/* A branch that an agent holds and this journal can not judge: a person may. */
+static void resolve_unknown(struct coord *coord, const struct coord_event *event,
+                            struct coord_ready *ready)
+{
+    const struct api_resolve *resolve = event->resolve;
+    const struct gtrid *gtrid = &resolve->gtrid;
+    bool below_floor = gtrid->epoch < coord->floor.epoch ||
+                       (gtrid->epoch == coord->floor.epoch &&
+                        gtrid->sequence <= coord->floor.sequence);
+    if (!journal_id_equal(&gtrid->journal, &coord->config.journal) ||
+        (!below_floor && gtrid->epoch <= coord->epoch)) {
+        ready_answer(ready, event->call, API_NOT_FOUND);
+        return;
+    }
+    if (resolve->action == RESOLVE_FORGET) {
+        resolve_conflict(event->call, "nothing is known of this transaction to forget", ready);
+        return;
+    }
+    resolve_append(coord, event, ready);
+}
+
+void resolve_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
+{
+    const struct api_resolve *resolve = event->resolve;
+    if (!coord->running) {
+        resolve_conflict(event->call, "the coordinator is starting", ready);
+        return;
+    }
+    struct txn *txn = txn_find(coord, &resolve->gtrid);
+    if (txn == NULL) {
+        if (event->prior.found) {
+            resolve_conflict(event->call, "the transaction is finished in every branch", ready);
+        } else {
+            resolve_unknown(coord, event, ready);
+        }
+        return;
+    }
+    struct branch *branch = txn_branch(coord, txn, resolve->participant);
+    if (branch == NULL) {
+        resolve_conflict(event->call, "the transaction has no branch at that participant", ready);
+        return;
+    }
+    const char *objection = txn->end_written ? "the transaction is finished in every branch"
+                                             : resolve_objection(txn, branch, resolve->action);
+    if (objection != NULL) {
+        resolve_conflict(event->call, objection, ready);
+        return;
+    }
+    resolve_append(coord, event, ready);
+}
+
+enum verdict resolve_forced(const struct coord *coord, const struct gid *gid)
+{
+    for (size_t i = 0; i < coord->forced_count; i++) {
+        if (gtrid_equal(&coord->forced[i].gtrid, &gid->gtrid) &&
+            strcmp(coord->forced[i].participant, gid->participant) == 0) {
+            return coord->forced[i].verdict;
+        }
+    }
+    return VERDICT_UNKNOWN;
+}
+
+static void resolve_force(struct coord *coord, const struct api_resolve *resolve)
+{
+    coord->forced =
+        alloc_resize(coord->forced, coord->forced_count + 1, sizeof(coord->forced[0]));
+    struct forced_verdict *forced = &coord->forced[coord->forced_count++];
+    forced->gtrid = resolve->gtrid;
+    memcpy(forced->participant, resolve->participant, sizeof(forced->participant));
+    forced->verdict = resolve->action == RESOLVE_COMMIT ? VERDICT_COMMIT : VERDICT_ABORT;
+}
+
+static void resolve_apply(struct coord *coord, struct txn *txn, struct branch *branch,
+                          const struct api_resolve *resolve, struct coord_ready *ready)
+{
+    txn_note(coord, txn, "resolved", branch->participant, resolve->comment);
+    switch (resolve->action) {
+    case RESOLVE_FORGET:
+        if (branch_is_heuristic(branch)) {
+            branch_move(coord, branch, BRANCH_FORGOTTEN);
+            finish_check(coord, txn, ready);
+        }
+        return;
+    case RESOLVE_COMMIT:
+        if (branch_is_heuristic(branch)) {
+            branch_move(coord, branch, BRANCH_COMMITTING);
+        }
+        if (branch->state == BRANCH_COMMITTING) {
+            txn->retry_step_ms = coord->config.retry_min_ms;
+            finish_drive(coord, txn, ready);
+        }
+        return;
+    case RESOLVE_ROLLBACK:
+        if (txn->state == TXN_ACTIVE) {
+            submit_unqueue(coord, txn);
+        }
+        if (txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING) {
+            vote_abort(coord, txn, REASON_ROLLED_BACK_BY_CLIENT, NO_PARTICIPANT,
+                       "an operator rolled it back", ready);
+        } else if (txn->state == TXN_ABORTING) {
+            finish_drive(coord, txn, ready);
+        }
+        return;
+    }
+}
+
+void resolve_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready)
+{
+    const struct api_resolve *resolve = &pending->resolve;
+    coord->counters.resolved++;
+    ready_notice(ready, COORD_NOTICE_RESOLVED, &resolve->gtrid, resolve->participant, "%.200s",
+                 resolve->comment);
+    struct txn *txn = txn_find(coord, &resolve->gtrid);
+    struct branch *branch = txn == NULL ? NULL : txn_branch(coord, txn, resolve->participant);
+    if (branch == NULL) {
+        resolve_force(coord, resolve);
+        ready_answer(ready, pending->call, API_OK);
+        return;
+    }
+    if (!txn->end_written) {
+        resolve_apply(coord, txn, branch, resolve, ready);
+    }
+    struct api_answer *answer = ready_answer(ready, pending->call, API_OK);
+    answer->views = alloc_zeroed(sizeof(answer->views[0]));
+    answer->view_count = coord_view(coord, &resolve->gtrid, false, &answer->views[0]) ? 1 : 0;
+}
