@@ -12,4 +12,16 @@
 
 #include <cmocka.h>
 
+/* For functions that take a struct error: fails the test with its text.
+ *
+ *     struct error error;
+ *     assert_success(pgcluster_new(NULL, &cluster, &error), &error);
+ */
+#define assert_success(call_, error_)                                                              \
+    do {                                                                                           \
+        if (!(call_)) {                                                                            \
+            fail_msg("%s: %s", #call_, (error_)->text);                                            \
+        }                                                                                          \
+    } while (0)
+
 #endif

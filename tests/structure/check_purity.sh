@@ -21,7 +21,7 @@ memory_only="memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp s
              malloc calloc realloc free abort _GLOBAL_OFFSET_TABLE_"
 
 IFS=';' read -ra object_list <<<"$objects"
-IFS=';' read -ra provided_list <<<"$provided"
+IFS=';' read -ra provided_list <<<"$(tr -s ';' <<<"$provided" | sed 's/^;//')"
 if [ "${#object_list[@]}" -eq 0 ]; then
     echo "no objects to look at" >&2
     exit 1
