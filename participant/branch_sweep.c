@@ -1,0 +1,280 @@
+/*
+ * branch_sweep.c - the endless sweep and the inquiries (P-6, P-8, P-11, P-13, P-14).
+ *
+ * The order of P-11, and why it is kept:
+ *   1. prepared set   SCAN reads pg_prepared_xacts
+ *   2. live set       the branches of this process, looked at when the scan's result is here: a row
+ * whose branch is known is left to that branch
+ *   3. decisions      an INQUIRY per row without a word; nobody acts on silence, WAIT or UNKNOWN
+ *   4. prepared set   FINISH itself finds out whether the row is still there
+ * With 1 after 2, a branch that prepares between them would look like nobody's.
+ *
+ * A scan that failed says nothing (never "no rows"). Rows are compared with what was true in the
+ * step that issued the scan: a branch that became prepared later may rightly be missing from it,
+ * and one that was finished later may rightly still be in it.
+ */
+#include <string.h>
+
+#include "common/check.h"
+#include "participant/branch_internal.h"
+
+void agent_scan(struct agent *agent)
+{
+    agent->scan_id = agent_command(agent, COMMAND_SCAN)->id;
+    agent->scan_history = agent->history;
+    agent->scan_step = agent->step;
+    agent->scan_number++;
+    agent->scan_after_fence = agent->has_fenced;
+    for (size_t i = 0; i < agent->journal_count; i++) {
+        agent->journals[i]->scan_head = agent->journals[i]->witness.head.number;
+    }
+}
+
+/* Sets when a branch without a word asks (P-6). Without a coordinator nobody can be asked: the
+ * welcome does it. */
+void agent_branch_await(struct agent *agent, struct agent_branch *branch)
+{
+    const struct agent_config *config = &agent->config;
+    uint64_t due_ms = UINT64_MAX;
+    if (agent_session_for(agent, &branch->gid.gtrid) != 0) {
+        if (branch->state == BRANCH_UNOWNED) {
+            due_ms = agent->now_ms + UNOWNED_ASK_MS;
+        } else if (branch->tries == 0) {
+            due_ms = branch->prepared_ms + config->inquiry_grace_ms;
+        } else {
+            uint32_t min_ms = config->inquiry_grace_ms > config->retry_min_ms
+                                  ? config->inquiry_grace_ms
+                                  : config->retry_min_ms;
+            uint32_t max_ms = config->retry_max_ms > min_ms ? config->retry_max_ms : min_ms;
+            due_ms = agent->now_ms + agent_backoff(agent, branch->tries, min_ms, max_ms);
+        }
+    }
+    agent_timer_set(agent, &branch->timer, due_ms);
+}
+
+void agent_branch_ask(struct agent *agent, struct agent_branch *branch)
+{
+    uint64_t session = agent_session_for(agent, &branch->gid.gtrid);
+    if (session == 0) {
+        return;
+    }
+    struct message *message = agent_send(agent, session, MESSAGE_INQUIRY);
+    message->as.inquiry.gid = branch->gid;
+    message->as.inquiry.prepared_ms = agent->now_ms - branch->prepared_ms;
+    agent->counters.inquiries++;
+    branch->tries++;
+    agent_branch_await(agent, branch);
+}
+
+static bool branch_is_waiting(const struct agent_branch *branch)
+{
+    return branch->state == BRANCH_PREPARED || branch->state == BRANCH_DOUBTFUL ||
+           branch->state == BRANCH_UNOWNED;
+}
+
+void agent_branches_await(struct agent *agent, const struct journal_id *journal)
+{
+    struct agent_branch *branch = NULL;
+    TAILQ_FOREACH(branch, &agent->live, list)
+    {
+        if (branch_is_waiting(branch) && journal_id_equal(&branch->gid.gtrid.journal, journal)) {
+            branch->tries = 0;
+            if (branch->state == BRANCH_UNOWNED) {
+                /* Another coordinator process of this journal may know more. */
+                agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
+            }
+            agent_branch_await(agent, branch);
+        }
+    }
+}
+
+/* A row of ours that no branch of this process stands for: an earlier incarnation left it, or it
+ * came late. */
+static void row_adopt(struct agent *agent, struct agent_branch *branch, uint64_t age_ms)
+{
+    branch->prepared_ms = age_ms < agent->now_ms ? agent->now_ms - age_ms : 0;
+    branch->tries = 0;
+    agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
+    agent_branch_await(agent, branch);
+    if (agent_tombstone_has(agent, &branch->gid.gtrid)) {
+        agent->counters.late_prepares++;
+        agent_notice(agent, AGENT_NOTICE_LATE_PREPARE, &branch->gid,
+                     "prepared after its abort was told");
+    }
+}
+
+/* NULL: there is no room; a later sweep comes back to it. */
+static struct agent_branch *row_seen(struct agent *agent, const struct gid *gid, uint64_t age_ms)
+{
+    struct agent_branch *branch = agent_branch_find(agent, gid);
+    if (branch == NULL) {
+        if (agent->live_count >= BRANCH_LIVE_MAX) {
+            return NULL;
+        }
+        branch = agent_branch_new(agent, gid);
+        row_adopt(agent, branch, age_ms);
+    } else if (branch->state == BRANCH_DONE && branch->since_step < agent->scan_step) {
+        /* It was over before the scan was issued, and is prepared again: a late second PREPARE. */
+        branch->word = WORD_NONE;
+        branch->asked_by_gid = false;
+        branch->vote = VOTE_UNKNOWN;
+        row_adopt(agent, branch, age_ms);
+    }
+    branch->seen_scan = agent->scan_number;
+    return branch;
+}
+
+static void branch_notice_owner(struct agent *agent, struct agent_branch *branch)
+{
+    if (!branch->noticed_owner && agent->now_ms - branch->found_ms >= UNKNOWN_OWNER_GRACE_MS) {
+        branch->noticed_owner = true;
+        agent_notice(agent, AGENT_NOTICE_UNKNOWN_OWNER, &branch->gid,
+                     "prepared for %llu s, and no coordinator of its journal is connected",
+                     (unsigned long long)((agent->now_ms - branch->prepared_ms) / 1000));
+    }
+}
+
+/* False if not every row could be looked at. */
+static bool scan_rows(struct agent *agent, const struct command_result *result)
+{
+    bool is_complete = true;
+    agent->prepared_count = 0;
+    agent->foreign_count = 0;
+    agent->oldest_prepared_ms = 0;
+    for (size_t i = 0; i < result->row_count; i++) {
+        const struct prepared_row *row = &result->rows[i];
+        struct gid gid = {0};
+        /* P-6: prefix, exact form and participant name, or it is a stranger's. */
+        if (!gid_parse(row->gid_text, &gid) ||
+            strcmp(gid.participant, agent->config.participant) != 0) {
+            continue;
+        }
+        agent->prepared_count++;
+        if (row->age_ms > agent->oldest_prepared_ms) {
+            agent->oldest_prepared_ms = row->age_ms;
+        }
+        struct agent_branch *branch = row_seen(agent, &gid, row->age_ms);
+        if (branch == NULL) {
+            is_complete = false;
+        } else if (branch->state == BRANCH_UNOWNED || agent_session_for(agent, &gid.gtrid) == 0) {
+            agent->foreign_count++;
+            branch_notice_owner(agent, branch);
+        }
+    }
+    return is_complete;
+}
+
+/* Prepared before the scan was issued, and not in it: somebody else ended it. Whatever word comes
+ * later starts anew with FINISH, which does not find it, and the proof (P-12). */
+static void scan_vanished(struct agent *agent)
+{
+    struct agent_branch *next = NULL;
+    for (struct agent_branch *branch = TAILQ_FIRST(&agent->live); branch != NULL; branch = next) {
+        next = TAILQ_NEXT(branch, list);
+        if (branch_is_waiting(branch) && branch->since_step < agent->scan_step &&
+            branch->seen_scan != agent->scan_number) {
+            if (branch->vote == VOTE_COMMIT) {
+                agent_vote_void(agent, branch, "the prepared transaction is gone");
+            }
+            agent_branch_free(agent, branch);
+        }
+    }
+}
+
+static void journal_swept(struct agent *agent, struct agent_journal *journal)
+{
+    journal->swept_number = journal->sweep_head;
+    journal->sweep_mark = 0;
+    agent->health_due = true;
+}
+
+/* P-13: counts what must be resolved before every row from before sweep_head is known to be gone.
+ * Branches that are live now count as well: one of them may be the unnoticed rest of an abort that
+ * nobody has recorded. */
+static void sweeps_open(struct agent *agent)
+{
+    for (size_t i = 0; i < agent->journal_count; i++) {
+        struct agent_journal *journal = agent->journals[i];
+        if (journal->sweep_mark != 0 || journal->scan_head <= journal->swept_number) {
+            continue;
+        }
+        journal->sweep_mark = agent->scan_number;
+        journal->sweep_head = journal->scan_head;
+        journal->sweep_open = 0;
+        struct agent_branch *branch = NULL;
+        TAILQ_FOREACH(branch, &agent->live, list)
+        {
+            if (branch->state != BRANCH_UNOWNED &&
+                journal_id_equal(&branch->gid.gtrid.journal, &journal->id)) {
+                branch->sweep_mark = journal->sweep_mark;
+                journal->sweep_open++;
+            }
+        }
+        if (journal->sweep_open == 0) {
+            journal_swept(agent, journal);
+        }
+    }
+}
+
+void agent_sweep_resolved(struct agent *agent, struct agent_branch *branch)
+{
+    if (branch->sweep_mark == 0) {
+        return;
+    }
+    struct agent_journal *journal = agent_journal_find(agent, &branch->gid.gtrid.journal);
+    if (journal != NULL && journal->sweep_mark == branch->sweep_mark) {
+        CHECK(journal->sweep_open > 0);
+        journal->sweep_open--;
+        if (journal->sweep_open == 0) {
+            journal_swept(agent, journal);
+        }
+    }
+    branch->sweep_mark = 0;
+}
+
+void agent_scanned(struct agent *agent, const struct command_result *result)
+{
+    agent->scan_id = 0;
+    agent->scan_due_ms = agent->now_ms + agent->config.sweep_interval_ms;
+    if (agent->scan_history != agent->history) {
+        agent->scan_due_ms = agent->now_ms; /* it may have read another history (P-14) */
+        return;
+    }
+    if (result->class != PG_OK) {
+        return;
+    }
+    bool is_complete = scan_rows(agent, result);
+    scan_vanished(agent);
+    agent->counters.sweeps++;
+    agent->is_reconciling = false;
+    if (is_complete) {
+        agent->is_settled = agent->is_settled || agent->scan_after_fence;
+        sweeps_open(agent);
+    }
+}
+
+/* P-14: another server, another timeline, or one set back: nothing that was known of it holds any
+ * more. */
+void agent_history_changed(struct agent *agent)
+{
+    agent->history++;
+    agent->is_reconciling = true;
+    agent->has_fenced = false;
+    agent->is_settled = false;
+    agent->scan_due_ms = agent->now_ms;
+    agent_branch_drop_answers(agent);
+    for (size_t i = 0; i < agent->journal_count; i++) {
+        agent->journals[i]->swept_number = 0;
+        agent->journals[i]->sweep_mark = 0;
+    }
+    agent_notice(agent, AGENT_NOTICE_HISTORY_CHANGED, NULL, "%s", agent->status.text);
+    struct agent_branch *branch = NULL;
+    TAILQ_FOREACH(branch, &agent->live, list)
+    {
+        if (branch->state == BRANCH_PREPARED) {
+            agent_vote_void(agent, branch, "the database's history changed");
+            agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
+            agent_branch_await(agent, branch);
+        }
+    }
+}

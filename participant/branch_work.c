@@ -1,0 +1,307 @@
+/*
+ * branch_work.c - WORK comes in, EXECUTE's result becomes a vote (P-2, P-3, P-9, P-19, P-20).
+ *
+ * What if we die between EXECUTE and the vote? The row may be prepared and nobody knows: the vote
+ * is missing, so the coordinator aborts (P-2), and the next process finds the row with its scan.
+ */
+#include "common/check.h"
+#include "participant/branch_internal.h"
+
+/* Only the session that WORK came on gets the vote, and only while it is welcomed (P-7). */
+static struct message *vote_message(struct agent *agent, uint64_t session, const struct gid *gid,
+                                    enum vote vote)
+{
+    const struct agent_peer *peer = agent_peer_find(agent, session);
+    switch (vote) {
+    case VOTE_COMMIT:
+        agent->counters.votes_yes++;
+        break;
+    case VOTE_ABORT:
+        agent->counters.votes_no++;
+        break;
+    case VOTE_READONLY:
+        agent->counters.votes_readonly++;
+        break;
+    case VOTE_UNKNOWN:
+        agent->counters.votes_unknown++;
+        break;
+    }
+    if (peer == NULL || peer->state != PEER_WELCOMED) {
+        return NULL;
+    }
+    struct message *message = agent_send(agent, session, MESSAGE_VOTE);
+    message->as.vote.gid = *gid;
+    message->as.vote.vote = vote;
+    return message;
+}
+
+void agent_vote_again(struct agent *agent, const struct agent_branch *branch, uint64_t session)
+{
+    struct message *message = vote_message(agent, session, &branch->gid, branch->vote);
+    if (message == NULL) {
+        return;
+    }
+    switch (branch->vote) {
+    case VOTE_COMMIT:
+        message->as.vote.proof = branch->proof;
+        message->as.vote.results = blob_share(branch->results);
+        break;
+    case VOTE_READONLY:
+        message->as.vote.results = blob_share(branch->results);
+        break;
+    case VOTE_ABORT:
+    case VOTE_UNKNOWN:
+        failure_copy(&branch->failure, &message->as.vote.failure);
+        break;
+    }
+}
+
+/* P-14 and a row that vanished: whatever was voted is void. If the coordinator has not decided, it
+ * aborts; if it has, its COMMIT comes and finds out. */
+void agent_vote_void(struct agent *agent, struct agent_branch *branch, const char *why)
+{
+    branch->vote = VOTE_UNKNOWN;
+    failure_done(&branch->failure);
+    branch->failure = (struct failure){.reason = REASON_PARTICIPANT_UNAVAILABLE};
+    agent_vote_again(agent, branch, branch->session);
+    agent_notice(agent, AGENT_NOTICE_HISTORY_CHANGED, &branch->gid, "the yes vote is void: %s",
+                 why);
+}
+
+/* Nothing was executed, so there is no gid: attempt 0. */
+static void work_refuse(struct agent *agent, uint64_t session, const struct gtrid *gtrid,
+                        enum reason reason)
+{
+    struct gid gid = {.gtrid = *gtrid};
+    agent_text_copy(gid.participant, sizeof(gid.participant), agent->config.participant);
+    struct message *message = vote_message(agent, session, &gid, VOTE_ABORT);
+    if (message != NULL) {
+        message->as.vote.failure.reason = reason;
+    }
+    agent_notice(agent, AGENT_NOTICE_REFUSED, &gid, "work refused: %s", reason_text(reason));
+}
+
+/* The gtrid is known here: never execute it a second time (planted bug: a replay after commit). */
+static void work_repeated(struct agent *agent, uint64_t session, struct agent_branch *branch)
+{
+    switch (branch->state) {
+    case BRANCH_EXECUTING:
+        branch->session = session; /* the coordinator came back: the vote goes where it is now */
+        break;
+    case BRANCH_PREPARED:
+        branch->session = session;
+        agent_vote_again(agent, branch, session);
+        break;
+    case BRANCH_LOOKING:
+    case BRANCH_UNSURE:
+    case BRANCH_DOUBTFUL:
+    case BRANCH_UNOWNED:
+        /* P-3: a row that is only found, or only suspected, is no yes. */
+        branch->vote = VOTE_UNKNOWN;
+        agent_vote_again(agent, branch, session);
+        break;
+    case BRANCH_CANCELLING:
+    case BRANCH_FINISHING:
+    case BRANCH_PROVING:
+    case BRANCH_PAUSED:
+        break; /* decided already: this WORK is an old copy */
+    case BRANCH_DONE:
+        if (branch->vote == VOTE_ABORT) {
+            agent_vote_again(agent, branch, session);
+        } else {
+            work_refuse(agent, session, &branch->gid.gtrid, REASON_TIMEOUT);
+        }
+        break;
+    case BRANCH_NEW:
+    case BRANCH_STATE_COUNT:
+        CHECK(!"a branch is never left in this state");
+    }
+}
+
+/* The attempt that answers for the gtrid: the one executed here, else any (one that was found). */
+static struct agent_branch *txn_spokesman(const struct agent_txn *txn)
+{
+    struct agent_branch *branch = NULL;
+    TAILQ_FOREACH(branch, &txn->branches, siblings)
+    {
+        if (branch->session != 0) {
+            return branch;
+        }
+    }
+    return TAILQ_FIRST(&txn->branches);
+}
+
+static enum reason work_obstacle(struct agent *agent, const struct message_work *work)
+{
+    if (agent_tombstone_has(agent, &work->gtrid) || work->remaining_ms == 0) {
+        return REASON_TIMEOUT; /* P-9: the abort overtook it; P-15: too late to begin */
+    }
+    if (agent->is_draining) {
+        return REASON_SHUTDOWN;
+    }
+    /* P-14: after a change of history nothing new before the rows of this one were seen. */
+    if (!agent_database_up(agent) || agent->is_reconciling) {
+        return REASON_PARTICIPANT_UNAVAILABLE;
+    }
+    if (agent->live_count >= BRANCH_LIVE_MAX) {
+        return REASON_CAPACITY;
+    }
+    return REASON_NONE;
+}
+
+static void work_execute(struct agent *agent, uint64_t session, struct message_work *work)
+{
+    /* P-20: each execution has a nonce of its own; 0 means "no gid". */
+    uint64_t nonce = agent_random(agent);
+    struct gid gid = {.gtrid = work->gtrid, .attempt = nonce != 0 ? nonce : 1};
+    agent_text_copy(gid.participant, sizeof(gid.participant), agent->config.participant);
+    struct agent_branch *branch = agent_branch_new(agent, &gid);
+    branch->session = session;
+    branch->read_only = work->read_only && work->isolation != ISOLATION_SERIALIZABLE;
+    agent_branch_move(agent, branch, BRANCH_EXECUTING);
+    struct command *command = agent_command_for(agent, &branch->pending, COMMAND_EXECUTE);
+    command->as.execute = (struct command_execute){
+        .gid = gid,
+        .isolation = work->isolation,
+        .read_only = branch->read_only,
+        .deadline_ms = work->remaining_ms < UINT64_MAX - agent->now_ms
+                           ? agent->now_ms + work->remaining_ms
+                           : UINT64_MAX,
+        .work = work->work,
+    };
+    work->work = NULL;
+}
+
+void agent_work(struct agent *agent, struct agent_peer *peer, struct message_work *work)
+{
+    /* WORK always belongs to the epoch that sends it; anything else is a copy from another life
+     * (P-10). */
+    if (work->gtrid.epoch != peer->claim.epoch ||
+        work->gtrid.epoch_nonce != peer->claim.epoch_nonce) {
+        agent->counters.fenced++;
+        return;
+    }
+    struct agent_txn *txn = agent_txn_find(agent, &work->gtrid);
+    if (txn != NULL && txn->erase != NULL) {
+        work_refuse(agent, peer->session, &work->gtrid, REASON_TIMEOUT);
+        return;
+    }
+    if (txn != NULL) {
+        work_repeated(agent, peer->session, txn_spokesman(txn));
+        return;
+    }
+    enum reason obstacle = work_obstacle(agent, work);
+    if (obstacle != REASON_NONE) {
+        work_refuse(agent, peer->session, &work->gtrid, obstacle);
+        return;
+    }
+    work_execute(agent, peer->session, work);
+}
+
+static void branch_vote_yes(struct agent *agent, struct agent_branch *branch,
+                            struct command_result *result)
+{
+    branch->proof = result->proof;
+    branch->results = result->results;
+    result->results = NULL;
+    branch->certain = true;
+    branch->prepared_ms = agent->now_ms;
+    branch->vote = branch->read_only ? VOTE_READONLY : VOTE_COMMIT;
+    agent_vote_again(agent, branch, branch->session);
+    agent_notice(agent, AGENT_NOTICE_VOTED, &branch->gid, "%s",
+                 branch->read_only ? "read-only" : "commit");
+    if (branch->read_only) {
+        /* Nothing is prepared and nothing is remembered (P-19): executing it again does no harm. */
+        agent_branch_move(agent, branch, BRANCH_DONE);
+        agent_branch_free(agent, branch);
+        return;
+    }
+    agent_branch_move(agent, branch, BRANCH_PREPARED);
+    agent_branch_await(agent, branch);
+}
+
+static void branch_vote_no(struct agent *agent, struct agent_branch *branch,
+                           struct command_result *result)
+{
+    branch->failure = result->failure;
+    result->failure = (struct failure){0};
+    branch->vote = VOTE_ABORT;
+    branch->certain = true;
+    agent_vote_again(agent, branch, branch->session);
+    agent_notice(agent, AGENT_NOTICE_VOTED, &branch->gid, "abort: %s %s",
+                 reason_text(branch->failure.reason), result->detail);
+    branch->ack = ACK_ROLLED_BACK; /* nothing is prepared: PREPARE's own failure rolls back (G2) */
+    agent_branch_move(agent, branch, BRANCH_DONE);
+}
+
+/* P-2: doubt is no. P-11: whether the row is there, or is still coming, only a fence tells. */
+static void branch_doubt(struct agent *agent, struct agent_branch *branch,
+                         struct command_result *result)
+{
+    branch->failure = result->failure;
+    result->failure = (struct failure){0};
+    if (branch->failure.reason == REASON_NONE) {
+        branch->failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
+    }
+    branch->vote = VOTE_UNKNOWN;
+    agent_vote_again(agent, branch, branch->session);
+    agent_notice(agent, AGENT_NOTICE_VOTED, &branch->gid, "unknown: %s", result->detail);
+    if (branch->read_only) {
+        branch->ack = ACK_ROLLED_BACK; /* no PREPARE was ever in its pipeline */
+        agent_branch_move(agent, branch, BRANCH_DONE);
+        return;
+    }
+    agent_branch_look(agent, branch);
+}
+
+static void cancelled(struct agent *agent, struct agent_branch *branch,
+                      struct command_result *result)
+{
+    switch (result->class) {
+    case PG_OK:
+        branch->certain = true;
+        branch->proof = result->proof;
+        if (branch->read_only) {
+            agent_branch_end(agent, branch, ACK_ROLLED_BACK, "read-only");
+        } else {
+            agent_branch_finish(agent, branch); /* prepared before the cancel arrived */
+        }
+        return;
+    case PG_ROLLED_BACK:
+        branch->certain = true;
+        agent_branch_end(agent, branch, ACK_ROLLED_BACK, "cancelled");
+        return;
+    case PG_NOT_FOUND:
+    case PG_RETRY:
+    case PG_REFUSED:
+    case PG_UNKNOWN:
+        break;
+    }
+    if (branch->read_only) {
+        agent_branch_end(agent, branch, ACK_ROLLED_BACK, "read-only");
+    } else {
+        agent_branch_look(agent, branch);
+    }
+}
+
+void agent_executed(struct agent *agent, struct agent_branch *branch, struct command_result *result)
+{
+    if (branch->state == BRANCH_CANCELLING) {
+        cancelled(agent, branch, result);
+        return;
+    }
+    switch (result->class) {
+    case PG_OK:
+        branch_vote_yes(agent, branch, result);
+        return;
+    case PG_ROLLED_BACK:
+        branch_vote_no(agent, branch, result);
+        return;
+    case PG_NOT_FOUND:
+    case PG_RETRY:
+    case PG_REFUSED:
+    case PG_UNKNOWN:
+        break; /* none of these says that it is not prepared */
+    }
+    branch_doubt(agent, branch, result);
+}
