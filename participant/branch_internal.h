@@ -13,20 +13,21 @@
  *
  * STATES OF A BRANCH (one gid; the only setter is agent_branch_move in branch_state.c)
  *
- *      WORK                          found by SCAN or LOOK           COMMIT, ROLLBACK of a gid
- *       |                                   |                        that is not known here
- *       v                                   v                                  |
- *   EXECUTING --yes--> PREPARED --void--> DOUBTFUL <--WAIT-- UNOWNED           |
- *    |  |  |              |                 ^  |  --UNKNOWN-->  |              |
- *    |  |  |              +---- a word -----|--+----------------+------------> |
- *    |  |  | doubt                          | found                            v
- *    |  |  +---> LOOKING <--> UNSURE        |                       PAUSED <-> FINISHING <--+
- *    |  |           |  |                    |                          ^        |  |        |
- *    |  | ROLLBACK  |  +--------------------+--- found, word known ----|------> +  |        | still
- *    |  v           |                                                  |           v        |
- * prepared | CANCELLING --+-- prepared ------------------------------> FINISHING      PROVING ----+
- * (PAUSED) |  |           |                                                           | v  v v v
- *   DONE <----------+-----------------------------------------------------------+
+ *   WORK                          SCAN or LOOK found it        a word about a gid unknown here
+ *    |                                      |                             |
+ *    v                                      v                             |
+ *   EXECUTING --yes--> PREPARED --void--> DOUBTFUL <--WAIT--------+       |
+ *    |  |  |              |                 |  |  --UNKNOWN--> UNOWNED    |
+ *    |  |  +-doubt-+      +--- the word ----+--|------------------+       |
+ *    |  |          v                        |  | found            |       |
+ *    |  |      LOOKING <--> UNSURE          |  |                  v       v
+ *    |  |       |  |  |                     |  |          +-> FINISHING <--+
+ *    |  |       |  |  +---- no word yet ----|--+          |    |  |  |
+ *    |  v       |  +------- the word -------|-------------|--->|  |  +--not there--> PROVING
+ *    | CANCELLING ---- prepared ------------|-------------|--->|  |                  |    |
+ *    |  |       |                           |          PAUSED <---+-- try again -----+    |
+ *    v  v       v                           v                  |                          |
+ *   DONE <----- nothing is prepared --------(row gone: freed)--+--------------------------+
  *
  *   state       true in it                                   durable               done by
  *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       agent_work

@@ -2,10 +2,11 @@
  * branch_peer.c - coordinators: witness, claim, fencing, heads and health (P-10, P-14).
  *
  *   UNLOADED --database up--> LOADING --WITNESS--> WITNESSED --CLAIM--> CLAIMED --> STORING
- * --WELCOME--> WELCOMED ^                        |                                         ^ | |
- *       +------- failed ---------+                          FENCED --------+<- failed -+ | ^ | |
- *                                                             +-- stale ---------------+----
- * replaced -----+
+ *       ^                        |                    |                 ^ | ^         | |
+ *       +------- failed ---------+                    +-stale-> FENCED -+ | +-failed--+ | durable
+ *                                                               ^  ^      |             v
+ *                                                               |  +-stale+          WELCOMED
+ *                                                               +------- replaced ------+
  *
  *   state      true in it                                            durable
  *   UNLOADED   the database has not told its witness yet              the witness of an earlier
@@ -140,6 +141,7 @@ void agent_peer_up(struct agent *agent, uint64_t session, const struct journal_i
     peer->journal = journal;
     peer->state = PEER_UNLOADED;
     agent->peers[agent->peer_count++] = peer;
+    agent->health_due = true;
     peer_load(agent, peer);
 }
 
@@ -510,9 +512,10 @@ void agent_health_send(struct agent *agent)
 {
     for (size_t i = 0; i < agent->peer_count; i++) {
         const struct agent_peer *peer = agent->peers[i];
-        if (peer->state != PEER_WELCOMED) {
+        if (peer->state == PEER_FENCED) {
             continue;
         }
+        /* Also before the welcome: that the database is down is why there is none. */
         struct message *message = agent_send(agent, peer->session, MESSAGE_HEALTH);
         message->as.health = (struct message_health){
             .health = agent->status.health,
