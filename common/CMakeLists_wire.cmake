@@ -1,0 +1,5 @@
+# The wire: messages and payloads as msgpack, and authenticated links over nng.
+
+add_library(assent_codec STATIC
+    codec.c codec_fields.c codec_read.c codec_write.c work.c work_decode.c)
+target_link_libraries(assent_codec PUBLIC assent_common PRIVATE PkgConfig::msgpack)
