@@ -41,7 +41,7 @@ format_text(char ret_text[ERROR_TEXT_SIZE], const char *format, va_list argument
     (void)memcpy(ret_text, wide, strlen(wide) + 1);
 }
 
-bool error_set(struct error *error, enum error_kind kind, const char *format, ...)
+bool(error_set)(struct error *error, enum error_kind kind, const char *format, ...)
 {
     if (error != NULL) {
         char text[ERROR_TEXT_SIZE]; /* an argument may be error->text itself */
@@ -56,7 +56,8 @@ bool error_set(struct error *error, enum error_kind kind, const char *format, ..
     return false;
 }
 
-bool error_set_errno(struct error *error, enum error_kind kind, int errnum, const char *format, ...)
+bool(error_set_errno)(struct error *error, enum error_kind kind, int errnum, const char *format,
+                      ...)
 {
     if (error != NULL) {
         char reason[128];
@@ -71,7 +72,7 @@ bool error_set_errno(struct error *error, enum error_kind kind, int errnum, cons
     return false;
 }
 
-bool error_wrap(struct error *error, const char *format, ...)
+bool(error_wrap)(struct error *error, const char *format, ...)
 {
     if (error != NULL) {
         char prefix[ERROR_TEXT_SIZE];
@@ -87,7 +88,7 @@ bool error_wrap(struct error *error, const char *format, ...)
     return false;
 }
 
-bool error_hint(struct error *error, const char *format, ...)
+bool(error_hint)(struct error *error, const char *format, ...)
 {
     if (error != NULL) {
         char hint[ERROR_TEXT_SIZE];

@@ -29,8 +29,6 @@
 
 #define GROUPS_MAX 64
 
-extern char **environ;
-
 struct process {
     pid_t pid;
     int pidfd;

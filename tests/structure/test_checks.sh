@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Proves that the structure checks can fail: each gets a planted violation and must find it.
+# Usage: test_checks.sh CC NM
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+cc="$1" nm="$2"
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# expect_failure TEXT COMMAND...: the command fails and says TEXT.
+expect_failure() {
+    local wanted="$1" output
+    shift
+    if output="$("$@" 2>&1)"; then
+        echo "succeeded, but should have complained: $wanted" >&2
+        failures=$((failures + 1))
+    elif ! grep -qF -- "$wanted" <<<"$output"; then
+        printf 'failed without saying "%s":\n%s\n' "$wanted" "$output" >&2
+        failures=$((failures + 1))
+    fi
+}
+
+expect_success() {
+    local output
+    if ! output="$("$@" 2>&1)"; then
+        printf 'failed, but nothing is wrong:\n%s\n' "$output" >&2
+        failures=$((failures + 1))
+    fi
+}
+
+# plant FILE INCLUDE: a source tree with one clean file and this one.
+plant() {
+    rm -rf "$scratch/tree"
+    mkdir -p "$scratch/tree/common" "$(dirname "$scratch/tree/$1")"
+    printf '#include <stdint.h>\n' >"$scratch/tree/common/clean.h"
+    printf '#include %s\n' "$2" >"$scratch/tree/$1"
+}
+
+includes_case() {
+    plant "$1" "$2"
+    expect_failure "$1 includes" "$here/check_includes.sh" "$scratch/tree"
+}
+
+includes_case coordinator/core.c '<nng/nng.h>'
+includes_case coordinator/driver.c '  <nng/nng.h>'
+includes_case participant/worker.c '<libpq-fe.h>'
+includes_case coordinator/core_vote.c '<sqlite3.h>'
+includes_case common/link.c '<msgpack.h>'
+includes_case client/submit.c '<msgpack/pack.h>'
+includes_case participant/main.c '<microhttpd.h>'
+includes_case coordinator/core.c '"common/log.h"'
+includes_case participant/branch_work.c '"participant/pg.h"'
+includes_case coordinator/core.c '<time.h>'
+includes_case common/log.c '"recovery/record.h"'
+includes_case recovery/journal_sqlite.c '"coordinator/core.h"'
+includes_case participant/driver.c '"coordinator/core.h"'
+includes_case include/assent/assent.h '"common/error.h"'
+plant participant/pg_connect.c '<libpq-fe.h>'
+expect_success "$here/check_includes.sh" "$scratch/tree"
+plant coordinator/core.c '"common/xid.h"'
+expect_success "$here/check_includes.sh" "$scratch/tree"
+
+# purity SOURCE: compiles it; the object is what the check looks at.
+compile() {
+    printf '%s\n' "$2" >"$scratch/$1.c"
+    "$cc" -O1 -fPIC -c "$scratch/$1.c" -o "$scratch/$1.o"
+}
+
+compile clean 'extern int other(int); int f(int i) { return other(i); }'
+compile other 'int other(int i) { return i + 1; }'
+compile reads_clock '#include <time.h>
+time_t now(void) { return time(0); }'
+expect_failure 'needs other' "$here/check_purity.sh" --nm "$nm" --objects "$scratch/clean.o"
+expect_success "$here/check_purity.sh" --nm "$nm" --objects "$scratch/clean.o;$scratch/other.o"
+expect_success "$here/check_purity.sh" --nm "$nm" --objects "$scratch/clean.o" \
+    --provided ";$scratch/other.o"
+expect_success "$here/check_purity.sh" --nm "$nm" --objects "$scratch/clean.o" --allow 'x;other'
+expect_failure 'needs time' "$here/check_purity.sh" --nm "$nm" --objects "$scratch/reads_clock.o"
+expect_failure 'no objects' "$here/check_purity.sh" --nm "$nm" --objects ''
+
+if [ "$failures" -gt 0 ]; then
+    echo "$failures cases failed" >&2
+    exit 1
+fi
+echo "the checks find what is planted"
