@@ -10,12 +10,13 @@ static const char hash_prefix[] = "assent submission 1";
 
 static void hash_u32(crypto_hash_sha256_state *state, uint32_t value)
 {
-    const uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16),
-                              (uint8_t)(value >> 8), (uint8_t)value};
+    const uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+                              (uint8_t)value};
     crypto_hash_sha256_update(state, bytes, sizeof bytes);
 }
 
-/* Lengths go in front of everything variable, so that no two different submissions share a byte form. */
+/* Lengths go in front of everything variable, so that no two different submissions share a byte
+ * form. */
 static void hash_bytes(crypto_hash_sha256_state *state, const void *bytes, size_t size_bytes)
 {
     CHECK(size_bytes <= UINT32_MAX);

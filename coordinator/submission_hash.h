@@ -1,13 +1,14 @@
 /*
  * submission_hash.h - the one place that says when two submissions are "the same body" (P-18).
  *
- * Called by both edges (HTTP and client) once a request is parsed, so that a key used through one edge is known
- * through the other. What goes in: the branches in their order, each with its participant, isolation, read_only and
- * the encoded statements (SQL, parameters, expect_rows). What must stay out: the key, timeout_ms, ack, and everything
- * about the form in which the request came.
+ * Called by both edges (HTTP and client) once a request is parsed, so that a key used through one
+ * edge is known through the other. What goes in: the branches in their order, each with its
+ * participant, isolation, read_only and the encoded statements (SQL, parameters, expect_rows). What
+ * must stay out: the key, timeout_ms, ack, and everything about the form in which the request came.
  *
- * The form is kept with keys in the journal for the whole retention period: a change of it makes every retained key
- * a conflict, so it may change only together with the prefix in submission_hash.c and a note in the CHANGELOG.
+ * The form is kept with keys in the journal for the whole retention period: a change of it makes
+ * every retained key a conflict, so it may change only together with the prefix in
+ * submission_hash.c and a note in the CHANGELOG.
  */
 #ifndef ASSENT_COORDINATOR_SUBMISSION_HASH_H
 #define ASSENT_COORDINATOR_SUBMISSION_HASH_H

@@ -1,0 +1,101 @@
+/*
+ * internal.h - what libassent's files share; nothing of it is visible outside the library.
+ *
+ *   request.c   building a request            answer.c  reading an answer
+ *   wire.c      requests to frames, frames to answers
+ *   exchange.c  one request and its answer on an nng context; the connection
+ *   client.c    the public calls on a client, dispatch
+ */
+#ifndef ASSENT_CLIENT_INTERNAL_H
+#define ASSENT_CLIENT_INTERNAL_H
+
+#include "assent/assent.h"
+#include "common/outcome.h"
+#include "common/work.h"
+#include "coordinator/client_msgpack.h"
+#include "coordinator/client_protocol.h"
+
+#define REQUEST_KEY_MAX_BYTES 255
+#define REQUEST_BRANCH_MAX    1000
+#define ANSWER_TEXT_SIZE      512
+
+struct request_branch {
+    char participant[PARTICIPANT_NAME_SIZE];
+    enum assent_isolation isolation;
+    bool read_only;
+    struct work work;
+};
+
+struct assent_request {
+    int error; /* the first one of the builder's; sticks */
+    char error_text[ANSWER_TEXT_SIZE];
+    char key[REQUEST_KEY_MAX_BYTES + 1]; /* "" none */
+    uint32_t timeout_ms;
+    enum assent_ack ack;
+    size_t branch_count;
+    struct request_branch *branches;
+};
+
+struct answer_branch {
+    char *participant;
+    char *state;
+    bool pending;
+    struct results results;
+};
+
+struct assent_answer {
+    enum assent_outcome outcome;
+    bool completed;
+    bool replayed;
+    bool retryable;
+    uint32_t retry_after_ms;
+    char *id, *state, *key, *reason, *text, *participant, *sqlstate; /* NULL reads as "" */
+    struct pg_report report;
+    size_t branch_count;
+    struct answer_branch *branches;
+};
+
+struct participant_item {
+    char *name, *address, *text;
+    bool ready;
+};
+
+struct assent_participants {
+    char error[ANSWER_TEXT_SIZE];
+    size_t count;
+    struct participant_item *items;
+};
+
+struct assent_list {
+    char error[ANSWER_TEXT_SIZE];
+    size_t count;
+    struct assent_answer **answers;
+    char *next;
+};
+
+struct assent_answer *answer_new(enum assent_outcome outcome, const char *reason, const char *text);
+
+/* A decoded frame. */
+struct wire_answer {
+    enum client_status status;
+    bool retryable;
+    bool replayed;
+    uint32_t retry_after_ms;
+    char *reason, *participant, *text, *next;
+    size_t transaction_count;
+    struct assent_answer **transactions;
+    size_t participant_count;
+    struct participant_item *participants;
+};
+
+void wire_encode_submit(struct pack *pack, const struct assent_request *request);
+void wire_encode_get(struct pack *pack, const char *id, const char *key); /* one of them is NULL */
+void wire_encode_list(struct pack *pack, const struct assent_filter *filter);
+void wire_encode_participants(struct pack *pack);
+bool wire_decode(const void *bytes, size_t size_bytes, struct wire_answer *ret_answer);
+void wire_answer_done(struct wire_answer *answer);
+
+/* The answer to a submit or a question about one transaction; takes the wire answer's contents. */
+struct assent_answer *wire_to_answer(struct wire_answer *wire, bool is_submit);
+
+#endif

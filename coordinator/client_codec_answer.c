@@ -1,0 +1,252 @@
+/* client_codec_answer.c - encoding half of client_codec.h: what the owner thread answered, as
+ * msgpack. */
+#include <string.h>
+
+#include "common/check.h"
+#include "coordinator/client_codec.h"
+
+static const char *const status_texts[CLIENT_STATUS_COUNT] = {
+#define CLIENT_STATUS_TEXT(id, text) [id] = text,
+    CLIENT_STATUS_LIST(CLIENT_STATUS_TEXT)
+#undef CLIENT_STATUS_TEXT
+};
+
+const char *client_status_text(enum client_status status)
+{
+    CHECK(status > CLIENT_STATUS_NONE && status < CLIENT_STATUS_COUNT);
+    return status_texts[status];
+}
+
+static enum client_status status_of(enum api_status status)
+{
+    switch (status) {
+    case API_OK:
+        return CLIENT_OK;
+    case API_ABORTED:
+        return CLIENT_ABORTED;
+    case API_REFUSED:
+        return CLIENT_REFUSED;
+    case API_OUTCOME_UNKNOWN:
+        return CLIENT_OUTCOME_UNKNOWN;
+    case API_KEY_CONFLICT:
+        return CLIENT_KEY_CONFLICT;
+    case API_UNKNOWN_PARTICIPANT:
+        return CLIENT_UNKNOWN_PARTICIPANT;
+    case API_NOT_FOUND:
+        return CLIENT_NOT_FOUND;
+    case API_EXPIRED:
+        return CLIENT_EXPIRED;
+    case API_CONFLICT:
+        return CLIENT_CONFLICT;
+    case API_FAILED:
+        return CLIENT_FAILED;
+    }
+    CHECK(false);
+}
+
+static void encode_head(struct pack *pack, size_t further_members, enum client_status status)
+{
+    pack_map(pack, 2 + further_members);
+    pack_text(pack, "v");
+    pack_int(pack, CLIENT_PROTOCOL_VERSION);
+    pack_text(pack, "status");
+    pack_text(pack, client_status_text(status));
+}
+
+static void encode_text(struct pack *pack, const char *name, const char *value)
+{
+    pack_text(pack, name);
+    pack_text(pack, value);
+}
+
+static void encode_number(struct pack *pack, const char *name, uint64_t value)
+{
+    pack_text(pack, name);
+    pack_uint(pack, value);
+}
+
+static void encode_truth(struct pack *pack, const char *name, bool value)
+{
+    pack_text(pack, name);
+    pack_bool(pack, value);
+}
+
+static void encode_blob(struct pack *pack, const char *name, const struct blob *blob)
+{
+    pack_text(pack, name);
+    if (blob == NULL) {
+        pack_nil(pack);
+    } else {
+        pack_bytes(pack, blob->bytes, blob->size_bytes);
+    }
+}
+
+/* Two members. */
+static void encode_reason(struct pack *pack, enum reason reason)
+{
+    encode_text(pack, "reason", reason != REASON_NONE ? reason_text(reason) : NULL);
+    encode_truth(pack, "retryable", reason != REASON_NONE && reason_retryable(reason));
+}
+
+/* Decided commit, not acknowledged there: what keeps `completed` false. */
+static bool branch_is_pending(const struct branch_view *branch)
+{
+    switch (branch->state) {
+    case BRANCH_IDLE:
+    case BRANCH_WORKING:
+    case BRANCH_PREPARED:
+    case BRANCH_UNKNOWN:
+    case BRANCH_COMMITTING:
+        return true;
+    case BRANCH_READ_ONLY:
+    case BRANCH_REFUSED:
+    case BRANCH_COMMITTED:
+    case BRANCH_ROLLING_BACK:
+    case BRANCH_ROLLED_BACK:
+    case BRANCH_HEURISTIC_COMMIT:
+    case BRANCH_HEURISTIC_ROLLBACK:
+    case BRANCH_HAZARD:
+    case BRANCH_FORGOTTEN:
+        return false;
+    }
+    return true;
+}
+
+static bool view_is_committed(const struct txn_view *view)
+{
+    return view->state == TXN_COMMITTED || view->state == TXN_COMMITTING;
+}
+
+static void encode_branch(struct pack *pack, const struct branch_view *branch, bool with_results,
+                          bool is_committed)
+{
+    char gid[GID_TEXT_SIZE] = "";
+    if (branch->has_gid) {
+        gid_format(&branch->gid, gid);
+    }
+    pack_map(pack, 6);
+    encode_text(pack, "participant", branch->participant);
+    encode_text(pack, "state", branch_state_text(branch->state));
+    encode_text(pack, "gid", branch->has_gid ? gid : NULL);
+    encode_text(pack, "detail", branch->detail[0] != 0 ? branch->detail : NULL);
+    encode_truth(pack, "pending", is_committed && branch_is_pending(branch));
+    encode_blob(pack, "results", with_results ? branch->results : NULL);
+}
+
+static void encode_event(struct pack *pack, const struct txn_event_view *event)
+{
+    pack_map(pack, 5);
+    encode_number(pack, "wall_ms", event->wall_ms);
+    encode_number(pack, "since_start_us", event->since_start_us);
+    encode_text(pack, "kind", event->kind);
+    encode_text(pack, "participant", event->participant[0] != 0 ? event->participant : NULL);
+    encode_text(pack, "detail", event->detail[0] != 0 ? event->detail : NULL);
+}
+
+static void encode_failure(struct pack *pack, const struct txn_view *view)
+{
+    pack_text(pack, "failure");
+    if (view->failure.reason == REASON_NONE) {
+        pack_nil(pack);
+        return;
+    }
+    pack_map(pack, 6);
+    encode_text(pack, "reason", reason_text(view->failure.reason));
+    encode_truth(pack, "retryable", reason_retryable(view->failure.reason));
+    encode_text(pack, "participant",
+                view->failed_participant[0] != 0 ? view->failed_participant : NULL);
+    encode_text(pack, "text", view->failure_text[0] != 0 ? view->failure_text : NULL);
+    encode_text(pack, "sqlstate", view->failure.sqlstate[0] != 0 ? view->failure.sqlstate : NULL);
+    encode_blob(pack, "report", view->failure.report);
+}
+
+static void encode_view(struct pack *pack, const struct txn_view *view, bool with_results)
+{
+    char id[GTRID_TEXT_SIZE];
+    gtrid_format(&view->gtrid, id);
+    pack_map(pack, 11);
+    encode_text(pack, "id", id);
+    encode_text(pack, "state", txn_state_text(view->state));
+    pack_text(pack, "key");
+    /* The HTTP edge takes keys of any bytes; texts of this protocol are UTF-8. */
+    if (view->key_bytes == 0 || !unpack_utf8_is_valid(view->key, view->key_bytes)) {
+        pack_nil(pack);
+    } else {
+        pack_text_sized(pack, view->key, view->key_bytes);
+    }
+    encode_truth(pack, "completed", view->completed);
+    encode_truth(pack, "in_doubt", view->in_doubt);
+    encode_number(pack, "created_ms", view->created_wall_ms);
+    encode_number(pack, "decided_ms", view->decided_wall_ms);
+    encode_number(pack, "ended_ms", view->ended_wall_ms);
+    encode_failure(pack, view);
+    pack_text(pack, "branches");
+    pack_array(pack, view->branch_count);
+    for (size_t i = 0; i < view->branch_count; i++) {
+        encode_branch(pack, &view->branches[i], with_results, view_is_committed(view));
+    }
+    pack_text(pack, "events");
+    pack_array(pack, view->event_count);
+    for (size_t i = 0; i < view->event_count; i++) {
+        encode_event(pack, &view->events[i]);
+    }
+}
+
+static void encode_participant(struct pack *pack, const struct participant_view *participant)
+{
+    pack_map(pack, 8);
+    encode_text(pack, "name", participant->name);
+    encode_text(pack, "address", participant->address);
+    encode_text(pack, "version", participant->version);
+    encode_truth(pack, "connected", participant->link_up);
+    encode_truth(pack, "ready", participant->ready);
+    encode_text(pack, "text", participant->text);
+    encode_number(pack, "prepared", participant->prepared_count);
+    encode_number(pack, "in_doubt", participant->in_doubt);
+}
+
+static const char *answer_text(const struct api_call *call)
+{
+    const struct api_answer *answer = &call->answer;
+    if (answer->text[0] != 0) {
+        return answer->text;
+    }
+    if (answer->view_count == 1 && answer->views[0].failure_text[0] != 0) {
+        return answer->views[0].failure_text;
+    }
+    return NULL;
+}
+
+void client_encode_answer(struct pack *pack, const struct api_call *call)
+{
+    const struct api_answer *answer = &call->answer;
+    char next[GTRID_TEXT_SIZE] = "";
+    if (answer->has_next && answer->view_count > 0) {
+        gtrid_format(&answer->views[answer->view_count - 1].gtrid, next);
+    }
+    encode_head(pack, 9, status_of(answer->status));
+    encode_reason(pack, answer->reason);
+    encode_text(pack, "participant", answer->participant[0] != 0 ? answer->participant : NULL);
+    encode_text(pack, "text", answer_text(call));
+    encode_number(pack, "retry_after_s", answer->retry_after_s);
+    encode_truth(pack, "replayed", answer->replayed);
+    pack_text(pack, "transactions");
+    pack_array(pack, answer->view_count);
+    for (size_t i = 0; i < answer->view_count; i++) {
+        encode_view(pack, &answer->views[i], call->operation != API_LIST);
+    }
+    encode_text(pack, "next", next[0] != 0 ? next : NULL);
+    pack_text(pack, "participants");
+    pack_array(pack, answer->participant_count);
+    for (size_t i = 0; i < answer->participant_count; i++) {
+        encode_participant(pack, &answer->participants[i]);
+    }
+}
+
+void client_encode_refusal(struct pack *pack, const struct client_refusal *refusal)
+{
+    encode_head(pack, 4, refusal->status);
+    encode_reason(pack, refusal->reason);
+    encode_text(pack, "text", refusal->text[0] != 0 ? refusal->text : NULL);
+    encode_number(pack, "retry_after_s", refusal->retry_after_s);
+}

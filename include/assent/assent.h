@@ -1,0 +1,334 @@
+/*
+ * assent.h - libassent: transactions across several PostgreSQL databases, from C.
+ *
+ * A request names the statements for each database (participant); the coordinator runs it as one
+ * transaction that commits everywhere or nowhere. See assent(1), libassent(3), and
+ * docs/CLIENT_PROTOCOL.md for the wire.
+ *
+ *     struct assent_client *client;
+ *     if (assent_client_open(NULL, &client) != ASSENT_OK) ...
+ *     struct assent_request *request = assent_request_new();
+ *     assent_request_add(request, "order", "INSERT INTO orders(id, amount) VALUES ($1, $2)",
+ *                        ASSENT_PARAMS("o-1", "12.50"), ASSENT_ANY_ROWS);
+ *     assent_request_add(request, "payment",
+ *                        "UPDATE accounts SET balance = balance - $2 WHERE id = $1 AND balance >=
+ * $2", ASSENT_PARAMS("c-7", "12.50"), 1); struct assent_answer *answer = assent_submit(client,
+ * request); if (assent_answer_outcome(answer) == ASSENT_COMMITTED) ...
+ *
+ * Conventions. Texts are UTF-8 and end with NUL. Times are milliseconds. Functions that return
+ * `int` give ASSENT_OK (0) or a negative enum assent_error. "Returns owned": the caller frees with
+ * the matching _free, which takes NULL; "lends": valid until the thing it was taken from is freed.
+ * No function writes to a stream.
+ *
+ * Threads. An assent_client may be used by any number of threads at once. A request, an answer, a
+ * list belongs to one thread at a time. The library has threads of its own inside (nng's); it never
+ * calls back on them: callbacks run inside assent_client_dispatch, assent_client_wait and
+ * assent_client_close, on the caller's thread. Not to be used in a child after fork(2) unless the
+ * parent had not used it. SIGPIPE is never raised by this library.
+ *
+ * Running out of memory ends the process (abort), as in GLib.
+ */
+#ifndef ASSENT_ASSENT_H
+#define ASSENT_ASSENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define ASSENT_API __attribute__((visibility("default")))
+#else
+#define ASSENT_API
+#endif
+
+struct assent_client;
+struct assent_request;
+struct assent_answer;
+struct assent_result;
+struct assent_list;
+struct assent_participants;
+
+/* Errors of calls (not of transactions). */
+enum assent_error {
+    ASSENT_OK = 0,
+    ASSENT_E_ARGUMENT = -1, /* an argument is not valid: NULL, empty, too long, not UTF-8 */
+    ASSENT_E_LIMIT = -2,    /* more than the protocol can carry */
+    ASSENT_E_BUSY = -3,     /* too many requests in flight; nothing was done */
+    ASSENT_E_SYSTEM = -4,   /* out of file descriptors, threads ... */
+};
+
+/* A sentence for a code; static. */
+ASSENT_API const char *assent_error_text(int error);
+
+/* The library's version, "0.1.0"; static. */
+ASSENT_API const char *assent_version(void);
+
+/* What became of a transaction. Only the first two are final verdicts on it. */
+enum assent_outcome {
+    /* Decided commit, durably. assent_answer_completed tells whether every database has finished
+       it. */
+    ASSENT_COMMITTED = 1,
+    /* Nothing of it remains or will ever appear anywhere. assent_answer_reason says why. */
+    ASSENT_ABORTED,
+    /* It may commit or not, or is under way: the connection or the deadline was lost after the
+     * request had left, or the coordinator is still deciding. Submit the SAME request again (its
+     * key makes that safe), or ask with assent_status_by_key. */
+    ASSENT_UNKNOWN,
+    /* The request never left this process, or (status, list) no answer came: nothing was done. Try
+       again. */
+    ASSENT_UNAVAILABLE,
+    /* The coordinator did nothing with it: overload, a participant that is down or not known, a key
+     * that was used with another body, a limit, a request that is not valid.
+     * assent_answer_retryable tells whether it is worth trying again, unchanged. */
+    ASSENT_REFUSED,
+    /* status: no such transaction is known (any more: reason "expired"). For a key: nothing under
+     * it has committed; a request that is still on its way may arrive yet. */
+    ASSENT_NOT_FOUND,
+    /* A person's hand, or a lost database, went against the decision in some branch: an operator
+       must look. */
+    ASSENT_HEURISTIC,
+};
+
+/* "committed", "aborted" ...; static. */
+ASSENT_API const char *assent_outcome_text(enum assent_outcome outcome);
+
+/* ---- Connection
+ * ------------------------------------------------------------------------------------ */
+
+/*
+ * Makes a client of the coordinator at address: "HOST:PORT" or "tcp://HOST:PORT", NULL for the
+ * default tcp://127.0.0.1:7401. Never blocks: the connection is made in the background, and made
+ * again for ever when it is lost. One client carries many requests at a time over one connection;
+ * one per process and coordinator is enough. *ret_client is returned owned. Errors:
+ * ASSENT_E_ARGUMENT (address), ASSENT_E_SYSTEM.
+ */
+ASSENT_API int assent_client_open(const char *address, struct assent_client **ret_client);
+
+/*
+ * Ends the client. No other call with it may run or follow. Asynchronous requests that are still in
+ * flight are given up: their callbacks run now, with ASSENT_UNKNOWN (or ASSENT_UNAVAILABLE if they
+ * had not left). The connection itself stays open, parked for the next assent_client_open of the
+ * same address.
+ */
+ASSENT_API void assent_client_close(struct assent_client *client);
+
+/* How long a request may wait for a connection before it is ASSENT_UNAVAILABLE; 1 to 3600000,
+ * default 2000. */
+ASSENT_API int assent_client_set_connect_timeout_ms(struct assent_client *client, uint32_t ms);
+
+/* ---- Requests
+ * -------------------------------------------------------------------------------------- */
+
+#define ASSENT_ANY_ROWS (-1)
+
+/* Two arguments at once, the number of texts and the array: ASSENT_PARAMS("a", NULL, "c"). */
+#define ASSENT_PARAMS(...)                                                                         \
+    (sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)),                           \
+        ((const char *const[]){__VA_ARGS__})
+#define ASSENT_NO_PARAMS 0, NULL
+
+enum assent_isolation {
+    ASSENT_READ_COMMITTED = 0,
+    ASSENT_REPEATABLE_READ,
+    ASSENT_SERIALIZABLE,
+};
+
+enum assent_ack {
+    ASSENT_ACK_COMPLETED =
+        0, /* answer when every database has committed: reads see the writes everywhere */
+    ASSENT_ACK_DECIDED, /* answer as soon as the decision is durable */
+};
+
+/*
+ * A new empty request, with a random idempotency key, a timeout of 5000 ms, ack completed. Returns
+ * owned. A request may be submitted any number of times: with the same key it commits at most once.
+ */
+ASSENT_API struct assent_request *assent_request_new(void);
+ASSENT_API void assent_request_free(struct assent_request *request);
+
+/*
+ * Adds a statement for a participant, behind the ones already there; a participant's branch comes
+ * into being with its first statement. One statement of SQL, with $1 ... $n; types are inferred by
+ * the server, cast where that fails
+ * ($1::uuid). params: param_count texts in PostgreSQL's text format, NULL for SQL NULL; copied.
+ * expect_rows: abort unless the statement touches exactly so many rows; ASSENT_ANY_ROWS for no
+ * expectation. Errors: ASSENT_E_ARGUMENT, ASSENT_E_LIMIT; they also stick to the request, which is
+ * then ASSENT_REFUSED when it is submitted, so that a chain of adds needs no check of its own.
+ */
+ASSENT_API int assent_request_add(struct assent_request *request, const char *participant,
+                                  const char *sql, size_t param_count, const char *const *params,
+                                  int64_t expect_rows);
+
+/* Isolation of a participant's branch, default read committed. The branch may be named before its
+ * statements. */
+ASSENT_API int assent_request_set_isolation(struct assent_request *request, const char *participant,
+                                            enum assent_isolation isolation);
+/* A branch that only reads: cheaper, and writing in it aborts. */
+ASSENT_API int assent_request_set_read_only(struct assent_request *request, const char *participant,
+                                            bool read_only);
+
+/*
+ * The idempotency key: 1 to 255 bytes; NULL for none. With a key of the caller's own (an order's
+ * number, say) even a process that lost everything can ask again. Keys belong to one coordinator.
+ * The key that is set is lent by _key.
+ */
+ASSENT_API int assent_request_set_key(struct assent_request *request, const char *key);
+ASSENT_API const char *assent_request_key(const struct assent_request *request);
+
+/* The deadline of the decision (not of its completion): from 1; the coordinator's limit is 60000 by
+ * default. */
+ASSENT_API int assent_request_set_timeout_ms(struct assent_request *request, uint32_t ms);
+ASSENT_API int assent_request_set_ack(struct assent_request *request, enum assent_ack ack);
+
+/* ---- Submitting and asking
+ * ------------------------------------------------------------------------- */
+
+/*
+ * Runs the transaction and waits: at most for the connect timeout, twice the request's own timeout
+ * and five seconds. Returns owned, never NULL. What came between is in the answer's outcome. The
+ * library never sends a request twice by itself.
+ */
+ASSENT_API struct assent_answer *assent_submit(struct assent_client *client,
+                                               const struct assent_request *request);
+
+/* Called once for each accepted assent_submit_async, in a dispatch of the caller's. The answer
+ * becomes the callback's own (assent_answer_free). It may submit further requests; it must not
+ * close the client. */
+typedef void (*assent_callback)(void *user, struct assent_answer *answer);
+
+/*
+ * Sends the request and returns at once. The request may be freed or changed afterwards. On
+ * ASSENT_OK callback runs exactly once. Errors: ASSENT_E_BUSY when 1000 are in flight already
+ * (dispatch, then try again).
+ */
+ASSENT_API int assent_submit_async(struct assent_client *client,
+                                   const struct assent_request *request, assent_callback callback,
+                                   void *user);
+
+/* A descriptor that is readable while answers wait to be dispatched: for poll, epoll, an event
+ * loop. Lent until the client is closed; only to be polled, never read. */
+ASSENT_API int assent_client_fd(const struct assent_client *client);
+/* Runs the callbacks of all answers that are there; never waits. Returns how many ran. */
+ASSENT_API size_t assent_client_dispatch(struct assent_client *client);
+/* Waits at most timeout_ms (-1: without end) for an answer, then dispatches. Returns how many
+ * callbacks ran; 0 at once if none is in flight. */
+ASSENT_API size_t assent_client_wait(struct assent_client *client, int timeout_ms);
+/* Asynchronous requests whose callback has not run yet. */
+ASSENT_API size_t assent_client_in_flight(const struct assent_client *client);
+
+/* What became of a transaction, by its id or its key. Return owned, never NULL. */
+ASSENT_API struct assent_answer *assent_status(struct assent_client *client, const char *id);
+ASSENT_API struct assent_answer *assent_status_by_key(struct assent_client *client,
+                                                      const char *key);
+
+/* ---- Answers
+ * --------------------------------------------------------------------------------------- */
+
+ASSENT_API void assent_answer_free(struct assent_answer *answer);
+ASSENT_API enum assent_outcome assent_answer_outcome(const struct assent_answer *answer);
+/* The transaction's id; "" where none came into being. All texts of an answer are lent by it. */
+ASSENT_API const char *assent_answer_id(const struct assent_answer *answer);
+/* "committed", "preparing", "heuristic" ... (glossary); "" where not known. */
+ASSENT_API const char *assent_answer_state(const struct assent_answer *answer);
+ASSENT_API const char *assent_answer_key(const struct assent_answer *answer); /* "" for none */
+/* Committed, and every database has finished: all reads see it. */
+ASSENT_API bool assent_answer_completed(const struct assent_answer *answer);
+/* The recorded answer of an earlier request with this key. */
+ASSENT_API bool assent_answer_replayed(const struct assent_answer *answer);
+/* Why it aborted or was refused: "row_count", "serialization", "timeout", "overload",
+ * "key_conflict", "malformed" ...; "" otherwise. */
+ASSENT_API const char *assent_answer_reason(const struct assent_answer *answer);
+/* The same request may succeed later. */
+ASSENT_API bool assent_answer_retryable(const struct assent_answer *answer);
+ASSENT_API uint32_t
+assent_answer_retry_after_ms(const struct assent_answer *answer); /* 0: no advice */
+/* One line for people and logs; never NULL. */
+ASSENT_API const char *assent_answer_text(const struct assent_answer *answer);
+/* The participant that is to blame; "" for none. */
+ASSENT_API const char *assent_answer_participant(const struct assent_answer *answer);
+
+/* What PostgreSQL said, where it is to blame; a text it did not give is "". statement is the index
+ * within the participant's statements, -1 for none. */
+ASSENT_API const char *assent_answer_sqlstate(const struct assent_answer *answer);
+enum assent_field {
+    ASSENT_FIELD_MESSAGE = 0,
+    ASSENT_FIELD_DETAIL,
+    ASSENT_FIELD_HINT,
+    ASSENT_FIELD_CONSTRAINT,
+    ASSENT_FIELD_TABLE,
+    ASSENT_FIELD_COLUMN,
+};
+ASSENT_API const char *assent_answer_postgresql(const struct assent_answer *answer,
+                                                enum assent_field field);
+ASSENT_API int assent_answer_statement(const struct assent_answer *answer);
+
+/* Branches, in the order of the request. index is below assent_answer_branch_count, or the answer
+ * is ""/false. */
+ASSENT_API size_t assent_answer_branch_count(const struct assent_answer *answer);
+ASSENT_API const char *assent_answer_branch_participant(const struct assent_answer *answer,
+                                                        size_t index);
+ASSENT_API const char *assent_answer_branch_state(const struct assent_answer *answer, size_t index);
+/* Committed, but this database has not finished it yet. */
+ASSENT_API bool assent_answer_branch_pending(const struct assent_answer *answer, size_t index);
+
+/* Results: one per statement of a committed transaction. NULL where there is none. Lent by the
+ * answer. */
+ASSENT_API const struct assent_result *
+assent_answer_result(const struct assent_answer *answer, const char *participant, size_t statement);
+ASSENT_API const char *assent_result_command(const struct assent_result *result); /* "INSERT 0 1" */
+ASSENT_API int64_t assent_result_rows_affected(const struct assent_result *result);
+ASSENT_API size_t assent_result_column_count(const struct assent_result *result);
+ASSENT_API size_t assent_result_row_count(const struct assent_result *result);
+ASSENT_API const char *assent_result_column_name(const struct assent_result *result, size_t column);
+ASSENT_API const char *assent_result_column_type(const struct assent_result *result, size_t column);
+ASSENT_API uint32_t assent_result_column_oid(const struct assent_result *result, size_t column);
+/* PostgreSQL's text format; NULL for SQL NULL and beyond the end. */
+ASSENT_API const char *assent_result_value(const struct assent_result *result, size_t row,
+                                           size_t column);
+
+/* ---- Lists
+ * ----------------------------------------------------------------------------------------- */
+
+struct assent_filter {       /* zero-initialised: everything, 100 at a time */
+    const char *state;       /* a state's name or "in-doubt"; NULL any */
+    const char *participant; /* NULL any */
+    const char *after;       /* assent_list_next of the page before; NULL from the newest */
+    uint32_t limit;          /* 1 to 1000; 0: 100 */
+};
+
+/* Transactions, newest first, without their results. filter may be NULL. Returns owned, never NULL.
+ */
+ASSENT_API struct assent_list *assent_list_transactions(struct assent_client *client,
+                                                        const struct assent_filter *filter);
+ASSENT_API void assent_list_free(struct assent_list *list);
+/* "" if the list was had, otherwise why not. */
+ASSENT_API const char *assent_list_error(const struct assent_list *list);
+ASSENT_API size_t assent_list_count(const struct assent_list *list);
+ASSENT_API const struct assent_answer *assent_list_at(const struct assent_list *list, size_t index);
+ASSENT_API const char *assent_list_next(const struct assent_list *list); /* NULL: that was all */
+
+/* The coordinator's participants. Returns owned, never NULL. */
+ASSENT_API struct assent_participants *assent_participants_get(struct assent_client *client);
+ASSENT_API void assent_participants_free(struct assent_participants *participants);
+ASSENT_API const char *assent_participants_error(const struct assent_participants *participants);
+ASSENT_API size_t assent_participants_count(const struct assent_participants *participants);
+ASSENT_API const char *assent_participants_name(const struct assent_participants *participants,
+                                                size_t index);
+ASSENT_API const char *assent_participants_address(const struct assent_participants *participants,
+                                                   size_t index);
+/* Connected and its database up: transactions may use it. */
+ASSENT_API bool assent_participants_ready(const struct assent_participants *participants,
+                                          size_t index);
+/* Why it is not ready; "" if it is. */
+ASSENT_API const char *assent_participants_text(const struct assent_participants *participants,
+                                                size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
