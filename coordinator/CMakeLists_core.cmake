@@ -11,3 +11,16 @@ assent_pure_library(assent_coord_core
             ${CMAKE_CURRENT_LIST_DIR}/core_view.c
             ${CMAKE_CURRENT_LIST_DIR}/core_vote.c
     LIBS assent_api assent_record assent_common_core)
+
+add_library(assent_coordinator STATIC
+    ${CMAKE_CURRENT_LIST_DIR}/config.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_calls.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_carry.c
+    ${CMAKE_CURRENT_LIST_DIR}/journal_thread.c)
+target_link_libraries(assent_coordinator PUBLIC assent_coord_core assent_journal assent_link
+    assent_cli assent_common PRIVATE PkgConfig::libsodium)
+
+add_executable(assentd ${CMAKE_CURRENT_LIST_DIR}/main.c)
+target_link_libraries(assentd PRIVATE assent_coordinator assent_http assent_client_edge assent_cli
+    PkgConfig::libsystemd)

@@ -549,6 +549,9 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
     case COORD_EVENT_TRIMMED:
         coord->head = event->head;
         coord->floor = event->floor;
+        if (event->more) { /* slice by slice, so that decisions wait for one slice at most */
+            trim_step(coord, ready);
+        }
         return;
     case COORD_EVENT_FENCED:
         ready_stop(ready, COORD_STOP_FENCED, "%s", "another coordinator has written to the journal");

@@ -72,6 +72,7 @@ struct coord_event {
     uint64_t token;
     struct journal_head head;
     struct journal_floor floor;
+    bool more; /* TRIMMED: another slice is due */
     /* SUBMIT, RESOLVE, PARTICIPANT_REMOVE: echoed in the answer */
     uint64_t call;
     struct submission *submission; /* the step takes its contents */
@@ -165,6 +166,9 @@ bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_by
 size_t coord_list(const struct coord *coord, const struct api_list *list, struct txn_view **ret_views);
 /* A view of what only the journal remembers. */
 void coord_view_entry(const struct journal_entry *entry, bool want_events, struct txn_view *ret_view);
+
+/* What P-8 makes of a transaction that is neither in memory nor in the journal. */
+enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid);
 
 size_t coord_participants(const struct coord *coord, struct participant_view **ret_views);
 bool coord_has_participant(const struct coord *coord, const char *name);

@@ -53,6 +53,22 @@ static enum verdict inquiry_in_journal(const struct journal_entry *entry, const 
     return VERDICT_ABORT;
 }
 
+enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid)
+{
+    if (!journal_id_equal(&gtrid->journal, &coord->config.journal) ||
+        !inquiry_epoch_is_ours(coord, gtrid)) {
+        return VERDICT_UNKNOWN; /* a copy of this journal gave it out, or it was made up */
+    }
+    if (gtrid->epoch == coord->epoch) {
+        /* Given out by this process and forgotten: it aborted (a commit would be in the journal). */
+        return gtrid->sequence <= coord->next_sequence ? VERDICT_ABORT : VERDICT_UNKNOWN;
+    }
+    if (!coord->reconciled) {
+        return VERDICT_WAIT; /* somebody may yet know that this journal is behind (P-10) */
+    }
+    return inquiry_above_floor(coord, gtrid) ? VERDICT_ABORT : VERDICT_UNKNOWN;
+}
+
 static enum verdict inquiry_judge(const struct coord *coord, const struct gid *gid,
                                   const struct coord_prior *prior, struct proof *ret_proof)
 {
@@ -74,17 +90,7 @@ static enum verdict inquiry_judge(const struct coord *coord, const struct gid *g
     if (forced != VERDICT_UNKNOWN) {
         return forced;
     }
-    if (!inquiry_epoch_is_ours(coord, gtrid)) {
-        return VERDICT_UNKNOWN; /* a copy of this journal gave it out, or it was made up */
-    }
-    if (gtrid->epoch == coord->epoch) {
-        /* Given out by this process and forgotten: it aborted (a commit would be in the journal). */
-        return gtrid->sequence <= coord->next_sequence ? VERDICT_ABORT : VERDICT_UNKNOWN;
-    }
-    if (!coord->reconciled) {
-        return VERDICT_WAIT; /* somebody may yet know that this journal is behind (P-10) */
-    }
-    return inquiry_above_floor(coord, gtrid) ? VERDICT_ABORT : VERDICT_UNKNOWN;
+    return coord_presume(coord, gtrid);
 }
 
 void inquiry_step(struct coord *coord, uint64_t session, const struct message_inquiry *inquiry,

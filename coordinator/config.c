@@ -1,0 +1,231 @@
+/* config.c - see config.h. */
+#include "coordinator/config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/config_file.h"
+
+#define SECTION            "assentd"
+#define PARTICIPANT_PREFIX "participant "
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+/* Loopback only for now: there is no TLS yet, so nothing may be offered to a network. */
+static bool address_is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+           strncmp(address, "localhost:", 10) == 0;
+}
+
+static bool address_check(struct config_file *file, const char *section, const char *key,
+                          const char *address, struct error *ret_error)
+{
+    const char *colon = strrchr(address, ':');
+    char *end = NULL;
+    long port = colon == NULL ? -1 : strtol(colon + 1, &end, 10);
+    if (colon == NULL || colon[1] == '\0' || *end != '\0' || port < 0 || port > 65535) {
+        return config_file_fail(file, section, key, ret_error,
+                                "%s = %s is not HOST:PORT (for example 127.0.0.1:7400)", key,
+                                address);
+    }
+    if (!address_is_loopback(address)) {
+        config_file_fail(file, section, key, ret_error, "%s = %s is not a loopback address", key,
+                         address);
+        return error_hint(ret_error, "there is no TLS yet: use 127.0.0.1:%ld", port);
+    }
+    return true;
+}
+
+static bool read_address(struct config_file *file, const char *key, const char *fallback,
+                         char **ret_text, struct error *ret_error)
+{
+    const char *text = NULL;
+    if (!config_file_get_text(file, SECTION, key, fallback, &text, ret_error) ||
+        !address_check(file, SECTION, key, text, ret_error)) {
+        return false;
+    }
+    *ret_text = alloc_string(text);
+    return true;
+}
+
+struct number_key {
+    const char *key;
+    int64_t fallback, min, max;
+    uint32_t *value;
+};
+
+static bool read_numbers(struct config_file *file, struct config *config, struct error *ret_error)
+{
+    uint32_t retention_hours = 0;
+    const struct number_key keys[] = {
+        {"max_active", 64, 1, 100000, &config->core.max_active},
+        {"max_queued", 10000, 0, 1000000, &config->core.max_queued},
+        {"recent_max", 10000, 1, 10000000, &config->core.recent_max},
+        {"max_branches", 64, 1, 10000, &config->branches},
+        {"max_statements", 1000, 1, 1000000, &config->statements},
+        {"max_connections", 10000, 1, 1000000, &config->connections},
+        {"retention_hours", 168, 1, 876000, &retention_hours},
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        int64_t value = 0;
+        if (!config_file_get_int(file, SECTION, keys[i].key, keys[i].fallback, keys[i].min,
+                                 keys[i].max, &value, ret_error)) {
+            return false;
+        }
+        *keys[i].value = (uint32_t)value;
+    }
+    config->core.retention_ms = (uint64_t)retention_hours * 3600 * 1000;
+    const struct number_key durations[] = {
+        {"timeout_default", 5000, 1, 3600000, &config->timeout_default_ms},
+        {"timeout_max", 60000, 1, 3600000, &config->timeout_max_ms},
+        {"heartbeat", 1000, 10, 60000, &config->core.heartbeat_ms},
+        {"retry_min", 100, 1, 60000, &config->core.retry_min_ms},
+        {"retry_max", 2000, 1, 60000, &config->core.retry_max_ms},
+        {"drain_timeout", 10000, 1, 3600000, &config->core.drain_ms},
+        {"trim_interval", 10000, 10, 86400000, &config->core.trim_interval_ms},
+    };
+    for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+        int64_t value = 0;
+        if (!config_file_get_duration_ms(file, SECTION, durations[i].key, durations[i].fallback,
+                                         durations[i].min, durations[i].max, &value, ret_error)) {
+            return false;
+        }
+        *durations[i].value = (uint32_t)value;
+    }
+    int64_t body_bytes = 0;
+    int64_t reserve_bytes = 0;
+    if (!config_file_get_size_bytes(file, SECTION, "max_body", 1 << 20, 1024, 1 << 30, &body_bytes,
+                                    ret_error) ||
+        !config_file_get_size_bytes(file, SECTION, "journal_reserve", 16 << 20, 1 << 20,
+                                    INT64_C(1) << 40, &reserve_bytes, ret_error)) {
+        return false;
+    }
+    config->body_bytes = (uint32_t)body_bytes;
+    config->journal_reserve_bytes = (uint64_t)reserve_bytes;
+    return true;
+}
+
+static bool read_participant(struct config_file *file, const char *section,
+                             struct config_participant *participant, struct error *ret_error)
+{
+    const char *name = section + strlen(PARTICIPANT_PREFIX);
+    const char *text = NULL;
+    if (!participant_name_valid(name)) {
+        config_file_fail(file, section, "address", ret_error, "[%s] is not a participant's name",
+                         section);
+        return error_hint(ret_error, "1 to 63 of a-z, 0-9, _ and -, beginning with a letter");
+    }
+    snprintf(participant->name, sizeof(participant->name), "%s", name);
+    if (!config_file_get_text(file, section, "address", NULL, &text, ret_error) ||
+        !address_check(file, section, "address", text, ret_error)) {
+        return false;
+    }
+    snprintf(participant->address, sizeof(participant->address), "%s", text);
+    if (!config_file_get_text(file, section, "secret_file", NULL, &text, ret_error)) {
+        return false;
+    }
+    participant->secret_file = alloc_string(text);
+    if (!link_secret_read(text, &participant->secret, ret_error)) {
+        return error_wrap(ret_error, "participant %s", name);
+    }
+    return true;
+}
+
+static bool read_participants(struct config_file *file, struct config *config,
+                              struct error *ret_error)
+{
+    size_t sections = config_file_section_count(file);
+    config->participants = alloc_array(sections, sizeof(config->participants[0]));
+    for (size_t i = 0; i < sections; i++) {
+        const char *section = config_file_section(file, i);
+        if (strncmp(section, PARTICIPANT_PREFIX, strlen(PARTICIPANT_PREFIX)) == 0 &&
+            !read_participant(file, section, &config->participants[config->participant_count++],
+                              ret_error)) {
+            return false;
+        }
+    }
+    if (config->participant_count == 0) {
+        error_set(ret_error, ERROR_INVALID, "no [participant NAME] section");
+        return error_hint(ret_error, "add one per database, with address and secret_file");
+    }
+    return true;
+}
+
+static bool read_all(struct config_file *file, struct config *config, struct error *ret_error)
+{
+    const char *journal = NULL;
+    int level = LOG_INFO;
+    int format = LOG_FORMAT_TEXT;
+    if (!read_address(file, "http", "127.0.0.1:7400", &config->http, ret_error) ||
+        !read_address(file, "client", "127.0.0.1:7401", &config->client, ret_error) ||
+        !read_address(file, "listen", "127.0.0.1:7402", &config->listen, ret_error) ||
+        !config_file_get_text(file, SECTION, "journal", "/var/lib/assent/journal.db", &journal,
+                              ret_error) ||
+        !config_file_get_choice(file, SECTION, "log_level", log_levels, LOG_INFO, &level,
+                                ret_error) ||
+        !config_file_get_choice(file, SECTION, "log_format", log_formats, LOG_FORMAT_TEXT, &format,
+                                ret_error)) {
+        return false;
+    }
+    config->journal = alloc_string(journal);
+    config->log_level = (enum log_level)level;
+    config->log_format = (enum log_format)format;
+    return read_numbers(file, config, ret_error) && read_participants(file, config, ret_error) &&
+           config_file_finish(file, ret_error);
+}
+
+bool config_load(const char *path, struct config *ret_config, struct error *ret_error)
+{
+    struct config_file *file = NULL;
+    if (!config_file_load(path, &file, ret_error)) {
+        return false;
+    }
+    struct config config = {0};
+    bool ok = read_all(file, &config, ret_error);
+    config_file_free(file);
+    if (!ok) {
+        config_done(&config);
+        return false;
+    }
+    *ret_config = config;
+    return true;
+}
+
+void config_done(struct config *config)
+{
+    for (size_t i = 0; i < config->participant_count; i++) {
+        free(config->participants[i].secret_file);
+        explicit_bzero(&config->participants[i].secret, sizeof(config->participants[i].secret));
+    }
+    free(config->participants);
+    free(config->http);
+    free(config->client);
+    free(config->listen);
+    free(config->journal);
+    memset(config, 0, sizeof(*config));
+}
+
+void config_log(const struct config *config)
+{
+    log_event(LOG_INFO, "configuration", LOG_S("http", config->http),
+              LOG_S("client", config->client), LOG_S("listen", config->listen),
+              LOG_S("journal", config->journal), LOG_U("max_active", config->core.max_active),
+              LOG_U("max_queued", config->core.max_queued),
+              LOG_U("max_branches", config->branches), LOG_U("max_statements", config->statements),
+              LOG_U("max_body_bytes", config->body_bytes),
+              LOG_U("timeout_default_ms", config->timeout_default_ms),
+              LOG_U("timeout_max_ms", config->timeout_max_ms),
+              LOG_U("retention_hours", config->core.retention_ms / 3600000),
+              LOG_U("journal_reserve_bytes", config->journal_reserve_bytes));
+    for (size_t i = 0; i < config->participant_count; i++) {
+        log_event(LOG_INFO, "configured participant",
+                  LOG_S("participant", config->participants[i].name),
+                  LOG_S("address", config->participants[i].address),
+                  LOG_S("secret_file", config->participants[i].secret_file));
+    }
+}

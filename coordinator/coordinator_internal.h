@@ -1,0 +1,42 @@
+/* coordinator_internal.h - the driver's state, shared by coordinator.c, coordinator_calls.c and
+ * coordinator_carry.c only. */
+#ifndef ASSENT_COORDINATOR_COORDINATOR_INTERNAL_H
+#define ASSENT_COORDINATOR_COORDINATOR_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "common/inbox.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/journal_thread.h"
+
+struct session_name { /* which participant speaks on a session */
+    uint64_t session;
+    char participant[PARTICIPANT_NAME_SIZE];
+};
+
+struct coordinator {
+    const struct config *config;
+    struct config *replacement; /* the newest one that SIGHUP brought; owned */
+    struct inbox *inbox;
+    struct coord *coord;
+    struct coord_ready ready;
+    struct journal *journal;
+    struct journal_thread *journal_thread;
+    struct link *link;
+    size_t session_count;
+    struct session_name *sessions;
+    struct journal_entry prior_entry; /* lent to the event that is being stepped */
+    bool prior_held;
+    bool journal_failed;
+    struct error journal_error;
+    uint64_t events; /* draws for the jitter */
+    atomic_uint terminations;
+};
+
+/* coordinator_calls.c: questions that change nothing; answers and completes the call. */
+void calls_answer(struct coordinator *coordinator, struct api_call *call);
+
+/* coordinator_carry.c: carries out what the core asks for. */
+void carry_ready(struct coordinator *coordinator);
+
+#endif
