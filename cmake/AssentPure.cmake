@@ -15,7 +15,8 @@ function(assent_pure_library name)
 
     add_library(${name}_pure OBJECT ${sources})
     target_compile_options(${name}_pure PRIVATE
-        -fno-sanitize=all -U_FORTIFY_SOURCE -fno-stack-protector -O1)
+        # SHELL: or CMake would drop the second -U_FORTIFY_SOURCE of a release build as a duplicate.
+        -fno-sanitize=all "SHELL:-U_FORTIFY_SOURCE" -fno-stack-protector -O1)
     set_target_properties(${name}_pure PROPERTIES
         ASSENT_PURE_LIBS "${arg_LIBS}")
 
