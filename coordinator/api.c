@@ -1,0 +1,104 @@
+/*
+ * api.c - life of the calls between edges and owner thread, and the words for states that everybody
+ * sees.
+ *
+ * Used by every edge and by the core: no I/O, nothing but common's basics.
+ */
+#include "coordinator/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/check.h"
+
+struct api_call *api_call_new(enum api_operation operation)
+{
+    struct api_call *call = alloc_zeroed(sizeof *call);
+    call->operation = operation;
+    return call;
+}
+
+void submission_done(struct submission *submission)
+{
+    for (size_t i = 0; i < submission->branch_count; i++) {
+        blob_free(submission->branches[i].work);
+    }
+    free(submission->branches);
+    *submission = (struct submission){0};
+}
+
+void txn_view_done(struct txn_view *view)
+{
+    for (size_t i = 0; i < view->branch_count; i++) {
+        blob_free(view->branches[i].results);
+    }
+    free(view->branches);
+    free(view->events);
+    failure_done(&view->failure);
+    *view = (struct txn_view){0};
+}
+
+void api_call_free(struct api_call *call)
+{
+    if (call == NULL) {
+        return;
+    }
+    submission_done(&call->submission);
+    for (size_t i = 0; i < call->answer.view_count; i++) {
+        txn_view_done(&call->answer.views[i]);
+    }
+    free(call->answer.views);
+    free(call->answer.participants);
+    free(call->answer.metrics);
+    free(call);
+}
+
+/* TXN_DECIDING is an inner state: nobody outside can act on the difference, so both are
+ * "preparing". */
+static const char *const txn_states[] = {
+    [TXN_QUEUED] = "queued",       [TXN_ACTIVE] = "active",         [TXN_PREPARING] = "preparing",
+    [TXN_DECIDING] = "preparing",  [TXN_COMMITTING] = "committing", [TXN_COMMITTED] = "committed",
+    [TXN_ABORTING] = "aborting",   [TXN_ABORTED] = "aborted",       [TXN_DEAD] = "dead",
+    [TXN_HEURISTIC] = "heuristic",
+};
+
+const char *txn_state_text(enum txn_state state)
+{
+    CHECK(state >= TXN_QUEUED && state <= TXN_HEURISTIC);
+    return txn_states[state];
+}
+
+bool txn_state_parse(const char *text, enum txn_state *ret_state)
+{
+    for (int state = TXN_QUEUED; state <= TXN_HEURISTIC; state++) {
+        if (state != TXN_DECIDING && strcmp(text, txn_states[state]) == 0) {
+            *ret_state = (enum txn_state)state;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *const branch_states[] = {
+    [BRANCH_IDLE] = "idle",
+    [BRANCH_WORKING] = "working",
+    [BRANCH_PREPARED] = "prepared",
+    [BRANCH_READ_ONLY] = "read-only",
+    [BRANCH_REFUSED] = "refused",
+    [BRANCH_UNKNOWN] = "unknown",
+    [BRANCH_COMMITTING] = "committing",
+    [BRANCH_COMMITTED] = "committed",
+    [BRANCH_ROLLING_BACK] = "rolling-back",
+    [BRANCH_ROLLED_BACK] = "rolled-back",
+    [BRANCH_HEURISTIC_COMMIT] = "heuristic-commit",
+    [BRANCH_HEURISTIC_ROLLBACK] = "heuristic-rollback",
+    [BRANCH_HAZARD] = "hazard",
+    [BRANCH_FORGOTTEN] = "forgotten",
+};
+
+const char *branch_state_text(enum branch_state state)
+{
+    CHECK(state >= BRANCH_IDLE && state <= BRANCH_FORGOTTEN);
+    return branch_states[state];
+}

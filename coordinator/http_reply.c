@@ -1,0 +1,238 @@
+/*
+ * http_reply.c - see http_reply.h.
+ *
+ * Law: nothing here says committed or aborted unless the answer says so; everything that does not
+ * fit is "unknown".
+ */
+#include "coordinator/http_reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "coordinator/http_render.h"
+
+#define RETRY_AFTER_DEFAULT_S 1
+
+static const char json_type[] = "application/json";
+
+void reply_from_problem(const struct problem *problem, struct reply *ret_reply)
+{
+    const unsigned status = problem_status(problem);
+    struct reply reply = {
+        .status = status, .content_type = "application/problem+json", .allow = problem->allow};
+    memcpy(reply.id, problem->id, sizeof reply.id);
+    reply.retry_after_s = problem->retry_after_s;
+    if ((status == 429 || status == 503) && reply.retry_after_s == 0) {
+        reply.retry_after_s = RETRY_AFTER_DEFAULT_S;
+    }
+    problem_render(problem, &reply.body);
+    *ret_reply = reply;
+}
+
+static void problem_take_id(struct problem *problem, const struct api_answer *answer)
+{
+    if (answer->view_count > 0) {
+        gtrid_format(&answer->views[0].gtrid, problem->id);
+    }
+}
+
+/* The edge cannot make sense of the answer. For a submission the outcome is then not known to the
+ * client. */
+static void reply_internal(enum route route, const struct api_answer *answer, const char *what,
+                           struct reply *ret_reply)
+{
+    struct problem problem;
+    problem_set(&problem, PROBLEM_INTERNAL, "%s", what);
+    problem_take_id(&problem, answer);
+    problem.state = route == ROUTE_SUBMIT ? "unknown" : NULL;
+    reply_from_problem(&problem, ret_reply);
+}
+
+static void reply_json(struct text *body, const struct txn_view *view, struct reply *ret_reply)
+{
+    *ret_reply = (struct reply){.status = 200, .content_type = json_type, .body = *body};
+    if (view != NULL) {
+        gtrid_format(&view->gtrid, ret_reply->id);
+    }
+}
+
+static void reply_committed(const struct api_answer *answer, struct reply *ret_reply)
+{
+    const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
+    if (view == NULL || (view->state != TXN_COMMITTING && view->state != TXN_COMMITTED &&
+                         view->state != TXN_HEURISTIC)) {
+        reply_internal(ROUTE_SUBMIT, answer, "the answer has no outcome", ret_reply);
+        return;
+    }
+    struct text body = {0};
+    struct error error = {0};
+    if (!render_committed(view, &body, &error)) {
+        reply_internal(ROUTE_SUBMIT, answer, error.text, ret_reply);
+        return;
+    }
+    reply_json(&body, view, ret_reply);
+    ret_reply->replayed = answer->replayed;
+}
+
+static void reply_aborted(const struct api_answer *answer, struct reply *ret_reply)
+{
+    const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
+    if (view == NULL || view->failure.reason == REASON_NONE) {
+        reply_internal(ROUTE_SUBMIT, answer, "the abort has no reason", ret_reply);
+        return;
+    }
+    struct problem problem;
+    problem_set_reason(&problem, view->failure.reason);
+    problem_take_id(&problem, answer);
+    problem.state = view->state == TXN_HEURISTIC ? "heuristic" : "aborted";
+    memcpy(problem.participant, view->failed_participant, sizeof problem.participant);
+    memcpy(problem.sqlstate, view->failure.sqlstate, sizeof problem.sqlstate);
+    (void)snprintf(problem.detail, sizeof problem.detail, "%s", view->failure_text);
+    problem.report = view->failure.report;
+    problem.retry_after_s = answer->retry_after_s;
+    reply_from_problem(&problem, ret_reply);
+}
+
+static void reply_refused(const struct api_answer *answer, struct reply *ret_reply)
+{
+    struct problem problem;
+    problem_set_reason(&problem, answer->reason != REASON_NONE ? answer->reason : REASON_OVERLOAD);
+    problem_take_id(&problem, answer);
+    memcpy(problem.participant, answer->participant, sizeof problem.participant);
+    (void)snprintf(problem.detail, sizeof problem.detail, "%s", answer->text);
+    problem.retry_after_s = answer->retry_after_s;
+    reply_from_problem(&problem, ret_reply);
+}
+
+static void problem_unknown_outcome(bool has_key, struct problem *ret_problem)
+{
+    problem_set(ret_problem, PROBLEM_OUTCOME_UNKNOWN, "%s",
+                has_key ? "the decision could not be read in time: send the same request with the "
+                          "same key again, or GET /v1/transactions?key=..."
+                        : "the decision could not be read in time: ask GET /v1/transactions/{id} "
+                          "later; without a key the request must not be repeated blindly");
+    ret_problem->state = "unknown";
+    ret_problem->retryable = has_key;
+}
+
+static void reply_other(enum route route, bool has_key, const struct api_answer *answer,
+                        struct reply *ret_reply)
+{
+    struct problem problem;
+    enum problem_kind kind = PROBLEM_NONE;
+    const char *text = answer->text;
+    switch (answer->status) {
+    case API_OUTCOME_UNKNOWN:
+        problem_unknown_outcome(has_key, &problem);
+        problem_take_id(&problem, answer);
+        problem.retry_after_s = answer->retry_after_s;
+        reply_from_problem(&problem, ret_reply);
+        return;
+    case API_KEY_CONFLICT:
+        kind = PROBLEM_KEY_CONFLICT;
+        break;
+    case API_UNKNOWN_PARTICIPANT:
+        kind = PROBLEM_UNKNOWN_PARTICIPANT;
+        break;
+    case API_NOT_FOUND:
+        kind = PROBLEM_UNKNOWN_TRANSACTION;
+        break;
+    case API_EXPIRED:
+        kind = PROBLEM_EXPIRED;
+        break;
+    case API_CONFLICT:
+        kind = PROBLEM_CONFLICT;
+        break;
+    case API_OK:
+    case API_ABORTED:
+    case API_REFUSED:
+    case API_FAILED:
+        break;
+    }
+    if (kind == PROBLEM_NONE) {
+        reply_internal(route, answer, text, ret_reply);
+        return;
+    }
+    problem_set(&problem, kind, "%s", text);
+    if (route != ROUTE_SUBMIT) {
+        problem_take_id(&problem, answer);
+    }
+    memcpy(problem.participant, answer->participant, sizeof problem.participant);
+    reply_from_problem(&problem, ret_reply);
+}
+
+/* The answers of everything but a submission when all is well. */
+static void reply_read(enum route route, const struct api_answer *answer, struct reply *ret_reply)
+{
+    const bool needs_view =
+        route == ROUTE_TRANSACTION || route == ROUTE_EVENTS || route == ROUTE_RESOLVE;
+    if (needs_view && answer->view_count != 1) {
+        reply_internal(route, answer, "the answer has no transaction", ret_reply);
+        return;
+    }
+    const struct txn_view *view = needs_view ? &answer->views[0] : NULL;
+    struct text body = {0};
+    struct error error = {0};
+    if (route == ROUTE_EVENTS) {
+        render_events(view, &body);
+    } else if (route == ROUTE_LIST) {
+        render_list(answer, &body);
+    } else if (route == ROUTE_PARTICIPANTS) {
+        render_participants(answer, &body);
+    } else if (route == ROUTE_METRICS) {
+        render_metrics(answer, &body);
+    } else if (route == ROUTE_READY) {
+        text_printf(&body, "{\"ready\":true}\n");
+    } else if (!render_transaction(view, &body, &error)) {
+        reply_internal(route, answer, error.text, ret_reply);
+        return;
+    }
+    reply_json(&body, view, ret_reply);
+    if (route == ROUTE_METRICS) {
+        ret_reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    }
+}
+
+void reply_from_call(enum route route, bool has_key, const struct api_call *call,
+                     struct reply *ret_reply)
+{
+    const struct api_answer *answer = &call->answer;
+    if (route == ROUTE_READY && answer->status != API_OK) {
+        struct problem problem;
+        problem_set(&problem, PROBLEM_NOT_READY, "%s", answer->text);
+        problem.retryable = true;
+        problem.retry_after_s = answer->retry_after_s;
+        reply_from_problem(&problem, ret_reply);
+    } else if (answer->status == API_OK && route == ROUTE_SUBMIT) {
+        reply_committed(answer, ret_reply);
+    } else if (answer->status == API_OK) {
+        reply_read(route, answer, ret_reply);
+    } else if (answer->status == API_ABORTED && route == ROUTE_SUBMIT) {
+        reply_aborted(answer, ret_reply);
+    } else if (answer->status == API_REFUSED) {
+        reply_refused(answer, ret_reply);
+    } else {
+        reply_other(route, has_key, answer, ret_reply);
+    }
+}
+
+void reply_abandoned(enum route route, bool has_key, struct reply *ret_reply)
+{
+    struct problem problem;
+    if (route == ROUTE_SUBMIT) {
+        problem_unknown_outcome(has_key, &problem);
+    } else {
+        problem_set_reason(&problem, REASON_SHUTDOWN);
+    }
+    reply_from_problem(&problem, ret_reply);
+}
+
+void reply_live(struct reply *ret_reply)
+{
+    static const char body[] = "{\"live\":true}\n";
+    *ret_reply = (struct reply){.status = 200,
+                                .content_type = json_type,
+                                .fixed_body = body,
+                                .fixed_body_bytes = sizeof body - 1};
+}

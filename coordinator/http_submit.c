@@ -1,0 +1,366 @@
+/*
+ * http_submit.c - see http_submit.h.
+ *
+ * What the body means is decided here and nowhere else; the branch's statements leave as a blob
+ * (work.h).
+ */
+#include "coordinator/http_submit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/check.h"
+#include "common/work.h"
+#include "coordinator/http_members.h"
+#include "coordinator/submission_hash.h"
+
+/* What one call carries down: limits, and the statements seen so far in all branches. */
+struct submit_parser {
+    const struct http_limits *limits;
+    size_t statement_count;
+    struct problem *problem;
+};
+
+static bool param_parse(const struct submit_parser *parser, const struct json_value *value,
+                        char **ret_param)
+{
+    switch (value->type) {
+    case JSON_NULL:
+        *ret_param = NULL;
+        return true;
+    case JSON_BOOLEAN:
+        *ret_param = alloc_string(value->boolean ? "true" : "false");
+        return true;
+    case JSON_NUMBER: /* as written: the digits are the client's, not ours */
+    case JSON_STRING:
+        *ret_param = alloc_bytes(value->text, value->text_bytes);
+        return true;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "must be a string, number, boolean or null, not %s (write arrays and "
+                          "documents as PostgreSQL text)",
+                          json_type_text(value->type));
+    }
+    CHECK(false);
+    return false;
+}
+
+static bool params_parse(const struct submit_parser *parser, const struct json_value *params,
+                         struct statement *statement)
+{
+    if (params->child_count > STATEMENT_PARAMS_MAX) {
+        problem_at(parser->problem, PROBLEM_LIMIT, params,
+                   "%zu parameters, and PostgreSQL takes at most %d in a statement",
+                   params->child_count, STATEMENT_PARAMS_MAX);
+        parser->problem->limit_name = "params";
+        parser->problem->limit = STATEMENT_PARAMS_MAX;
+        return false;
+    }
+    statement->params = alloc_array(params->child_count, sizeof *statement->params);
+    for (const struct json_value *value = params->first; value != NULL; value = value->next) {
+        if (!param_parse(parser, value, &statement->params[statement->param_count])) {
+            return false;
+        }
+        statement->param_count++;
+    }
+    return true;
+}
+
+/* Fills *statement, which is zeroed; what it holds after a failure is released with the work. */
+static bool statement_parse(const struct submit_parser *parser, const struct json_value *value,
+                            struct statement *statement)
+{
+    enum { SQL, PARAMS, EXPECT_ROWS, OPERATION, ARGS, SEQ, COUNT };
+    static const struct member_rule rules[COUNT] = {
+        [SQL] = {"sql", MEMBER_REQUIRED, JSON_STRING},
+        [PARAMS] = {"params", MEMBER_OPTIONAL, JSON_ARRAY},
+        [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_NUMBER},
+        [OPERATION] = {"operation", MEMBER_LATER, JSON_STRING},
+        [ARGS] = {"args", MEMBER_LATER, JSON_OBJECT},
+        [SEQ] = {"seq", MEMBER_LATER, JSON_NUMBER},
+    };
+    const struct json_value *members[COUNT];
+    statement->expect_rows = EXPECT_ROWS_ANY;
+    if (!members_check(value, rules, COUNT, members, parser->problem)) {
+        return false;
+    }
+    if (members[SQL]->text_bytes == 0) {
+        return problem_at(parser->problem, PROBLEM_INVALID, members[SQL], "is empty");
+    }
+    statement->sql = alloc_bytes(members[SQL]->text, members[SQL]->text_bytes);
+    uint64_t rows = 0;
+    if (members[EXPECT_ROWS] != NULL) {
+        if (!number_whole(members[EXPECT_ROWS], INT64_MAX, &rows)) {
+            return problem_at(parser->problem, PROBLEM_MALFORMED, members[EXPECT_ROWS],
+                              "must be a whole number from 0");
+        }
+        statement->expect_rows = (int64_t)rows;
+    }
+    return members[PARAMS] == NULL || params_parse(parser, members[PARAMS], statement);
+}
+
+static bool statements_parse(struct submit_parser *parser, const struct json_value *statements,
+                             struct blob **ret_work)
+{
+    if (statements->child_count == 0) {
+        return problem_at(parser->problem, PROBLEM_INVALID, statements, "is empty");
+    }
+    parser->statement_count += statements->child_count;
+    if (parser->statement_count > parser->limits->statements) {
+        return problem_set_limit(parser->problem, PROBLEM_LIMIT, "statements",
+                                 parser->limits->statements,
+                                 "more than %u statements in one transaction, which is the "
+                                 "configured limit \"statements\"",
+                                 parser->limits->statements);
+    }
+    struct work work = {.statements =
+                            alloc_array(statements->child_count, sizeof *work.statements)};
+    bool ok = true;
+    for (const struct json_value *value = statements->first; ok && value != NULL;
+         value = value->next) {
+        ok = statement_parse(parser, value, &work.statements[work.statement_count]);
+        work.statement_count++;
+    }
+    if (ok) {
+        *ret_work = work_encode(&work);
+    }
+    work_done(&work);
+    return ok;
+}
+
+static bool isolation_parse(const struct submit_parser *parser, const struct json_value *value,
+                            enum isolation *ret_isolation)
+{
+    if (value == NULL || strcmp(value->text, "read committed") == 0) {
+        *ret_isolation = ISOLATION_READ_COMMITTED;
+    } else if (strcmp(value->text, "repeatable read") == 0) {
+        *ret_isolation = ISOLATION_REPEATABLE_READ;
+    } else if (strcmp(value->text, "serializable") == 0) {
+        *ret_isolation = ISOLATION_SERIALIZABLE;
+    } else {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "must be \"read committed\", \"repeatable read\" or \"serializable\"");
+    }
+    return true;
+}
+
+static bool branch_participant_parse(const struct submit_parser *parser,
+                                     const struct json_value *value,
+                                     const struct submission *submission,
+                                     struct submission_branch *branch)
+{
+    if (!participant_name_valid(value->text)) {
+        return problem_at(parser->problem, PROBLEM_UNKNOWN_PARTICIPANT, value,
+                          "no participant can have this name (1 to 63 of a-z, 0-9, _ and -, a "
+                          "letter first)");
+    }
+    for (size_t i = 0; i < submission->branch_count; i++) {
+        if (strcmp(submission->branches[i].participant, value->text) == 0) {
+            return problem_at(
+                parser->problem, PROBLEM_INVALID, value,
+                "participant \"%s\" has a branch already; put all its statements into "
+                "that one",
+                value->text);
+        }
+    }
+    CHECK(value->text_bytes < sizeof branch->participant);
+    memcpy(branch->participant, value->text, value->text_bytes + 1);
+    return true;
+}
+
+/* Appends to submission->branches on success; the array has room. */
+static bool branch_parse(struct submit_parser *parser, const struct json_value *value,
+                         struct submission *submission)
+{
+    enum { PARTICIPANT, STATEMENTS, ISOLATION, READ_ONLY, MODE, COUNT };
+    static const struct member_rule rules[COUNT] = {
+        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_STRING},
+        [STATEMENTS] = {"statements", MEMBER_REQUIRED, JSON_ARRAY},
+        [ISOLATION] = {"isolation", MEMBER_OPTIONAL, JSON_STRING},
+        [READ_ONLY] = {"read_only", MEMBER_OPTIONAL, JSON_BOOLEAN},
+        [MODE] = {"mode", MEMBER_LATER, JSON_STRING},
+    };
+    const struct json_value *members[COUNT];
+    struct submission_branch branch = {0};
+    if (!members_check(value, rules, COUNT, members, parser->problem) ||
+        !branch_participant_parse(parser, members[PARTICIPANT], submission, &branch) ||
+        !isolation_parse(parser, members[ISOLATION], &branch.isolation)) {
+        return false;
+    }
+    branch.read_only = members[READ_ONLY] != NULL && members[READ_ONLY]->boolean;
+    if (!statements_parse(parser, members[STATEMENTS], &branch.work)) {
+        return false;
+    }
+    submission->branches[submission->branch_count++] = branch;
+    return true;
+}
+
+static bool branches_parse(struct submit_parser *parser, const struct json_value *branches,
+                           struct submission *submission)
+{
+    if (branches->child_count == 0) {
+        return problem_at(parser->problem, PROBLEM_INVALID, branches, "is empty");
+    }
+    if (branches->child_count > parser->limits->branches) {
+        return problem_set_limit(parser->problem, PROBLEM_LIMIT, "branches",
+                                 parser->limits->branches,
+                                 "%zu branches, and the configured limit \"branches\" is %u",
+                                 branches->child_count, parser->limits->branches);
+    }
+    submission->branches = alloc_array(branches->child_count, sizeof *submission->branches);
+    for (const struct json_value *value = branches->first; value != NULL; value = value->next) {
+        if (!branch_parse(parser, value, submission)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool timeout_parse(const struct submit_parser *parser, const struct json_value *value,
+                          uint32_t *ret_timeout_ms)
+{
+    uint64_t timeout_ms = parser->limits->timeout_default_ms;
+    const uint32_t maximum_ms = parser->limits->timeout_max_ms;
+    if (value != NULL && (!number_whole(value, UINT64_MAX, &timeout_ms) || timeout_ms == 0)) {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "must be a whole number of milliseconds from 1");
+    }
+    if (timeout_ms > maximum_ms) {
+        return problem_set_limit(
+            parser->problem, PROBLEM_LIMIT, "timeout_max_ms", maximum_ms,
+            "timeout_ms is above the configured limit \"timeout_max_ms\" of %u", maximum_ms);
+    }
+    *ret_timeout_ms = (uint32_t)timeout_ms;
+    return true;
+}
+
+static bool ack_parse(const struct submit_parser *parser, const struct json_value *value,
+                      enum ack_mode *ret_ack)
+{
+    if (value == NULL || strcmp(value->text, "completed") == 0) {
+        *ret_ack = ACK_MODE_COMPLETED;
+    } else if (strcmp(value->text, "decided") == 0) {
+        *ret_ack = ACK_MODE_DECIDED;
+    } else {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "must be \"completed\" or \"decided\"");
+    }
+    return true;
+}
+
+/* The key of header and body: either alone, or both equal. */
+static bool key_parse(const struct submit_parser *parser, const char *key_header,
+                      const struct json_value *value, struct submission *submission)
+{
+    if (key_header != NULL &&
+        !key_header_parse(key_header, submission->key, &submission->key_bytes, parser->problem)) {
+        return false;
+    }
+    if (value == NULL) {
+        return true;
+    }
+    if (value->text_bytes == 0 || value->text_bytes > KEY_MAX_BYTES) {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value, "must have 1 to %d bytes",
+                          KEY_MAX_BYTES);
+    }
+    if (key_header != NULL && (submission->key_bytes != value->text_bytes ||
+                               memcmp(submission->key, value->text, value->text_bytes) != 0)) {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "differs from the Idempotency-Key header");
+    }
+    memcpy(submission->key, value->text, value->text_bytes + 1);
+    submission->key_bytes = value->text_bytes;
+    return true;
+}
+
+/* *submission is zeroed; what it holds after a failure is released by the caller. */
+static bool root_parse(struct submit_parser *parser, const char *key_header,
+                       const struct json_value *root, struct submission *submission)
+{
+    enum { BRANCHES, KEY, TIMEOUT_MS, ACK, QUEUE, COUNT };
+    static const struct member_rule rules[COUNT] = {
+        [BRANCHES] = {"branches", MEMBER_REQUIRED, JSON_ARRAY},
+        [KEY] = {"key", MEMBER_OPTIONAL, JSON_STRING},
+        [TIMEOUT_MS] = {"timeout_ms", MEMBER_OPTIONAL, JSON_NUMBER},
+        [ACK] = {"ack", MEMBER_OPTIONAL, JSON_STRING},
+        [QUEUE] = {"queue", MEMBER_LATER, JSON_STRING},
+    };
+    const struct json_value *members[COUNT];
+    return members_check(root, rules, COUNT, members, parser->problem) &&
+           key_parse(parser, key_header, members[KEY], submission) &&
+           timeout_parse(parser, members[TIMEOUT_MS], &submission->timeout_ms) &&
+           ack_parse(parser, members[ACK], &submission->ack) &&
+           branches_parse(parser, members[BRANCHES], submission);
+}
+
+bool submit_parse(const struct http_limits *limits, const char *key_header, const uint8_t *body,
+                  size_t body_bytes, struct submission *ret_submission, struct problem *ret_problem)
+{
+    struct json_document *document = NULL;
+    struct error error = {0};
+    if (!json_parse(body, body_bytes, &document, &error)) {
+        return problem_set(ret_problem, PROBLEM_MALFORMED, "%s", error.text);
+    }
+    struct submit_parser parser = {.limits = limits, .problem = ret_problem};
+    struct submission submission = {0};
+    const bool ok = root_parse(&parser, key_header, json_root(document), &submission);
+    json_document_free(document);
+    if (!ok) {
+        submission_done(&submission);
+        return false;
+    }
+    submission_hash(&submission, submission.body_hash);
+    *ret_submission = submission;
+    return true;
+}
+
+bool resolve_parse(const uint8_t *body, size_t body_bytes, struct api_resolve *ret_resolve,
+                   struct problem *ret_problem)
+{
+    enum { ACTION, PARTICIPANT, COMMENT, COUNT };
+    static const struct member_rule rules[COUNT] = {
+        [ACTION] = {"action", MEMBER_REQUIRED, JSON_STRING},
+        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_STRING},
+        [COMMENT] = {"comment", MEMBER_REQUIRED, JSON_STRING},
+    };
+    static const struct {
+        const char *text;
+        enum resolve_action action;
+    } actions[] = {
+        {"commit", RESOLVE_COMMIT}, {"rollback", RESOLVE_ROLLBACK}, {"forget", RESOLVE_FORGET}};
+    struct json_document *document = NULL;
+    struct error error = {0};
+    if (!json_parse(body, body_bytes, &document, &error)) {
+        return problem_set(ret_problem, PROBLEM_MALFORMED, "%s", error.text);
+    }
+    const struct json_value *members[COUNT];
+    struct api_resolve resolve = {0};
+    bool ok = members_check(json_root(document), rules, COUNT, members, ret_problem);
+    for (size_t i = 0; ok && i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(members[ACTION]->text, actions[i].text) == 0) {
+            resolve.action = actions[i].action;
+        }
+    }
+    if (ok && resolve.action == 0) {
+        ok = problem_at(ret_problem, PROBLEM_MALFORMED, members[ACTION],
+                        "must be \"commit\", \"rollback\" or \"forget\"");
+    }
+    if (ok && !participant_name_valid(members[PARTICIPANT]->text)) {
+        ok = problem_at(ret_problem, PROBLEM_UNKNOWN_PARTICIPANT, members[PARTICIPANT],
+                        "no participant can have this name");
+    }
+    if (ok &&
+        (members[COMMENT]->text_bytes == 0 || members[COMMENT]->text_bytes > COMMENT_MAX_BYTES)) {
+        ok = problem_at(ret_problem, PROBLEM_MALFORMED, members[COMMENT],
+                        "must have 1 to %d bytes: say who decided and why", COMMENT_MAX_BYTES);
+    }
+    if (ok) {
+        memcpy(resolve.participant, members[PARTICIPANT]->text, members[PARTICIPANT]->text_bytes);
+        memcpy(resolve.comment, members[COMMENT]->text, members[COMMENT]->text_bytes);
+        *ret_resolve = resolve;
+    }
+    json_document_free(document);
+    return ok;
+}
