@@ -1,0 +1,265 @@
+/* config.c - see config.h. */
+#include "participant/config.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config_file.h"
+
+#define SECTION_AGENT    "agent"
+#define SECTION_DATABASE "database"
+#define SECTION_PROTOCOL "protocol"
+
+static bool copy_text(const struct config_file *file, const char *section, const char *key,
+                      const char *text, char *to, size_t size_bytes, struct error *ret_error)
+{
+    size_t length = strlen(text);
+    if (length >= size_bytes) {
+        return config_file_fail(file, section, key, ret_error,
+                                "the value is too long (%zu bytes is the limit)", size_bytes - 1);
+    }
+    memcpy(to, text, length + 1);
+    return true;
+}
+
+static bool read_text(struct config_file *file, const char *section, const char *key, char *to,
+                      size_t size_bytes, struct error *ret_error)
+{
+    const char *text = NULL;
+    return config_file_get_text(file, section, key, NULL, &text, ret_error) &&
+           copy_text(file, section, key, text, to, size_bytes, ret_error);
+}
+
+static bool read_duration(struct config_file *file, const char *section, const char *key,
+                          int64_t fallback_ms, int64_t min_ms, int64_t max_ms, uint32_t *ret_ms,
+                          struct error *ret_error)
+{
+    int64_t value = 0;
+    if (!config_file_get_duration_ms(file, section, key, fallback_ms, min_ms, max_ms, &value,
+                                     ret_error)) {
+        return false;
+    }
+    *ret_ms = (uint32_t)value;
+    return true;
+}
+
+static bool read_count(struct config_file *file, const char *section, const char *key,
+                       int64_t fallback, int64_t min, int64_t max, uint32_t *ret_count,
+                       struct error *ret_error)
+{
+    int64_t value = 0;
+    if (!config_file_get_int(file, section, key, fallback, min, max, &value, ret_error)) {
+        return false;
+    }
+    *ret_count = (uint32_t)value;
+    return true;
+}
+
+/* HOST:PORT with a loopback HOST: the link proves who speaks, but does not hide what is said. */
+static bool listen_is_loopback(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    char host[ADDRESS_SIZE];
+    if (colon == NULL || colon == address || colon[1] == '\0') {
+        return false;
+    }
+    char *end = NULL;
+    long port = strtol(colon + 1, &end, 10);
+    if (*end != '\0' || port < 0 || port > 65535) {
+        return false;
+    }
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+    struct in_addr ipv4;
+    if (inet_pton(AF_INET, host, &ipv4) == 1) {
+        return (ntohl(ipv4.s_addr) >> 24) == 127;
+    }
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
+}
+
+static bool read_agent(struct config_file *file, struct agent_settings *settings,
+                       struct error *ret_error)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    static const char *const formats[] = {"text", "json", NULL};
+    const char *section = SECTION_AGENT;
+    int level = 0, format = 0;
+    if (!read_text(file, section, "participant", settings->core.participant,
+                   sizeof(settings->core.participant), ret_error) ||
+        !read_text(file, section, "listen", settings->listen, sizeof(settings->listen),
+                   ret_error) ||
+        !read_text(file, section, "secret_file", settings->secret_file,
+                   sizeof(settings->secret_file), ret_error) ||
+        !config_file_get_choice(file, section, "log_level", levels, LOG_INFO, &level, ret_error) ||
+        !config_file_get_choice(file, section, "log_format", formats, LOG_FORMAT_TEXT, &format,
+                                ret_error) ||
+        !read_duration(file, section, "drain_timeout", 30000, 0, 3600000,
+                       &settings->drain_timeout_ms, ret_error) ||
+        !read_duration(file, section, "silence", 10000, 1000, 600000, &settings->silence_ms,
+                       ret_error)) {
+        return false;
+    }
+    settings->log_level = (enum log_level)level;
+    settings->log_format = (enum log_format)format;
+    if (!participant_name_valid(settings->core.participant)) {
+        config_file_fail(file, section, "participant", ret_error, "\"%s\" is not a name",
+                         settings->core.participant);
+        return error_hint(ret_error, "1 to 63 of a-z 0-9 _ -, beginning with a letter");
+    }
+    if (!listen_is_loopback(settings->listen)) {
+        config_file_fail(file, section, "listen", ret_error,
+                         "\"%s\" is not a loopback address with a port", settings->listen);
+        return error_hint(ret_error,
+                          "write 127.0.0.1:PORT; between hosts use a tunnel that encrypts");
+    }
+    return true;
+}
+
+/* A password here would stand in the log, in backups and in every copy of this file. */
+static bool conninfo_has_password(const char *conninfo)
+{
+    const char *found = strstr(conninfo, "password");
+    if (found != NULL && (found == conninfo || strchr(" '?&", found[-1]) != NULL)) {
+        return true;
+    }
+    const char *scheme = strstr(conninfo, "://");
+    if (scheme != NULL) {
+        const char *at = strchr(scheme + 3, '@');
+        const char *colon = strchr(scheme + 3, ':');
+        return at != NULL && colon != NULL && colon < at;
+    }
+    return false;
+}
+
+static bool read_database(struct config_file *file, struct agent_settings *settings,
+                          struct error *ret_error)
+{
+    static const char *const proofs[] = {"row", "xid", NULL};
+    const char *section = SECTION_DATABASE;
+    int64_t max_result_bytes = 0;
+    int proof = 0;
+    const char *token_file = NULL;
+    if (!read_text(file, section, "conninfo", settings->conninfo, sizeof(settings->conninfo),
+                   ret_error) ||
+        !config_file_get_optional(file, section, "token_file", &token_file, ret_error) ||
+        !read_count(file, section, "workers", 16, 1, 1024, &settings->worker_count, ret_error) ||
+        !read_count(file, section, "finishers", 2, 1, 64, &settings->finisher_count, ret_error) ||
+        !read_count(file, section, "queue", 256, 1, 100000, &settings->queue_limit, ret_error) ||
+        !config_file_get_size_bytes(file, section, "max_result", 256 * 1024, 1024, 8 * 1024 * 1024,
+                                    &max_result_bytes, ret_error) ||
+        !config_file_get_choice(file, section, "proof", proofs, 0, &proof, ret_error)) {
+        return false;
+    }
+    settings->max_result_bytes = (uint32_t)max_result_bytes;
+    settings->proof = proof == 0 ? PROOF_ROW : PROOF_XID;
+    if (token_file != NULL &&
+        !copy_text(file, section, "token_file", token_file, settings->token_file,
+                   sizeof(settings->token_file), ret_error)) {
+        return false;
+    }
+    if (conninfo_has_password(settings->conninfo)) {
+        config_file_fail(file, section, "conninfo", ret_error, "there is a password in it");
+        return error_hint(ret_error, "use peer authentication, or passfile=PATH with mode 0600");
+    }
+    return true;
+}
+
+static bool read_protocol(struct config_file *file, struct agent_config *core,
+                          struct error *ret_error)
+{
+    const char *section = SECTION_PROTOCOL;
+    if (!read_duration(file, section, "sweep_interval", 2000, 100, 60000, &core->sweep_interval_ms,
+                       ret_error) ||
+        !read_duration(file, section, "inquiry_grace", 1000, 10, 60000, &core->inquiry_grace_ms,
+                       ret_error) ||
+        !read_duration(file, section, "retry_min", 50, 1, 10000, &core->retry_min_ms, ret_error) ||
+        !read_duration(file, section, "retry_max", 2000, 10, 60000, &core->retry_max_ms,
+                       ret_error) ||
+        !read_duration(file, section, "heartbeat", 1000, 100, 60000, &core->heartbeat_ms,
+                       ret_error) ||
+        !read_count(file, section, "tombstones", 100000, 0, 10000000, &core->tombstone_max,
+                    ret_error)) {
+        return false;
+    }
+    if (core->retry_max_ms < core->retry_min_ms) {
+        config_file_fail(file, section, "retry_max", ret_error, "it is below retry_min");
+        return error_hint(ret_error, "retry_min doubles until retry_max; defaults: 50ms, 2s");
+    }
+    return true;
+}
+
+bool agent_settings_load(const char *path, struct agent_settings *ret_settings,
+                         struct error *ret_error)
+{
+    struct config_file *file = NULL;
+    if (!config_file_load(path, &file, ret_error)) {
+        return false;
+    }
+    struct agent_settings settings = {0};
+    bool ok = read_agent(file, &settings, ret_error) && read_database(file, &settings, ret_error) &&
+              read_protocol(file, &settings.core, ret_error) && config_file_finish(file, ret_error);
+    config_file_free(file);
+    if (ok) {
+        *ret_settings = settings;
+    }
+    return ok;
+}
+
+void agent_settings_log(const struct agent_settings *settings)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    log_event(LOG_INFO, "settings of [agent]", LOG_S("participant", settings->core.participant),
+              LOG_S("listen", settings->listen), LOG_S("secret_file", settings->secret_file),
+              LOG_S("log_level", levels[settings->log_level]),
+              LOG_S("log_format", settings->log_format == LOG_FORMAT_JSON ? "json" : "text"),
+              LOG_U("drain_timeout_ms", settings->drain_timeout_ms),
+              LOG_U("silence_ms", settings->silence_ms));
+    log_event(LOG_INFO, "settings of [database]", LOG_S("conninfo", settings->conninfo),
+              LOG_S("token_file", settings->token_file), LOG_U("workers", settings->worker_count),
+              LOG_U("finishers", settings->finisher_count), LOG_U("queue", settings->queue_limit),
+              LOG_U("max_result_bytes", settings->max_result_bytes),
+              LOG_S("proof", settings->proof == PROOF_ROW ? "row" : "xid"));
+    log_event(LOG_INFO, "settings of [protocol]",
+              LOG_U("sweep_interval_ms", settings->core.sweep_interval_ms),
+              LOG_U("inquiry_grace_ms", settings->core.inquiry_grace_ms),
+              LOG_U("retry_min_ms", settings->core.retry_min_ms),
+              LOG_U("retry_max_ms", settings->core.retry_max_ms),
+              LOG_U("heartbeat_ms", settings->core.heartbeat_ms),
+              LOG_U("tombstones", settings->core.tombstone_max));
+}
+
+const char *agent_settings_restart_key(const struct agent_settings *old,
+                                       const struct agent_settings *new)
+{
+    const struct {
+        const char *key;
+        bool differs;
+    } keys[] = {
+        {"participant", strcmp(old->core.participant, new->core.participant) != 0},
+        {"listen", strcmp(old->listen, new->listen) != 0},
+        {"secret_file", strcmp(old->secret_file, new->secret_file) != 0},
+        {"log_format", old->log_format != new->log_format},
+        {"drain_timeout", old->drain_timeout_ms != new->drain_timeout_ms},
+        {"silence", old->silence_ms != new->silence_ms},
+        {"conninfo", strcmp(old->conninfo, new->conninfo) != 0},
+        {"token_file", strcmp(old->token_file, new->token_file) != 0},
+        {"workers", old->worker_count != new->worker_count},
+        {"finishers", old->finisher_count != new->finisher_count},
+        {"queue", old->queue_limit != new->queue_limit},
+        {"max_result", old->max_result_bytes != new->max_result_bytes},
+        {"proof", old->proof != new->proof},
+        {"sweep_interval", old->core.sweep_interval_ms != new->core.sweep_interval_ms},
+        {"inquiry_grace", old->core.inquiry_grace_ms != new->core.inquiry_grace_ms},
+        {"retry_min", old->core.retry_min_ms != new->core.retry_min_ms},
+        {"retry_max", old->core.retry_max_ms != new->core.retry_max_ms},
+        {"heartbeat", old->core.heartbeat_ms != new->core.heartbeat_ms},
+        {"tombstones", old->core.tombstone_max != new->core.tombstone_max},
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (keys[i].differs) {
+            return keys[i].key;
+        }
+    }
+    return NULL;
+}
