@@ -1,5 +1,5 @@
 # The basics in common/.
-foreach(unit IN ITEMS alloc blob error fault inbox log messages outcome xid)
+foreach(unit IN ITEMS alloc blob error fault heap inbox log map messages outcome xid)
     set(labels unit)
     if(unit MATCHES "^(blob|inbox|log)$")
         list(APPEND labels threads)
