@@ -2,7 +2,7 @@
 #
 # A library for bash, sourced by ./quickstart and ./check (set -euo pipefail there). Says what it does on
 # standard error. Never creates or touches the packaged "main" PostgreSQL cluster.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # To build and to run.
 packages_to_build=(
@@ -14,7 +14,7 @@ packages_to_build=(
 
 # For ./check besides.
 packages_to_test=(
-    libcmocka-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 jq curl
+    libcmocka-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 shellcheck jq curl
 )
 
 packages_say() {

@@ -32,6 +32,7 @@ defined() { "$nm" --defined-only --extern-only --format=posix "$@" | awk 'NF >= 
 allowed="$(mktemp)"
 trap 'rm -f "$allowed"' EXIT
 {
+    # shellcheck disable=SC2086 # lists of words
     printf '%s\n' $memory_only ${allow//;/ }
     defined "${object_list[@]}"
     if [ "${#provided_list[@]}" -gt 0 ]; then
