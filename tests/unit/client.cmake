@@ -1,0 +1,8 @@
+# libassent and the client edge.
+assent_test(NAME test_client_msgpack SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_msgpack.c
+            LIBS assent_client_edge assent_client_msgpack assent_codec assent_api assent_common)
+assent_test(NAME test_client_library
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_library.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
+            LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
+            LABELS unit threads)

@@ -1,0 +1,225 @@
+/* test_client_msgpack.c - the client protocol's msgpack reader and writer, with hostile bytes. */
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/work.h"
+#include "coordinator/client_codec.h"
+#include "coordinator/client_msgpack.h"
+
+/* Every number that is written is read back, whatever width it takes. */
+static void test_msgpack_int_round_trip(void **state)
+{
+    (void)state;
+    static const int64_t values[] = {0,
+                                     1,
+                                     127,
+                                     128,
+                                     255,
+                                     256,
+                                     65535,
+                                     65536,
+                                     -1,
+                                     -32,
+                                     -33,
+                                     -128,
+                                     -70000,
+                                     (int64_t)UINT32_MAX,
+                                     (int64_t)UINT32_MAX + 1,
+                                     INT64_MAX,
+                                     INT64_MIN};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct pack pack = {0};
+        struct unpack in;
+        int64_t value = 42;
+        pack_int(&pack, values[i]);
+        unpack_init(&in, pack.bytes, pack.size_bytes);
+        assert_true(unpack_int(&in, &value));
+        assert_true(value == values[i]);
+        assert_true(unpack_is_complete(&in));
+        pack_done(&pack);
+    }
+}
+
+/* Narrow signed forms, which other encoders use, mean what they should. */
+static void test_msgpack_int_signed_forms_are_extended(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size_bytes;
+        int64_t value;
+    } cases[] = {{"\xd0\x80", 2, -128},
+                 {"\xd1\xff\x00", 3, -256},
+                 {"\xd2\xff\xff\xff\xfe", 5, -2},
+                 {"\xd0\x7f", 2, 127}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct unpack in;
+        int64_t value = 0;
+        unpack_init(&in, cases[i].bytes, cases[i].size_bytes);
+        assert_true(unpack_int(&in, &value));
+        assert_true(value == cases[i].value);
+    }
+}
+
+/* A count beyond the bytes that remain, nesting without end, broken UTF-8 and cut-off values all
+ * fail. */
+static void test_msgpack_hostile_bytes_fail(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size_bytes;
+    } cases[] = {
+        {"\xdd\xff\xff\xff\xff", 5},
+        {"\xdf\xff\xff\xff\xff\x00", 6},
+        {"\xdb\xff\xff\xff\xff", 5},
+        {"\xc6\xff\xff\xff\xff", 5},
+        {"\xc9\xff\xff\xff\xff\x01", 6},
+        {"\xa2\xc3\x28", 3},
+        {"\xa3\xed\xa0\x80", 4},
+        {"\xa2\xc0\xaf", 3},
+        {"\xa4\xf4\x90\x80\x80", 5},
+        {"\xa1", 1},
+        {"\xcf\x00", 2},
+        {"\xc1", 1},
+        {"\xd8\x00", 2},
+        {"", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct unpack in;
+        unpack_init(&in, cases[i].bytes, cases[i].size_bytes);
+        assert_false(unpack_skip(&in) && unpack_is_complete(&in));
+    }
+    uint8_t deep[4096];
+    memset(deep, 0x91, sizeof deep);
+    struct unpack in;
+    unpack_init(&in, deep, sizeof deep);
+    assert_false(unpack_skip(&in));
+}
+
+/* unpack_skip passes over any value exactly. */
+static void test_msgpack_skip_takes_one_value(void **state)
+{
+    (void)state;
+    struct pack pack = {0};
+    pack_map(&pack, 2);
+    pack_text(&pack, "a");
+    pack_array(&pack, 3);
+    pack_nil(&pack);
+    pack_bool(&pack, true);
+    pack_bytes(&pack, "xyz", 3);
+    pack_text(&pack, "b");
+    pack_map(&pack, 0);
+    pack_int(&pack, 7);
+    struct unpack in;
+    int64_t value = 0;
+    unpack_init(&in, pack.bytes, pack.size_bytes);
+    assert_true(unpack_skip(&in));
+    assert_true(unpack_int(&in, &value));
+    assert_int_equal(value, 7);
+    assert_true(unpack_is_complete(&in));
+    pack_done(&pack);
+}
+
+static void encode_submit(struct pack *pack)
+{
+    struct statement statement = {.sql = (char *)(uintptr_t) "SELECT 1", .expect_rows = 1};
+    const struct work work = {.statement_count = 1, .statements = &statement};
+    struct blob *blob = work_encode(&work);
+    pack_map(pack, 5);
+    pack_text(pack, "v");
+    pack_int(pack, 1);
+    pack_text(pack, "op");
+    pack_text(pack, "submit");
+    pack_text(pack, "key");
+    pack_text(pack, "k-1");
+    pack_text(pack, "ack");
+    pack_text(pack, "decided");
+    pack_text(pack, "branches");
+    pack_array(pack, 1);
+    pack_map(pack, 2);
+    pack_text(pack, "participant");
+    pack_text(pack, "order");
+    pack_text(pack, "work");
+    pack_bytes(pack, blob->bytes, blob->size_bytes);
+    blob_free(blob);
+}
+
+static const struct client_limits limits = {.body_bytes = 1 << 20,
+                                            .branches = 64,
+                                            .statements = 1000,
+                                            .timeout_default_ms = 5000,
+                                            .timeout_max_ms = 60000};
+
+/* Cut anywhere, a request is refused as malformed, never half taken. */
+static void test_client_codec_truncated_request_is_malformed(void **state)
+{
+    (void)state;
+    struct pack pack = {0};
+    encode_submit(&pack);
+    struct api_call *call = NULL;
+    struct client_refusal refusal;
+    assert_true(client_decode_request(pack.bytes, pack.size_bytes, &limits, &call, &refusal));
+    assert_int_equal(call->submission.timeout_ms, 5000);
+    assert_int_equal(call->submission.ack, ACK_MODE_DECIDED);
+    api_call_free(call);
+    for (size_t size_bytes = 0; size_bytes < pack.size_bytes; size_bytes++) {
+        uint8_t *exact =
+            malloc(size_bytes + 1); /* so that the sanitizer sees a read beyond the end */
+        assert_non_null(exact);
+        memcpy(exact, pack.bytes, size_bytes);
+        exact = realloc(exact, size_bytes > 0 ? size_bytes : 1);
+        assert_false(client_decode_request(exact, size_bytes, &limits, &call, &refusal));
+        assert_int_equal(refusal.status, CLIENT_MALFORMED);
+        free(exact);
+    }
+    pack_done(&pack);
+}
+
+/* Requests with flipped bytes are taken or refused with a text; nothing else happens (sanitizers
+ * watch). */
+static void test_client_codec_mutated_request_is_survived(void **state)
+{
+    (void)state;
+    struct pack pack = {0};
+    encode_submit(&pack);
+    uint64_t random = 88172645463325252u;
+    size_t taken = 0;
+    for (int round = 0; round < 20000; round++) {
+        uint8_t copy[512];
+        assert_true(pack.size_bytes <= sizeof copy);
+        memcpy(copy, pack.bytes, pack.size_bytes);
+        for (int flips = 0; flips < 3; flips++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            copy[random % pack.size_bytes] = (uint8_t)(random >> 32);
+        }
+        struct api_call *call = NULL;
+        struct client_refusal refusal = {0};
+        if (client_decode_request(copy, pack.size_bytes, &limits, &call, &refusal)) {
+            taken++;
+            api_call_free(call);
+        } else {
+            assert_true(refusal.text[0] != 0);
+        }
+    }
+    assert_true(taken < 20000);
+    pack_done(&pack);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_msgpack_int_round_trip),
+        cmocka_unit_test(test_msgpack_int_signed_forms_are_extended),
+        cmocka_unit_test(test_msgpack_hostile_bytes_fail),
+        cmocka_unit_test(test_msgpack_skip_takes_one_value),
+        cmocka_unit_test(test_client_codec_truncated_request_is_malformed),
+        cmocka_unit_test(test_client_codec_mutated_request_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
