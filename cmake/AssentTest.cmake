@@ -3,7 +3,7 @@
 #
 # A cmocka program, built to <build>/tests/bin and registered with ctest under NAME. LABELS defaults to
 # unit, TIMEOUT to 60 s. "threads" marks what also runs under ThreadSanitizer. A test that starts private
-# PostgreSQL clusters should be labelled integration; ctest then runs at most two of them at a time.
+# PostgreSQL clusters is labelled integration (or spec, crash), so that it can be left out.
 
 set(ASSENT_TEST_ENVIRONMENT
     "ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1"
