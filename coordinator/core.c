@@ -182,9 +182,9 @@ static void start_epoch(struct coord *coord, const struct journal_state *state,
     coord->epoch_nonce = coord->random;
     coord->epoch_entries =
         alloc_array(state->epoch_count + 1, sizeof(coord->epoch_entries[0]));
-    memcpy(coord->epoch_entries, state->epochs,
-           state->epoch_count * sizeof(coord->epoch_entries[0]));
-    coord->epoch_entry_count = state->epoch_count;
+    for (size_t i = 0; i < state->epoch_count; i++) {
+        coord->epoch_entries[coord->epoch_entry_count++] = state->epochs[i];
+    }
     coord->epoch_entries[coord->epoch_entry_count++] =
         (struct epoch_entry){.epoch = coord->epoch, .nonce = coord->epoch_nonce};
     uint64_t token = 0;

@@ -1,0 +1,362 @@
+/* test_coord_recovery.c - the coordinator's core at start, towards inquiries and witnesses: P-1, P-8, P-10, P-13, P-16. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/alloc.h"
+#include "tests/spec/coord_world.h"
+
+static struct gtrid old_gtrid(const struct world *world, uint64_t epoch, uint64_t nonce,
+                              uint64_t sequence)
+{
+    return (struct gtrid){.journal = world->config.journal,
+                          .epoch = epoch,
+                          .epoch_nonce = nonce,
+                          .sequence = sequence};
+}
+
+/* A COMMIT record of epoch 1, nonce 5, sequence `sequence`, over order (attempt 11) and payment (22). */
+static struct record commit_record(uint64_t sequence)
+{
+    struct record record = {.kind = RECORD_COMMIT};
+    struct record_commit *commit = &record.as.commit;
+    memset(commit->gtrid.journal.bytes, 0xab, JOURNAL_ID_BYTES);
+    commit->gtrid.epoch = 1;
+    commit->gtrid.epoch_nonce = 5;
+    commit->gtrid.sequence = sequence;
+    commit->key_bytes = 3;
+    memcpy(commit->key, "key", 3);
+    memset(commit->body_hash, 1, BODY_HASH_BYTES);
+    commit->branch_count = 2;
+    commit->branches = alloc_array(2, sizeof(commit->branches[0]));
+    commit->branches[0].gid = world_gid(&commit->gtrid, "order", 11);
+    commit->branches[1].gid = world_gid(&commit->gtrid, "payment", 22);
+    return record;
+}
+
+static struct epoch_entry epoch_one = {.epoch = 1, .nonce = 5};
+static char both[2][PARTICIPANT_NAME_SIZE] = {"order", "payment"};
+
+static struct journal_state state_one(void)
+{
+    return (struct journal_state){.last_epoch = 1,
+                                  .head = {.number = 10},
+                                  .epoch_count = 1,
+                                  .epochs = &epoch_one,
+                                  .participant_count = 2,
+                                  .participants = both};
+}
+
+static void connect_both(struct world *world)
+{
+    world->order_session = world_connect(world, "order");
+    world->payment_session = world_connect(world, "payment");
+}
+
+/* P-1: the first thing is an EPOCH record, forced, one higher, with a new nonce and the participants' names. */
+static void test_p01_epoch_is_forced_before_any_gtrid(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    const struct record_epoch *epoch = &world_append(&world, RECORD_EPOCH)->as.epoch;
+    assert_true(world.ready.appends[0].forced);
+    assert_int_equal(epoch->epoch, 2);
+    assert_int_equal(epoch->nonce, 0x1111);
+    assert_int_equal(epoch->participant_count, 2);
+    uint64_t call = world_submit(&world, NULL, 1); /* not before it is durable */
+    assert_int_equal(world_answer(&world, call)->status, API_REFUSED);
+    world_durable(&world);
+    connect_both(&world);
+    world_submit(&world, NULL, 1);
+    struct gtrid gtrid = world_last_gtrid(&world);
+    assert_int_equal(gtrid.epoch, 2);
+    assert_int_equal(gtrid.epoch_nonce, 0x1111);
+    world_done(&world);
+}
+
+/* P-16: a recovered decision is driven again, but only after this start's EPOCH is durable. */
+static void test_p16_recovered_commit_waits_for_the_epoch(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    struct record record = commit_record(3);
+    world_init_from(&world, &one, &record, 1);
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
+                             .participant = "order",
+                             .address = "",
+                             .version = "",
+                             .session = 50};
+    world_step(&world, &up);
+    struct message witness = {.kind = MESSAGE_WITNESS};
+    world_message(&world, "order", 50, &witness);
+    assert_int_equal(world.ready.send_count, 0); /* not even a CLAIM */
+    world_durable(&world);
+    assert_int_equal(world_count_sends(&world, MESSAGE_CLAIM), 1);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0);
+    struct message welcome = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = 2};
+    world_message(&world, "order", 50, &welcome);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 1);
+    assert_int_equal(world_send(&world, MESSAGE_COMMIT, 0)->as.commit.gid.attempt, 11);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-16 and P-18: a recovered decision is the answer to its key, and a second execution does not happen. */
+static void test_p18_key_of_a_recovered_commit_is_answered(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    struct record record = commit_record(3);
+    struct gid order = record.as.commit.branches[0].gid;
+    struct gid payment = record.as.commit.branches[1].gid;
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    uint64_t call = world_submit(&world, "key", 1);
+    assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 0);
+    world_ack(&world, "order", &order, ACK_COMMITTED);
+    world_ack(&world, "payment", &payment, ACK_COMMITTED);
+    assert_int_equal(world_answer(&world, call)->status, API_OK);
+    assert_true(world_answer(&world, call)->replayed);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-8: undecided waits; what this epoch gave out and forgot aborted; what it never gave out is unknown. */
+static void test_p08_inquiry_of_this_epoch(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_submit(&world, NULL, 1);
+    struct gtrid gtrid = world_last_gtrid(&world);
+    struct gid order = world_gid(&gtrid, "order", 1);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_WAIT);
+    world_tick(&world, 5000);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    order.gtrid.sequence += 1000;
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    order.gtrid.sequence = gtrid.sequence;
+    order.gtrid.epoch_nonce++;
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    order.gtrid = gtrid;
+    order.gtrid.journal.bytes[0]++;
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    world_done(&world);
+}
+
+/* P-8: of an earlier epoch, a COMMIT in the journal says commit for the gid that it names and abort for another. */
+static void test_p08_inquiry_finds_the_retained_record(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    connect_both(&world);
+    struct journal_entry entry = {.commit = commit_record(3), .ended = true};
+    struct gid order = entry.commit.as.commit.branches[0].gid;
+    assert_int_equal(world_inquire(&world, "order", &order, &entry), VERDICT_COMMIT);
+    order.attempt = 99;
+    assert_int_equal(world_inquire(&world, "order", &order, &entry), VERDICT_ABORT);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-8 and P-10: an earlier epoch's gid without a record waits until every participant has reported. */
+static void test_p10_earlier_epochs_wait_until_reconciled(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
+    struct gid order = world_gid(&gtrid, "order", 1);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_WAIT);
+    world.payment_session = world_connect(&world, "payment");
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    order.gtrid.epoch_nonce = 6; /* an epoch that this journal does not list */
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    world_done(&world);
+}
+
+/* P-8 and P-13: below the floor nothing is answered that destroys data. */
+static void test_p13_below_the_floor_is_unknown(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    connect_both(&world);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
+    struct gid order = world_gid(&gtrid, "order", 1);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    order.gtrid.sequence = 10;
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    world_done(&world);
+}
+
+static enum coord_stop witness_step(struct world *world, uint64_t epoch, uint64_t nonce,
+                                    uint64_t number, bool hash_found, uint8_t hash)
+{
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
+                             .participant = "order",
+                             .address = "",
+                             .version = "",
+                             .session = world->next_session++};
+    world_step(world, &up);
+    struct message message = {.kind = MESSAGE_WITNESS};
+    message.as.witness.epoch = epoch;
+    message.as.witness.epoch_nonce = nonce;
+    message.as.witness.head.number = number;
+    memset(message.as.witness.head.hash, 7, HASH_BYTES);
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE,
+                                .participant = "order",
+                                .session = up.session,
+                                .message = &message};
+    event.prior.hash_found = hash_found;
+    memset(event.prior.hash, hash, HASH_BYTES);
+    world_step(world, &event);
+    return world->ready.stop;
+}
+
+/* P-10: a journal that lacks what an agent has seen, or has something else there, is not started. */
+static void test_p10_a_journal_behind_a_witness_stops(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    assert_int_equal(witness_step(&world, 0, 0, 5, true, 7), COORD_RUN);
+    assert_int_equal(witness_step(&world, 0, 0, 5, true, 8), COORD_STOP_BEHIND);
+    assert_int_equal(witness_step(&world, 0, 0, 500, false, 7), COORD_STOP_BEHIND);
+    world_done(&world);
+}
+
+/* P-10: a head below the floor is not missing. */
+static void test_p10_a_head_below_the_floor_is_not_missing(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    assert_int_equal(witness_step(&world, 1, 5, 7, false, 0), COORD_RUN);
+    assert_int_equal(witness_step(&world, 1, 5, 8, false, 0), COORD_STOP_BEHIND);
+    world_done(&world);
+}
+
+/* P-10: an agent that knows a higher epoch, or this epoch with another nonce (a copied journal), fences us. */
+static void test_p10_a_later_owner_fences(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world); /* epoch 1, nonce 0x1111 */
+    assert_int_equal(witness_step(&world, 1, 0x1111, 0, false, 0), COORD_RUN);
+    assert_int_equal(witness_step(&world, 1, 0x2222, 0, false, 0), COORD_STOP_FENCED);
+    assert_int_equal(witness_step(&world, 2, 0x1111, 0, false, 0), COORD_STOP_FENCED);
+    struct message fenced = {.kind = MESSAGE_FENCED, .as.fenced.epoch = 4};
+    world_message(&world, "payment", world.payment_session, &fenced);
+    assert_int_equal(world.ready.stop, COORD_STOP_FENCED);
+    world_done(&world);
+}
+
+/* P-13: a trim is asked for only up to what every participant has swept. */
+static void test_p13_trim_waits_for_every_sweep(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct message health = {.kind = MESSAGE_HEALTH};
+    health.as.health.health = HEALTH_UP;
+    health.as.health.swept_number = 9;
+    world_message(&world, "order", world.order_session, &health);
+    world_tick(&world, 20000);
+    assert_false(world.ready.trim);
+    health = (struct message){.kind = MESSAGE_HEALTH};
+    health.as.health.health = HEALTH_UP;
+    health.as.health.swept_number = 6;
+    world_message(&world, "payment", world.payment_session, &health);
+    world_tick(&world, 20000);
+    assert_true(world.ready.trim);
+    assert_int_equal(world.ready.trim_bounds.swept_number, 6);
+    assert_int_equal(world.ready.trim_bounds.now_running_ms, 40000);
+    world_done(&world);
+}
+
+/* P-10, P-13: a participant is let go only when nothing of it is in doubt or retained, by a forced record. */
+static void test_p10_removal_is_a_forced_record(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct coord_event remove = {.kind = COORD_EVENT_PARTICIPANT_REMOVE,
+                                 .participant = "payment",
+                                 .call = 9,
+                                 .untrimmed = true};
+    world_step(&world, &remove);
+    assert_int_equal(world_answer(&world, 9)->status, API_CONFLICT);
+    remove.untrimmed = false;
+    world_step(&world, &remove);
+    assert_true(world.ready.appends[0].forced);
+    assert_int_equal(world_count_appends(&world, RECORD_RELEASE), 1);
+    assert_true(coord_has_participant(world.coord, "payment"));
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 9)->status, API_OK);
+    assert_false(coord_has_participant(world.coord, "payment"));
+    world_done(&world);
+}
+
+/* A heuristic outcome that nobody has acknowledged is there again after a restart. */
+static void test_h1_heuristic_outcome_survives_a_restart(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    struct record records[2] = {commit_record(3), {.kind = RECORD_HEURISTIC}};
+    records[1].as.heuristic.gid = records[0].as.commit.branches[1].gid;
+    records[1].as.heuristic.ack = ACK_HEURISTIC_ROLLBACK;
+    world_init_from(&world, &one, records, 2);
+    world_durable(&world);
+    connect_both(&world);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &records[0].as.commit.gtrid, false, &view));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_int_equal(view.branches[1].state, BRANCH_HEURISTIC_ROLLBACK);
+    assert_int_equal(view.branches[0].state, BRANCH_COMMITTING); /* the other one is still driven */
+    txn_view_done(&view);
+    record_done(&records[0]);
+    world_done(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_p01_epoch_is_forced_before_any_gtrid),
+        cmocka_unit_test(test_p16_recovered_commit_waits_for_the_epoch),
+        cmocka_unit_test(test_p18_key_of_a_recovered_commit_is_answered),
+        cmocka_unit_test(test_p08_inquiry_of_this_epoch),
+        cmocka_unit_test(test_p08_inquiry_finds_the_retained_record),
+        cmocka_unit_test(test_p10_earlier_epochs_wait_until_reconciled),
+        cmocka_unit_test(test_p13_below_the_floor_is_unknown),
+        cmocka_unit_test(test_p10_a_journal_behind_a_witness_stops),
+        cmocka_unit_test(test_p10_a_head_below_the_floor_is_not_missing),
+        cmocka_unit_test(test_p10_a_later_owner_fences),
+        cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
+        cmocka_unit_test(test_p10_removal_is_a_forced_record),
+        cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
