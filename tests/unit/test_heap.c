@@ -69,6 +69,9 @@ static void test_heap_random_changes_keep_earliest_first(void **state)
                 inside++;
                 assert_ptr_equal(heap.nodes[nodes[i].index], &nodes[i]);
                 assert_true(nodes[i].due_ms != UINT64_MAX);
+                if (nodes[i].index > 0) {
+                    assert_true(heap.nodes[(nodes[i].index - 1) / 2]->due_ms <= nodes[i].due_ms);
+                }
             } else {
                 assert_true(nodes[i].due_ms == UINT64_MAX);
             }

@@ -121,6 +121,43 @@ static void test_inbox_many_posters_lose_nothing(void **state)
     inbox_free(inbox);
 }
 
+#define ROUNDS 3000
+
+struct echo {
+    struct inbox *request;
+    struct inbox *reply;
+};
+
+static void *echo_items(void *argument)
+{
+    const struct echo *echo = argument;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct inbox_item *item = inbox_take(echo->request, UINT64_MAX);
+        inbox_post(echo->reply, item);
+    }
+    return NULL;
+}
+
+/* One item alone wakes a sleeping owner: in a game of two threads with a single ball, no wake-up is lost. */
+static void test_inbox_single_post_wakes_owner(void **state)
+{
+    (void)state;
+    struct echo echo = {.request = inbox_new(), .reply = inbox_new()};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, echo_items, &echo), 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        inbox_post(echo.request, new_item(0, round));
+        struct inbox_item *item = inbox_take(echo.reply, clock_monotonic_ms() + 20000);
+        assert_non_null(item);
+        assert_null(item->next);
+        assert_int_equal(((struct numbered_item *)item)->number, round);
+        free(item);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    inbox_free(echo.request);
+    inbox_free(echo.reply);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_inbox_empty_waits_until_deadline),
         cmocka_unit_test(test_inbox_take_gives_all_in_order),
         cmocka_unit_test(test_inbox_many_posters_lose_nothing),
+        cmocka_unit_test(test_inbox_single_post_wakes_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

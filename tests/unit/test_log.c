@@ -137,6 +137,24 @@ static void test_log_level_filters(void **state)
     assert_non_null(strstr(captured, "loud"));
 }
 
+/* A line that cannot be written is dropped without a trace, in errno as well. */
+static void test_log_failed_write_is_ignored(void **state)
+{
+    (void)state;
+    log_configure("p", LOG_INFO, LOG_FORMAT_TEXT);
+    begin_capture();
+    int read_only = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(read_only >= 0);
+    assert_true(dup2(read_only, STDERR_FILENO) >= 0);
+    errno = EXDEV;
+    log_event(LOG_ERROR, "lost", LOG_U("n", 1));
+    int errno_after = errno;
+    end_capture();
+    assert_int_equal(close(read_only), 0);
+    assert_int_equal(errno_after, EXDEV);
+    assert_string_equal(captured, "");
+}
+
 /* The four level names are understood, anything else is not. */
 static void test_log_level_parse_is_strict(void **state)
 {
@@ -197,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_log_null_text_is_left_out),
         cmocka_unit_test(test_log_long_values_are_cut_and_marked),
         cmocka_unit_test(test_log_level_filters),
+        cmocka_unit_test(test_log_failed_write_is_ignored),
         cmocka_unit_test(test_log_level_parse_is_strict),
         cmocka_unit_test(test_log_threads_write_whole_lines),
     };
