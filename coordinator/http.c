@@ -201,13 +201,13 @@ void http_drain(struct http *http)
 
 /* Waits until the answers of http_stop are out, but never long: clients that do not read are cut
  * off. */
-static void gate_wait_empty(struct gate *gate)
+static void gate_wait_answered(struct gate *gate)
 {
     struct timespec deadline;
     CHECK(clock_gettime(CLOCK_MONOTONIC, &deadline) == 0);
     deadline.tv_sec += STOP_WAIT_S;
     int result = 0;
-    while (gate->exchange_count > 0 && result != ETIMEDOUT) {
+    while (gate->running_count > 0 && result != ETIMEDOUT) {
         result = pthread_cond_timedwait(&gate->changed, &gate->lock, &deadline);
         CHECK(result == 0 || result == ETIMEDOUT);
     }
@@ -225,7 +225,7 @@ void http_stop(struct http *http)
     CHECK(pthread_mutex_lock(&http->gate->lock) == 0);
     http->gate->stopping = true;
     exchange_abandon_all(http->gate);
-    gate_wait_empty(http->gate);
+    gate_wait_answered(http->gate);
     CHECK(pthread_mutex_unlock(&http->gate->lock) == 0);
     MHD_stop_daemon(http->daemon);
     http_free(http);

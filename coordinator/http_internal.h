@@ -14,15 +14,17 @@
 #include <stdatomic.h>
 
 #include "coordinator/http.h"
+#include "coordinator/http_reply.h"
+#include "coordinator/http_route.h"
 
 struct exchange;
 struct acceptor;
 
 struct gate {
     pthread_mutex_t lock;
-    pthread_cond_t changed;   /* an exchange went away */
+    pthread_cond_t changed;   /* an answer is out, or its connection gone */
     size_t references;        /* the daemon and every exchange */
-    size_t exchange_count;    /* requests whose connection is still there */
+    size_t running_count;     /* requests received completely whose answer is not out yet */
     bool stopping;            /* no further call may be posted */
     struct exchange *waiting; /* suspended ones, doubly linked */
 };
@@ -42,6 +44,39 @@ struct http {
     struct gate *gate;
 };
 
+/* A body that is refused is still read up to here, since closing with unread data would reset the
+ * connection and take the answer with it. */
+#define DISCARD_BYTES_MAX (64u * 1024 * 1024)
+
+enum exchange_phase {
+    EXCHANGE_RECEIVING = 1,
+    EXCHANGE_WAITING,
+    EXCHANGE_ANSWERED,
+    EXCHANGE_ABANDONED,
+    EXCHANGE_REPLIED,
+};
+
+struct exchange {
+    struct http *http; /* valid while there is a connection */
+    struct gate *gate;
+    struct MHD_Connection
+        *connection;           /* NULL once libmicrohttpd has forgotten it; guarded by the gate */
+    enum exchange_phase phase; /* guarded by the gate while a call is out */
+    bool is_running;           /* counted in gate->running_count */
+    bool call_out;             /* guarded by the gate: between post and done() */
+    struct exchange *previous, *next; /* gate->waiting */
+    enum route route;
+    struct gtrid gtrid;
+    struct list_query query;
+    struct problem
+        problem; /* kind is set once the request is refused; the rest of the body is discarded */
+    struct text body;
+    size_t received_bytes;
+    uint64_t started_ms;
+    bool has_key;
+    struct api_call *call;
+};
+
 /* Callbacks for libmicrohttpd; user is the struct http. */
 enum MHD_Result exchange_handle(void *user, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload,
@@ -52,6 +87,18 @@ void *exchange_target_seen(void *user, const char *target, struct MHD_Connection
 
 /* Answers every suspended request without waiting for its call. The gate's lock must be held. */
 void exchange_abandon_all(struct gate *gate);
+
+/* http_check.c. False: exchange->problem says why. */
+bool request_check(struct exchange *exchange, const char *method, const char *path);
+bool body_too_large(struct exchange *exchange); /* sets the problem; returns false */
+/* Must the problem be answered now, without reading the body? The connection is then closed after
+ * it. */
+bool answer_before_body(struct exchange *exchange);
+const char *exchange_header(const struct exchange *exchange,
+                            const char *name); /* lent, may be NULL */
+
+/* http_send.c. Takes the reply's body. */
+enum MHD_Result reply_send(const struct exchange *exchange, struct reply *reply);
 
 /* http_accept.c: start takes listen_fd on success; stop closes it, so that further clients are
  * refused. */

@@ -1,0 +1,189 @@
+/*
+ * http_check.c - what can be said about a request once its header is there, before any of the body.
+ *
+ * Called by http_exchange.c, first for every request.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "coordinator/http_internal.h"
+
+const char *exchange_header(const struct exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+struct header_count {
+    const char *name;
+    unsigned count;
+};
+
+static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    (void)kind;
+    (void)value;
+    struct header_count *counter = user;
+    counter->count += strcasecmp(name, counter->name) == 0 ? 1 : 0;
+    return MHD_YES;
+}
+
+static unsigned header_count(const struct exchange *exchange, const char *name)
+{
+    struct header_count counter = {.name = name};
+    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_header, &counter);
+    return counter.count;
+}
+
+/* Fields that decide what the request is may not come twice: whoever reads another one than we is
+ * misled. */
+static bool headers_unique(struct exchange *exchange)
+{
+    static const char *const names[] = {"Host",
+                                        "Content-Length",
+                                        "Content-Type",
+                                        "Transfer-Encoding",
+                                        "Idempotency-Key",
+                                        "Content-Encoding"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (header_count(exchange, names[i]) > 1) {
+            return problem_set(&exchange->problem, PROBLEM_MALFORMED, "header %s appears twice",
+                               names[i]);
+        }
+    }
+    return true;
+}
+
+static bool host_check(struct exchange *exchange)
+{
+    const char *host = exchange_header(exchange, "Host");
+    /* HTTP/1.0 has none; browsers always send one, and they are what this check is for. */
+    return host == NULL || host_allowed(host, exchange->http->host_names) ||
+           problem_set(&exchange->problem, PROBLEM_MISDIRECTED,
+                       "host \"%.100s\" is not served here: use a loopback name or add it to the "
+                       "configured host names",
+                       host);
+}
+
+/* "application/json", perhaps with charset=utf-8. */
+static bool content_type_is_json(const char *value)
+{
+    static const char json[] = "application/json";
+    if (value == NULL || strncasecmp(value, json, sizeof json - 1) != 0) {
+        return false;
+    }
+    const char *rest = value + sizeof json - 1;
+    rest += strspn(rest, " \t");
+    if (*rest == '\0') {
+        return true;
+    }
+    if (*rest != ';') {
+        return false;
+    }
+    rest++;
+    rest += strspn(rest, " \t");
+    return *rest == '\0' || strcasecmp(rest, "charset=utf-8") == 0 ||
+           strcasecmp(rest, "charset=\"utf-8\"") == 0;
+}
+
+static bool media_check(struct exchange *exchange)
+{
+    const char *type = exchange_header(exchange, "Content-Type");
+    if (!content_type_is_json(type)) {
+        return problem_set(&exchange->problem, PROBLEM_UNSUPPORTED_MEDIA,
+                           "Content-Type must be application/json, not %.100s",
+                           type == NULL ? "missing" : type);
+    }
+    const char *encoding = exchange_header(exchange, "Content-Encoding");
+    if (encoding != NULL && strcasecmp(encoding, "identity") != 0) {
+        return problem_set(&exchange->problem, PROBLEM_UNSUPPORTED_MEDIA,
+                           "Content-Encoding %.60s is not understood: send plain JSON", encoding);
+    }
+    return true;
+}
+
+bool body_too_large(struct exchange *exchange)
+{
+    const uint32_t limit = exchange->http->limits.body_bytes;
+    return problem_set_limit(&exchange->problem, PROBLEM_BODY_TOO_LARGE, "body_bytes", limit,
+                             "the body is larger than the configured limit \"body_bytes\" of %u",
+                             limit);
+}
+
+static uint64_t content_length(const struct exchange *exchange)
+{
+    const char *text = exchange_header(exchange, "Content-Length");
+    return text == NULL ? 0 : strtoull(text, NULL, 10); /* libmicrohttpd has checked the digits */
+}
+
+static bool prefer_check(struct exchange *exchange)
+{
+    const char *prefer = exchange_header(exchange, "Prefer");
+    if (prefer == NULL || strcasestr(prefer, "respond-async") == NULL) {
+        return true;
+    }
+    return problem_set(&exchange->problem, PROBLEM_NOT_SUPPORTED,
+                       "this version does not support \"Prefer: respond-async\" yet");
+}
+
+static enum MHD_Result on_argument(void *user, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_bytes, const char *value, size_t value_bytes)
+{
+    (void)kind;
+    (void)name_bytes;
+    struct exchange *exchange = user;
+    if (exchange->route != ROUTE_LIST) {
+        (void)problem_set(&exchange->problem, PROBLEM_MALFORMED, "query: this path takes none");
+        return MHD_NO;
+    }
+    return list_query_add(&exchange->query, name, value, value_bytes, &exchange->problem) ? MHD_YES
+                                                                                          : MHD_NO;
+}
+
+static bool query_check(struct exchange *exchange)
+{
+    list_query_start(&exchange->query);
+    (void)MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, on_argument,
+                                      exchange);
+    return exchange->problem.kind == PROBLEM_NONE;
+}
+
+/* Everything that can be said before the body is there. False: exchange->problem says why. */
+bool request_check(struct exchange *exchange, const char *method, const char *path)
+{
+    if (!headers_unique(exchange) || !host_check(exchange) ||
+        !route_find(method, path, &exchange->route, &exchange->gtrid, &exchange->problem) ||
+        !query_check(exchange)) {
+        return false;
+    }
+    if (exchange->route != ROUTE_SUBMIT && exchange->route != ROUTE_RESOLVE) {
+        return true;
+    }
+    if (!media_check(exchange)) {
+        return false;
+    }
+    if (content_length(exchange) > exchange->http->limits.body_bytes) {
+        return body_too_large(exchange);
+    }
+    return exchange->route != ROUTE_SUBMIT || prefer_check(exchange);
+}
+
+/* Must the problem be answered now, without reading the body? Then the connection is closed after
+ * it. */
+bool answer_before_body(struct exchange *exchange)
+{
+    const char *encoding = exchange_header(exchange, "Transfer-Encoding");
+    const bool unreadable = encoding != NULL && strcasecmp(encoding, "chunked") != 0;
+    if (unreadable || (encoding != NULL && exchange_header(exchange, "Content-Length") != NULL)) {
+        (void)problem_set(&exchange->problem, PROBLEM_MALFORMED,
+                          "Transfer-Encoding must be chunked, and without Content-Length");
+        return true;
+    }
+    if (exchange->problem.kind == PROBLEM_NONE) {
+        return false;
+    }
+    /* A client that waits for "100 Continue" sends no body when it gets an answer instead. */
+    return exchange_header(exchange, "Expect") != NULL ||
+           content_length(exchange) > DISCARD_BYTES_MAX;
+}
