@@ -1,0 +1,183 @@
+/*
+ * pg_finish.c - a finisher thread: COMMIT PREPARED and ROLLBACK PREPARED, whatever waits in one pipeline.
+ *
+ * Finishers never run client SQL and hold their connections open, so that branches that fill every worker cannot
+ * starve the commits that would free their rows (P-5). Each command has its own Sync: its own transaction and its own
+ * error. Waiting work is shared out evenly between the finishers, because commands of one connection flush
+ * their WAL one after the other while those of several share a flush.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/fault.h"
+#include "participant/pg_classify.h"
+#include "participant/pg_internal.h"
+#include "participant/pg_text.h"
+
+struct batch {
+    size_t count;
+    struct pg_job *jobs[PG_FINISH_BATCH_MAX];
+};
+
+static bool take_batch(struct pg_member *member, struct batch *batch)
+{
+    struct pg *pg = member->pg;
+    batch->count = 0;
+    (void)pthread_mutex_lock(&pg->mutex);
+    /* Opened ahead: the first commit should not wait for a login. */
+    while (!pg->halted && pg->finish.count == 0) {
+        bool want_open = !member->open && pg->identity_known && !pg->stopping;
+        if (want_open && clock_monotonic_ms() >= member->session.retry_at_ms) {
+            break;
+        }
+        pg_cond_wait(&pg->finish_wanted, &pg->mutex,
+                     want_open ? member->session.retry_at_ms : UINT64_MAX);
+    }
+    bool go_on = !pg->halted;
+    size_t share = (pg->finish.count + pg->options.finisher_count - 1) / pg->options.finisher_count;
+    while (go_on && batch->count < share && batch->count < PG_FINISH_BATCH_MAX) {
+        batch->jobs[batch->count++] = pg_queue_take(&pg->finish);
+    }
+    if (batch->count > 0) {
+        pg->finishers_busy++;
+    }
+    if (pg->finish.count > 0) {
+        (void)pthread_cond_signal(&pg->finish_wanted);
+    }
+    (void)pthread_mutex_unlock(&pg->mutex);
+    return go_on;
+}
+
+static void put_answer(struct pg_member *member, const struct pg_job *job, enum pg_class class,
+                       const char *detail)
+{
+    struct command_result result = {.id = job->command.id, .kind = COMMAND_FINISH, .class = class};
+    pg_text_copy(result.detail, sizeof result.detail, detail);
+    pg_post(member->pg, &result);
+}
+
+static bool send_batch(struct pg_member *member, const struct batch *batch)
+{
+    PGconn *conn = member->session.conn;
+    if (PQenterPipelineMode(conn) == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct command_finish *finish = &batch->jobs[i]->command.as.finish;
+        char gid[GID_TEXT_SIZE];
+        char sql[GID_TEXT_SIZE + 32];
+        gid_format(&finish->gid, gid);
+        (void)snprintf(sql, sizeof sql, "%s PREPARED '%s'", finish->commit ? "COMMIT" : "ROLLBACK",
+                       gid);
+        if (PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 0 ||
+            PQpipelineSync(conn) == 0) {
+            return false;
+        }
+    }
+    if (PQflush(conn) == 0) {
+        for (size_t i = 0; i < batch->count; i++) {
+            FAULT(batch->jobs[i]->command.as.finish.commit ? FAULT_A_COMMIT_IN_FLIGHT
+                                                           : FAULT_A_RB_IN_FLIGHT);
+        }
+    }
+    return true;
+}
+
+/* What the server said to one command. OK only with the right tag and without a WARNING (P-5, G21). */
+static enum pg_class judge(struct pg_session *session, const struct command_finish *finish,
+                           PGresult *result, char ret_detail[HEALTH_TEXT_SIZE])
+{
+    if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+        const char *tag = finish->commit ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
+        if (strcmp(PQcmdStatus(result), tag) != 0) {
+            (void)snprintf(ret_detail, HEALTH_TEXT_SIZE, "answered with %.64s",
+                           PQcmdStatus(result));
+            return PG_UNKNOWN;
+        }
+        if (session->warned) {
+            (void)snprintf(ret_detail, HEALTH_TEXT_SIZE, "%s", session->warning);
+            return PG_RETRY;
+        }
+        return PG_OK;
+    }
+    pg_text_copy(ret_detail, HEALTH_TEXT_SIZE, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    return pg_classify_finish(&(struct pg_error){
+        .sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+        .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
+        .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION),
+    });
+}
+
+/* One command's result, the NULL that ends it, and its Sync. */
+static bool read_answer(struct pg_session *session, const struct command_finish *finish,
+                        uint64_t deadline_ms, enum pg_class *ret_class,
+                        char ret_detail[HEALTH_TEXT_SIZE])
+{
+    PGresult *result = NULL;
+    PGresult *end = NULL;
+    PGresult *sync = NULL;
+    session->warned = false;
+    if (pg_session_result(session, deadline_ms, &result) != PG_WAIT_OK || result == NULL) {
+        return false;
+    }
+    *ret_class = judge(session, finish, result, ret_detail);
+    PQclear(result);
+    FAULT(finish->commit ? FAULT_A_COMMIT_RESULT : FAULT_A_RB_RESULT);
+    /* Past this point the class is known; a connection that breaks now only harms the next command. */
+    bool in_step = pg_session_result(session, deadline_ms, &end) == PG_WAIT_OK && end == NULL &&
+                   pg_session_result(session, deadline_ms, &sync) == PG_WAIT_OK &&
+                   PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
+    PQclear(end);
+    PQclear(sync);
+    return in_step || (pg_session_close(session), true);
+}
+
+/* True if the connection may be used again. */
+static bool run_batch(struct pg_member *member, const struct batch *batch)
+{
+    struct pg_session *session = &member->session;
+    bool alive = send_batch(member, batch);
+    uint64_t deadline_ms = clock_monotonic_ms() + PG_FINISH_TIMEOUT_MS;
+    for (size_t i = 0; i < batch->count; i++) {
+        enum pg_class class = PG_UNKNOWN;
+        char detail[HEALTH_TEXT_SIZE] = "no answer from PostgreSQL";
+        alive =
+            alive && session->conn != NULL &&
+            read_answer(session, &batch->jobs[i]->command.as.finish, deadline_ms, &class, detail);
+        put_answer(member, batch->jobs[i], class, detail);
+        alive = alive && class != PG_UNKNOWN;
+    }
+    return alive && session->conn != NULL && PQexitPipelineMode(session->conn) == 1;
+}
+
+static void serve(struct pg_member *member, const struct batch *batch)
+{
+    char text[HEALTH_TEXT_SIZE] = "";
+    if (!pg_member_ready(member, text)) {
+        for (size_t i = 0; i < batch->count; i++) {
+            pg_refuse(member->pg, &batch->jobs[i]->command, REASON_PARTICIPANT_UNAVAILABLE, text);
+        }
+    } else if (batch->count > 0 && !run_batch(member, batch)) {
+        pg_member_close(member);
+    }
+}
+
+void *pg_finisher_main(void *arg)
+{
+    struct pg_member *member = arg;
+    struct pg *pg = member->pg;
+    struct batch batch;
+    while (take_batch(member, &batch)) {
+        serve(member, &batch);
+        for (size_t i = 0; i < batch.count; i++) {
+            pg_job_free(batch.jobs[i]);
+        }
+        (void)pthread_mutex_lock(&pg->mutex);
+        pg->finishers_busy -= batch.count > 0;
+        (void)pthread_cond_broadcast(&pg->finish_idle);
+        (void)pthread_mutex_unlock(&pg->mutex);
+    }
+    pg_member_close(member);
+    return NULL;
+}

@@ -1,0 +1,181 @@
+/* pg_guard.c - see pg_guard.h. The white space and comments are those of PostgreSQL's scan.l. */
+#include "participant/pg_guard.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const refused_words[] = {
+    "ABORT", "BEGIN",    "COMMIT",    "COPY",   "DEALLOCATE", "DISCARD",
+    "END",   "EXECUTE",  "LISTEN",    "NOTIFY", "PREPARE",    "RELEASE",
+    "RESET", "ROLLBACK", "SAVEPOINT", "START",  "UNLISTEN",
+};
+
+/* SET LOCAL of these changes how a statement is planned or shown, and ends with the branch. */
+static const char *const local_names[] = {
+    "bytea_output",
+    "constraint_exclusion",
+    "cpu_index_tuple_cost",
+    "cpu_operator_cost",
+    "cpu_tuple_cost",
+    "cursor_tuple_fraction",
+    "datestyle",
+    "default_statistics_target",
+    "default_text_search_config",
+    "effective_cache_size",
+    "extra_float_digits",
+    "force_parallel_mode",
+    "from_collapse_limit",
+    "geqo",
+    "gin_fuzzy_search_limit",
+    "hash_mem_multiplier",
+    "intervalstyle",
+    "jit",
+    "join_collapse_limit",
+    "maintenance_work_mem",
+    "max_parallel_workers_per_gather",
+    "parallel_setup_cost",
+    "parallel_tuple_cost",
+    "plan_cache_mode",
+    "quote_all_identifiers",
+    "random_page_cost",
+    "search_path",
+    "seq_page_cost",
+    "temp_buffers",
+    "time",
+    "timezone",
+    "work_mem",
+    "xmlbinary",
+    "xmloption",
+};
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+
+/* After a comment that opens at sql; the end of the text if it is not closed. Comments nest. */
+static const char *skip_block_comment(const char *sql)
+{
+    size_t depth = 0;
+    while (*sql != '\0') {
+        if (sql[0] == '/' && sql[1] == '*') {
+            depth++;
+            sql += 2;
+        } else if (sql[0] == '*' && sql[1] == '/') {
+            depth--;
+            sql += 2;
+            if (depth == 0) {
+                return sql;
+            }
+        } else {
+            sql++;
+        }
+    }
+    return sql;
+}
+
+/* Skips what stands before a word: white space, comments, a byte order mark, and semicolons if
+ * asked. */
+static const char *skip_blank(const char *sql, bool semicolons)
+{
+    for (;;) {
+        if (is_space(*sql) || (semicolons && *sql == ';')) {
+            sql++;
+        } else if (strncmp(sql, "\xEF\xBB\xBF", 3) == 0) {
+            sql += 3;
+        } else if (sql[0] == '-' && sql[1] == '-') {
+            sql += strcspn(sql, "\n\r");
+        } else if (sql[0] == '/' && sql[1] == '*') {
+            sql = skip_block_comment(sql);
+        } else {
+            return sql;
+        }
+    }
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* Reads one word (or quoted identifier, or dotted name) in upper case; "" if there is none. Too
+ * long a word is cut: it equals none of the tables' words. */
+static const char *read_word(const char *sql, bool dotted, char ret_word[PG_GUARD_WORD_SIZE])
+{
+    size_t length = 0;
+    bool quoted = false;
+    for (; *sql != '\0'; sql++) {
+        if (dotted && *sql == '"') {
+            quoted = !quoted;
+            continue;
+        }
+        if (!quoted && !is_word(*sql) && !(dotted && *sql == '.')) {
+            break;
+        }
+        if (length + 1 < PG_GUARD_WORD_SIZE) {
+            ret_word[length++] = (char)toupper((unsigned char)*sql);
+        }
+    }
+    ret_word[length] = '\0';
+    return sql;
+}
+
+/* Custom settings (with a dot) are the application's own, as for row security; ours are not. */
+static bool local_name_allowed(const char *name)
+{
+    if (strchr(name, '.') != NULL) {
+        return strncasecmp(name, "assent.", 7) != 0;
+    }
+    if (strncasecmp(name, "enable_", 7) == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof local_names / sizeof local_names[0]; i++) {
+        if (strcasecmp(name, local_names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_allowed(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
+{
+    char scope[PG_GUARD_WORD_SIZE];
+    char name[PG_GUARD_WORD_SIZE];
+    sql = read_word(skip_blank(sql, false), false, scope);
+    if (strcmp(scope, "LOCAL") != 0) {
+        (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "SET");
+        return false;
+    }
+    (void)read_word(skip_blank(sql, false), true, name);
+    if (!local_name_allowed(name)) {
+        (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "SET LOCAL %.48s", name);
+        return false;
+    }
+    return true;
+}
+
+bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
+{
+    char word[PG_GUARD_WORD_SIZE];
+    const char *rest = read_word(skip_blank(sql, true), false, word);
+    for (size_t i = 0; i < sizeof refused_words / sizeof refused_words[0]; i++) {
+        if (strcmp(word, refused_words[i]) == 0) {
+            (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "%s", word);
+            return false;
+        }
+    }
+    return strcmp(word, "SET") != 0 || set_allowed(rest, ret_word);
+}
+
+bool pg_guard_may_return_rows(const char *sql)
+{
+    char word[PG_GUARD_WORD_SIZE];
+    (void)read_word(skip_blank(sql, true), false, word);
+    if (strcmp(word, "INSERT") != 0 && strcmp(word, "UPDATE") != 0 && strcmp(word, "DELETE") != 0 &&
+        strcmp(word, "MERGE") != 0) {
+        return true;
+    }
+    return strcasestr(sql, "returning") != NULL;
+}

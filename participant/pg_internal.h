@@ -1,0 +1,146 @@
+/*
+ * pg_internal.h - what the threads of the PostgreSQL edge share. Included by pg_*.c only.
+ *
+ * One mutex guards everything marked so; it is held for list operations and copies, never during
+ * I/O. Each member is one thread with one connection; nobody else touches its session.
+ */
+#ifndef ASSENT_PARTICIPANT_PG_INTERNAL_H
+#define ASSENT_PARTICIPANT_PG_INTERNAL_H
+
+#include <pthread.h>
+
+#include "participant/pg.h"
+#include "participant/pg_connect.h"
+
+#define PG_CONNECT_TIMEOUT_MS 5000
+#define PG_KEEPER_TIMEOUT_MS  10000 /* of one command */
+#define PG_FINISH_TIMEOUT_MS  10000 /* of one batch; a COMMIT PREPARED may wait for a standby */
+#define PG_SETTLE_TIMEOUT_MS  5000
+#define PG_HEARTBEAT_MS       1000
+#define PG_FINISH_BATCH_MAX   64
+
+#define PG_OID_BYTEA 17
+#define PG_OID_INT8  20
+#define PG_OID_INT4  23
+#define PG_OID_TEXT  25
+
+enum pg_member_kind { PG_MEMBER_WORKER = 1, PG_MEMBER_FINISHER, PG_MEMBER_KEEPER };
+
+struct pg_job {
+    struct pg_job *next;
+    struct command command; /* owned */
+};
+
+struct pg_queue {
+    struct pg_job *head;
+    struct pg_job **tail;
+    size_t count;
+};
+
+struct pg_member {
+    struct pg *pg;
+    enum pg_member_kind kind;
+    pthread_t thread;
+    bool started;
+    struct pg_session session; /* this thread's only */
+    struct pg_target target;
+    uint64_t generation; /* in which the session was opened */
+
+    /* Guarded by pg->mutex. */
+    int32_t pid; /* of the open session; the fence spares it */
+    bool open;
+    bool running;   /* a worker has an EXECUTE that is not answered yet */
+    bool cancelled; /* somebody wants that EXECUTE to end */
+    struct gid gid; /* of it */
+};
+
+struct pg {
+    struct pg_options options; /* texts are owned copies */
+    uint8_t token[PG_TOKEN_BYTES];
+    int stop_work_fd; /* readable: workers give up */
+    int stop_all_fd;  /* readable: everybody gives up */
+    size_t member_count;
+    struct pg_member *members; /* workers, finishers, keeper */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t execute_open;   /* for workers whose connection is open */
+    pthread_cond_t execute_closed; /* for workers without one */
+    pthread_cond_t finish_wanted;
+    pthread_cond_t keeper_wanted;
+    pthread_cond_t finish_idle;
+
+    /* Guarded by mutex. */
+    struct pg_queue execute, finish, keeper;
+    bool stopping; /* nothing new is taken */
+    bool halted;   /* nothing is carried out any more */
+    size_t workers_open;
+    size_t finishers_busy;
+    bool identity_known; /* the keeper is connected and content: workers may work */
+    bool recheck;        /* a worker met another server than the keeper knows */
+    struct identity identity;
+    uint64_t generation;    /* of the server's history, as the keeper knows it */
+    uint64_t lsn_seen;      /* the highest position that is certain to be on disk */
+    uint64_t lost_from_lsn; /* WAL from here to lost_to_lsn was seen and then lost: xids in it are
+                               reused */
+    uint64_t lost_to_lsn;
+    uint32_t ring;
+    struct pg_counters counters;
+};
+
+/* pg.c */
+void pg_post(struct pg *pg, struct command_result *result); /* takes the contents */
+void pg_warn(struct pg *pg, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+struct pg_job *pg_queue_take(struct pg_queue *queue); /* NULL if empty; mutex held */
+void pg_queue_put(struct pg_queue *queue, struct pg_job *job);
+void pg_job_free(struct pg_job *job);
+void pg_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadline_ms);
+/* Answers a command that was never begun, by its kind. */
+void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const char *detail);
+/* Backends of ours that run an EXECUTE of this gtrid (of this gid only, if it is not NULL). */
+size_t pg_running_pids(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid, size_t max,
+                       int32_t *ret_pids);
+/* Backends of all open connections. */
+size_t pg_open_pids(struct pg *pg, size_t max, int32_t *ret_pids);
+/* Ends queued EXECUTEs of this gtrid (or only of this gid) with an answer, and marks a running one;
+ * the running one's backend, or 0. */
+int32_t pg_cancel_execute(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid);
+/* Asks the keeper to cancel what this backend runs. */
+void pg_cancel_soon(struct pg *pg, const struct gid *gid);
+
+/* An open session that passed the identity checks, or false at once or after one attempt to
+ * connect. */
+bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE]);
+void pg_member_close(struct pg_member *member);
+
+/* Thread bodies: pg_worker.c, pg_finish.c, pg_keeper.c */
+void *pg_worker_main(void *member);
+void *pg_finisher_main(void *member);
+void *pg_keeper_main(void *member);
+
+/* pg_execute.c */
+struct pg_types;
+/* Fills result (class, failure, results, proof); the session may have to be closed: then ret_keep
+ * is false. */
+void pg_execute(struct pg_member *member, struct pg_types *types,
+                const struct command_execute *execute, struct command_result *result,
+                bool *ret_keep);
+/* After the answer was posted: reads the rest, resets the session for the next branch. */
+bool pg_execute_settle(struct pg_member *member);
+
+/* pg_proof.c, run by the keeper with an open session. False: the connection is not to be used
+ * again. */
+bool pg_proof_prove(struct pg_member *keeper, const struct command_prove *prove,
+                    struct command_result *result);
+bool pg_proof_look(struct pg_member *keeper, const struct command_look *look,
+                   struct command_result *result);
+bool pg_proof_scan(struct pg_member *keeper, struct command_result *result);
+
+/* pg_witness.c, likewise. */
+bool pg_witness_load(struct pg_member *keeper, const struct journal_id *journal,
+                     struct command_result *result);
+bool pg_witness_store(struct pg_member *keeper, const struct witness *witness,
+                      struct command_result *result);
+bool pg_witness_rotate(struct pg_member *keeper, struct command_result *result);
+
+#endif

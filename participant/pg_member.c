@@ -1,0 +1,129 @@
+/*
+ * pg_member.c - a thread's connection: opened when needed, checked against what the keeper knows (P-14), closed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/fault.h"
+#include "participant/pg_internal.h"
+#include "participant/pg_text.h"
+
+void pg_member_close(struct pg_member *member)
+{
+    struct pg *pg = member->pg;
+    pg_session_close(&member->session);
+    (void)pthread_mutex_lock(&pg->mutex);
+    member->pid = 0;
+    if (member->open && member->kind == PG_MEMBER_WORKER) {
+        pg->workers_open--;
+        /* The queue may now have to be served by somebody without a connection. */
+        (void)pthread_cond_broadcast(&pg->execute_closed);
+    }
+    member->open = false;
+    (void)pthread_mutex_unlock(&pg->mutex);
+}
+
+/* A worker or finisher must be on the server that the keeper accepted (P-14): the name may by now
+ * lead to another one, whose history nobody has compared yet. */
+static bool same_server(struct pg_member *member, uint64_t lsn_before,
+                        char ret_text[HEALTH_TEXT_SIZE])
+{
+    struct pg *pg = member->pg;
+    const struct identity *here = &member->session.facts.identity;
+    (void)pthread_mutex_lock(&pg->mutex);
+    bool same = pg->identity_known && pg->identity.system_id == here->system_id &&
+                pg->identity.timeline == here->timeline &&
+                pg->identity.database_oid == here->database_oid && here->lsn >= lsn_before;
+    if (!same) {
+        pg->recheck = true;
+        (void)pthread_cond_signal(&pg->keeper_wanted);
+    }
+    (void)pthread_mutex_unlock(&pg->mutex);
+    if (!same) {
+        (void)snprintf(ret_text, HEALTH_TEXT_SIZE,
+                       "the server is not yet known to be the same as before");
+    }
+    return same;
+}
+
+static void member_opened(struct pg_member *member)
+{
+    struct pg *pg = member->pg;
+    bool again = member->session.opened_before;
+    member->session.opened_before = true;
+    member->session.failures = 0;
+    (void)pthread_mutex_lock(&pg->mutex);
+    member->pid = member->session.pid;
+    member->open = true;
+    pg->workers_open += member->kind == PG_MEMBER_WORKER;
+    pg->counters.reconnects += again;
+    (void)pthread_mutex_unlock(&pg->mutex);
+    if (again) {
+        FAULT(FAULT_A_RECONNECT);
+    }
+}
+
+/* The keeper and the finishers run only our own words, but the role's settings are anybody's. */
+static bool make_quiet(struct pg_member *member)
+{
+    static const char sql[] =
+        "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),"
+        " pg_catalog.set_config('synchronous_commit', 'on', false),"
+        " pg_catalog.set_config('client_min_messages', 'warning', false),"
+        " pg_catalog.set_config('statement_timeout', '0', false),"
+        " pg_catalog.set_config('lock_timeout', '0', false),"
+        " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
+        " pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),"
+        " pg_catalog.set_config('idle_session_timeout', '0', false)";
+    PGresult *result = NULL;
+    enum pg_wait wait = pg_session_query(&member->session, &(struct pg_query){.sql = sql},
+                                         clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS, &result);
+    bool quiet = wait == PG_WAIT_OK && PQresultStatus(result) == PGRES_TUPLES_OK;
+    PQclear(wait == PG_WAIT_OK ? result : NULL);
+    return quiet;
+}
+
+bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE])
+{
+    struct pg *pg = member->pg;
+    struct pg_session *session = &member->session;
+    (void)pthread_mutex_lock(&pg->mutex);
+    uint64_t generation = pg->generation;
+    uint64_t lsn_before = pg->lsn_seen; /* others push it on while we connect */
+    (void)pthread_mutex_unlock(&pg->mutex);
+    bool current = member->kind == PG_MEMBER_KEEPER || member->generation == generation;
+    if (session->conn != NULL && current && pg_session_alive(session)) {
+        return true;
+    }
+    if (session->conn != NULL) {
+        pg_member_close(member); /* found dead while idle: try at once */
+    } else if (clock_monotonic_ms() < session->retry_at_ms) {
+        pg_text_copy(ret_text, HEALTH_TEXT_SIZE, session->last_error);
+        return false;
+    }
+    struct error error = {0};
+    if (!pg_session_open(session, &member->target, clock_monotonic_ms() + PG_CONNECT_TIMEOUT_MS,
+                         &error)) {
+        pg_text_copy(ret_text, HEALTH_TEXT_SIZE, error.text);
+        return false;
+    }
+    bool fit = member->kind == PG_MEMBER_WORKER || make_quiet(member);
+    if (!fit) {
+        (void)snprintf(ret_text, HEALTH_TEXT_SIZE, "the session's settings cannot be made");
+    }
+    /* The keeper judges for itself and with consequences (pg_keeper.c). */
+    if (fit && member->kind != PG_MEMBER_KEEPER) {
+        fit = pg_facts_judge(&session->facts, pg->options.participant, ret_text) == HEALTH_UP &&
+              same_server(member, lsn_before, ret_text);
+    }
+    if (!fit) {
+        pg_text_copy(session->last_error, sizeof session->last_error, ret_text);
+        pg_session_close(session);
+        pg_session_back_off(session);
+        return false;
+    }
+    member->generation = generation;
+    member_opened(member);
+    return true;
+}

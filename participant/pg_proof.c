@@ -1,0 +1,390 @@
+/*
+ * pg_proof.c - what is prepared, and what became of a branch that is not there: fence, look, prove (P-11, P-12).
+ *
+ * Run by the keeper on its connection. The rule of this file: an error, a lost connection or a fence that cannot be
+ * confirmed gives PG_UNKNOWN; nothing is ever concluded from not having been able to look.
+ *
+ * Why the order is fence, then prepared rows, then proof:
+ *   1. an old worker's backend has read "PREPARE" but not carried it out;
+ *   2. we look, find nothing, and answer "not prepared";
+ *   3. the backend prepares, and nobody will ever finish the branch.
+ * Ending the backend and waiting until it is gone makes the look final. A branch that a finisher is just now
+ * committing stays in pg_prepared_xacts until its effects are visible, so a row that is not there after that look is
+ * either visible in assent.outcome or never committed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/fault.h"
+#include "participant/pg_internal.h"
+#include "participant/pg_text.h"
+
+#define FENCE_WAIT_MS 5000
+#define PIDS_MAX      256
+
+/* One command's questions: stops at the first that is not answered. */
+struct inquest {
+    struct pg_member *keeper;
+    struct command_result *result;
+    uint64_t deadline_ms;
+    bool broken; /* the connection, not only the question */
+};
+
+/* True and a result with rows, or false with the command's class left at UNKNOWN. */
+static bool ask(struct inquest *inquest, const struct pg_query *query, PGresult **ret_result)
+{
+    PGresult *result = NULL;
+    struct pg_session *session = &inquest->keeper->session;
+    session->warned = false;
+    enum pg_wait wait = pg_session_query(session, query, inquest->deadline_ms, &result);
+    inquest->result->class = PG_UNKNOWN;
+    if (wait != PG_WAIT_OK) {
+        inquest->broken = true;
+        pg_text_copy(inquest->result->detail, sizeof inquest->result->detail,
+                     wait == PG_WAIT_LOST ? session->last_error
+                                          : "no answer from PostgreSQL in time");
+        return false;
+    }
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        pg_text_copy(inquest->result->detail, sizeof inquest->result->detail,
+                     PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        PQclear(result);
+        return false;
+    }
+    *ret_result = result;
+    return true;
+}
+
+/* ---- the fence ---- */
+
+#define PID_LIST_SIZE (PIDS_MAX * 12 + 3)
+
+static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIST_SIZE])
+{
+    size_t length = 0;
+    ret_list[length++] = '{';
+    for (size_t i = 0; i < count; i++) {
+        length += (size_t)snprintf(ret_list + length, PID_LIST_SIZE - length, "%s%" PRId32,
+                                   i == 0 ? "" : ",", pids[i]);
+    }
+    (void)snprintf(ret_list + length, PID_LIST_SIZE - length, "}");
+}
+
+/* Client backends of the agent's own login role in this database that are not of this incarnation, those that run the
+ * branch, and workers' backends of this incarnation whose connection was given up: such a backend may
+ * still be about to prepare. A worker that is connecting at this very moment looks like the last kind and may be hit;
+ * it has no work yet and connects again. */
+#define FENCED_BACKENDS                                                                            \
+    " FROM pg_catalog.pg_stat_activity a"                                                          \
+    " WHERE a.usename OPERATOR(pg_catalog.=) session_user"                                         \
+    " AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"                          \
+    " AND a.backend_type OPERATOR(pg_catalog.=) 'client backend'"                                  \
+    " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"                               \
+    " AND (NOT pg_catalog.starts_with(a.application_name, $1)"                                     \
+    "  OR a.pid OPERATOR(pg_catalog.=) ANY ($3::pg_catalog.int4[])"                                \
+    "  OR (a.application_name OPERATOR(pg_catalog.=) ($1 OPERATOR(pg_catalog.||) 'worker')"        \
+    "   AND a.pid OPERATOR(pg_catalog.<>) ALL ($2::pg_catalog.int4[])))"
+
+static const char fence_find_sql[] =
+    "SELECT pg_catalog.pg_terminate_backend(a.pid)" FENCED_BACKENDS;
+static const char fence_wait_sql[] =
+    "SELECT pg_catalog.pg_terminate_backend(a.pid, 5000)" FENCED_BACKENDS;
+static const char fence_left_sql[] = "SELECT a.pid" FENCED_BACKENDS;
+
+/* Ends the backends and waits until they are gone. */
+static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const struct gid *gid)
+{
+    struct pg *pg = inquest->keeper->pg;
+    int32_t open[PIDS_MAX];
+    int32_t running[PIDS_MAX];
+    char open_list[PID_LIST_SIZE];
+    char running_list[PID_LIST_SIZE];
+    char prefix[PG_APPLICATION_NAME_SIZE];
+    format_pids(open, pg_open_pids(pg, PIDS_MAX, open), open_list);
+    format_pids(running, pg_running_pids(pg, gtrid, gid, PIDS_MAX, running), running_list);
+    pg_application_name(pg->options.participant, pg->options.incarnation, "", prefix);
+    struct pg_query query = {
+        .param_count = 3,
+        .types = (const Oid[]){PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT},
+        .values = (const char *const[]){prefix, open_list, running_list},
+    };
+    /* First all are told, then each is waited for, then we look whether they are gone: the return value of
+     * pg_terminate_backend does not tell "could not" from "was gone already". */
+    const char *const steps[] = {fence_find_sql, fence_wait_sql, fence_left_sql};
+    int found = 0;
+    FAULT(FAULT_A_FENCE_PRE);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        PGresult *result = NULL;
+        query.sql = steps[i];
+        if (!ask(inquest, &query, &result)) {
+            return false;
+        }
+        found = PQntuples(result);
+        PQclear(result);
+        if (found == 0) {
+            FAULT(FAULT_A_FENCE_POST);
+            return true;
+        }
+    }
+    (void)snprintf(inquest->result->detail, sizeof inquest->result->detail,
+                   "%d backends of this role do not end", found);
+    return false;
+}
+
+/* ---- prepared rows ---- */
+
+#define PREPARED_ROWS                                                                              \
+    "SELECT p.gid, p.transaction, p.owner,"                                                        \
+    " pg_catalog.floor(1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch',"                  \
+    "  pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.prepared))::pg_catalog.int8"          \
+    " FROM pg_catalog.pg_prepared_xacts p"                                                         \
+    " WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"                       \
+    " AND pg_catalog.starts_with(p.gid, $1)"
+
+/* All prepared rows of this database whose gid begins so, whoever owns them (G11). */
+static bool read_rows(struct inquest *inquest, const char *prefix)
+{
+    const struct pg_query query = {
+        .sql = PREPARED_ROWS,
+        .param_count = 1,
+        .types = (const Oid[]){PG_OID_TEXT},
+        .values = (const char *const[]){prefix},
+    };
+    PGresult *result = NULL;
+    if (!ask(inquest, &query, &result)) {
+        return false;
+    }
+    size_t count = (size_t)PQntuples(result);
+    struct prepared_row *rows = alloc_array(count, sizeof rows[0]);
+    for (size_t i = 0; i < count; i++) {
+        long long age_ms = strtoll(PQgetvalue(result, (int)i, 3), NULL, 10);
+        pg_text_copy(rows[i].gid_text, sizeof rows[i].gid_text, PQgetvalue(result, (int)i, 0));
+        rows[i].xid = (uint32_t)strtoul(PQgetvalue(result, (int)i, 1), NULL, 10);
+        pg_text_copy(rows[i].owner, sizeof rows[i].owner, PQgetvalue(result, (int)i, 2));
+        rows[i].age_ms = age_ms < 0 ? 0 : (uint64_t)age_ms; /* the server's clock may step back */
+        FAULT(FAULT_A_SCAN);
+    }
+    PQclear(result);
+    inquest->result->rows = rows;
+    inquest->result->row_count = count;
+    return true;
+}
+
+bool pg_proof_scan(struct pg_member *keeper, struct command_result *result)
+{
+    struct inquest inquest = {.keeper = keeper,
+                              .result = result,
+                              .deadline_ms = clock_monotonic_ms() + PG_KEEPER_TIMEOUT_MS};
+    if (read_rows(&inquest, GID_PREFIX)) {
+        result->class = PG_OK;
+    }
+    return !inquest.broken;
+}
+
+bool pg_proof_look(struct pg_member *keeper, const struct command_look *look,
+                   struct command_result *result)
+{
+    struct inquest inquest = {.keeper = keeper,
+                              .result = result,
+                              .deadline_ms = clock_monotonic_ms() + PG_KEEPER_TIMEOUT_MS};
+    struct gid any = {.gtrid = look->gtrid};
+    char prefix[GID_TEXT_SIZE];
+    (void)snprintf(any.participant, sizeof any.participant, "%s", keeper->pg->options.participant);
+    gid_format(&any, prefix);
+    *(strrchr(prefix, ':') + 1) = '\0'; /* every attempt */
+    if (fence(&inquest, &look->gtrid, NULL) && read_rows(&inquest, prefix)) {
+        result->class = result->row_count > 0 ? PG_OK : PG_NOT_FOUND;
+    }
+    return !inquest.broken;
+}
+
+/* ---- the proof ---- */
+
+static bool is_prepared(struct inquest *inquest, const char *gid_text, bool *ret_prepared)
+{
+    const struct pg_query query = {
+        .sql = "SELECT 1 FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1",
+        .param_count = 1,
+        .types = (const Oid[]){PG_OID_TEXT},
+        .values = (const char *const[]){gid_text},
+    };
+    PGresult *result = NULL;
+    if (!ask(inquest, &query, &result)) {
+        return false;
+    }
+    *ret_prepared = PQntuples(result) > 0;
+    PQclear(result);
+    return true;
+}
+
+static bool has_row(struct inquest *inquest, const struct gid *gid, const char *gid_text,
+                    bool *ret_found)
+{
+    char sequence[32];
+    (void)snprintf(sequence, sizeof sequence, "%" PRId64, (int64_t)gid->gtrid.sequence);
+    const struct pg_query query = {
+        .sql = "SELECT 1 FROM assent.outcome o WHERE o.sequence OPERATOR(pg_catalog.=) $1"
+               " AND o.gid OPERATOR(pg_catalog.=) $2 LIMIT 1",
+        .param_count = 2,
+        .types = (const Oid[]){PG_OID_INT8, PG_OID_TEXT},
+        .values = (const char *const[]){sequence, gid_text},
+    };
+    PGresult *result = NULL;
+    if (!ask(inquest, &query, &result)) {
+        return false;
+    }
+    *ret_found = PQntuples(result) > 0;
+    PQclear(result);
+    return true;
+}
+
+/* Asked after the row: a partition emptied in between is then seen by its floor. */
+static bool below_floor(struct inquest *inquest, const struct gid *gid, bool *ret_below)
+{
+    char journal[JOURNAL_ID_TEXT_SIZE];
+    char epoch[32];
+    char sequence[32];
+    journal_id_format(&gid->gtrid.journal, journal);
+    (void)snprintf(epoch, sizeof epoch, "%" PRId64, (int64_t)gid->gtrid.epoch);
+    (void)snprintf(sequence, sizeof sequence, "%" PRId64, (int64_t)gid->gtrid.sequence);
+    const struct pg_query query = {
+        .sql = "SELECT 1 FROM assent.witness w WHERE w.journal OPERATOR(pg_catalog.=) $1"
+               " AND (w.floor_epoch OPERATOR(pg_catalog.>) $2 OR (w.floor_epoch"
+               "  OPERATOR(pg_catalog.=) $2 AND w.floor_sequence OPERATOR(pg_catalog.>=) $3))",
+        .param_count = 3,
+        .types = (const Oid[]){PG_OID_TEXT, PG_OID_INT8, PG_OID_INT8},
+        .values = (const char *const[]){journal, epoch, sequence},
+    };
+    PGresult *result = NULL;
+    if (!ask(inquest, &query, &result)) {
+        return false;
+    }
+    *ret_below = PQntuples(result) > 0;
+    PQclear(result);
+    return true;
+}
+
+/* Is what pg_xact_status says about this xid about our branch? After a restore or a lost tail of the WAL the same xid
+ * belongs to somebody else. */
+static bool xid_believed(struct pg *pg, const struct proof *proof)
+{
+    (void)pthread_mutex_lock(&pg->mutex);
+    const struct identity *here = &pg->identity;
+    bool lost =
+        pg->lost_to_lsn != 0 && proof->lsn >= pg->lost_from_lsn && proof->lsn <= pg->lost_to_lsn;
+    bool believed = proof->xid8 != 0 && proof->system_id == here->system_id &&
+                    proof->timeline == here->timeline &&
+                    proof->database_oid == here->database_oid && here->lsn >= proof->lsn && !lost;
+    (void)pthread_mutex_unlock(&pg->mutex);
+    return believed;
+}
+
+static bool prove_by_xid(struct inquest *inquest, const struct proof *proof,
+                         enum proof_result *ret_proved)
+{
+    char xid[32];
+    *ret_proved = PROOF_CANNOT_TELL;
+    if (!xid_believed(inquest->keeper->pg, proof)) {
+        return true;
+    }
+    (void)snprintf(xid, sizeof xid, "%" PRIu64, proof->xid8);
+    const struct pg_query query = {
+        .sql = "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)",
+        .param_count = 1,
+        .types = (const Oid[]){PG_OID_TEXT},
+        .values = (const char *const[]){xid},
+    };
+    PGresult *result = NULL;
+    if (!ask(inquest, &query, &result)) {
+        return false;
+    }
+    /* NULL: the commit log no longer reaches back that far (G30). */
+    const char *status = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
+    if (strcmp(status, "committed") == 0) {
+        *ret_proved = PROOF_SAYS_COMMITTED;
+    } else if (strcmp(status, "aborted") == 0) {
+        *ret_proved = PROOF_SAYS_ABSENT;
+    }
+    PQclear(result);
+    return true;
+}
+
+static bool prove_by_row(struct inquest *inquest, const struct command_prove *prove,
+                         const char *gid_text, enum proof_result *ret_proved)
+{
+    bool found = false;
+    bool below = false;
+    if (!has_row(inquest, &prove->gid, gid_text, &found)) {
+        return false;
+    }
+    if (!found && prove->expect_commit && !below_floor(inquest, &prove->gid, &below)) {
+        return false;
+    }
+    *ret_proved = found ? PROOF_SAYS_COMMITTED : below ? PROOF_CANNOT_TELL : PROOF_SAYS_ABSENT;
+    return true;
+}
+
+/* A commit of our own that writes WAL and waits for the standby: what we saw is then as durable as it (G21). An
+ * xid alone, or an UPDATE of no row, would not wait. */
+static bool commit_own(struct inquest *inquest)
+{
+    PGresult *result = NULL;
+    const struct pg_query query = {
+        .sql = "SELECT pg_catalog.pg_logical_emit_message(true, 'assent', '')"};
+    if (!ask(inquest, &query, &result)) {
+        return false;
+    }
+    PQclear(result);
+    if (inquest->keeper->session.warned) {
+        inquest->result->class = PG_RETRY;
+        pg_text_copy(inquest->result->detail, sizeof inquest->result->detail,
+                     inquest->keeper->session.warning);
+        return false;
+    }
+    return true;
+}
+
+static bool prove(struct inquest *inquest, const struct command_prove *command)
+{
+    char gid_text[GID_TEXT_SIZE];
+    bool prepared = false;
+    enum proof_result proved = PROOF_CANNOT_TELL;
+    gid_format(&command->gid, gid_text);
+    if ((command->fence && !fence(inquest, &command->gid.gtrid, &command->gid)) ||
+        !is_prepared(inquest, gid_text, &prepared)) {
+        return false;
+    }
+    if (prepared) {
+        proved = PROOF_SAYS_PREPARED;
+    } else {
+        bool answered = true;
+        if (command->proof.kind == PROOF_XID) {
+            answered = prove_by_xid(inquest, &command->proof, &proved);
+        } else if (command->proof.kind == PROOF_NONE && !command->expect_commit &&
+                   inquest->keeper->pg->options.proof == PROOF_XID) {
+            proved = PROOF_SAYS_ABSENT; /* nobody saw a vote, and there are no rows to look for */
+        } else {
+            answered = prove_by_row(inquest, command, gid_text, &proved);
+        }
+        if (!answered || !commit_own(inquest)) {
+            return false;
+        }
+    }
+    inquest->result->class = PG_OK;
+    inquest->result->proved = proved;
+    return true;
+}
+
+bool pg_proof_prove(struct pg_member *keeper, const struct command_prove *command,
+                    struct command_result *result)
+{
+    struct inquest inquest = {.keeper = keeper,
+                              .result = result,
+                              .deadline_ms = clock_monotonic_ms() + PG_KEEPER_TIMEOUT_MS};
+    (void)prove(&inquest, command);
+    return !inquest.broken;
+}
