@@ -1,0 +1,10 @@
+# The agent's pure core, rule by rule.
+add_library(test_agent_harness STATIC test_agent_harness.c)
+target_link_libraries(test_agent_harness PUBLIC assent_agent_core PkgConfig::cmocka)
+
+foreach(name IN ITEMS votes finish peers random)
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/test_agent_${name}.c)
+        assent_test(NAME test_agent_${name} SOURCES test_agent_${name}.c
+            LIBS test_agent_harness LABELS spec)
+    endif()
+endforeach()

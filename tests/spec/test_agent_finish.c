@@ -1,0 +1,455 @@
+/*
+ * test_agent_finish.c - P-6, P-7, P-11, P-12 and P-20 in the agent's core: words of the
+ * coordinator, carried out and acknowledged.
+ */
+#include "tests/spec/test_agent_harness.h"
+
+static int set_up(void **state)
+{
+    struct bench *bench = alloc_zeroed(sizeof(*bench));
+    bench_init(bench);
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    bench_done(*state);
+    free(*state);
+    return 0;
+}
+
+static const struct message_ack *ack(const struct bench *bench)
+{
+    return &bench_send(bench, MESSAGE_ACK)->message.as.ack;
+}
+
+static void answer_finish(struct bench *bench, enum pg_class class)
+{
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, class);
+}
+
+static void answer_prove(struct bench *bench, enum proof_result proved)
+{
+    struct command_result result = {.id = bench_command(bench, COMMAND_PROVE)->id,
+                                    .kind = COMMAND_PROVE,
+                                    .class = PG_OK,
+                                    .proved = proved};
+    bench_result(bench, &result);
+}
+
+static void answer_look(struct bench *bench, const struct gid *found)
+{
+    struct command_result result = {.id = bench_command(bench, COMMAND_LOOK)->id,
+                                    .kind = COMMAND_LOOK,
+                                    .class = found != NULL ? PG_OK : PG_NOT_FOUND};
+    if (found != NULL) {
+        result.row_count = 1;
+        result.rows = alloc_array(1, sizeof(*result.rows));
+        gid_format(found, result.rows[0].gid_text);
+    }
+    bench_result(bench, &result);
+}
+
+/* P-6: after its yes the agent asks, again and again, and never finishes on its own, however long
+ * it takes. */
+static void test_agent_p6_prepared_branch_asks_and_never_finishes_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    size_t inquiries = 0;
+    bench_wait(bench, 500);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0); /* grace */
+    for (size_t i = 0; i < 200; i++) {
+        bench_wait(bench, 1000);
+        inquiries += bench_count_sends(bench, MESSAGE_INQUIRY);
+        assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+        if (i % 3 == 0) {
+            bench_verdict(bench, &gid, VERDICT_WAIT);
+            assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+        }
+        if (bench->scan_id != 0) {
+            bench_scan(bench, 1, &gid, 1000);
+        }
+    }
+    assert_true(inquiries >= 50);
+    bench_wait(bench, FAR_AWAY);
+    assert_true(gid_equal(&bench_send(bench, MESSAGE_INQUIRY)->message.as.inquiry.gid, &gid));
+    bench_verdict(bench, &gid, VERDICT_COMMIT);
+    assert_true(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* P-6, P-8: UNKNOWN raises an alarm once and keeps hands off; a word after all is still obeyed. */
+static void test_agent_p6_unknown_verdict_keeps_hands_off(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 1);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 0);
+    bench_scan(bench, 1, &gid, FAR_AWAY);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    bench_rollback(bench, &gid);
+    assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* P-6: rows of other prefixes, participants and forms are never asked about nor touched. */
+static void test_agent_p6_strangers_are_never_touched(void **state)
+{
+    struct bench *bench = *state;
+    struct gid other = bench_gid(1, 5);
+    snprintf(other.participant, sizeof(other.participant), "%s", "payment");
+    char others[GID_TEXT_SIZE], ours[GID_TEXT_SIZE], longer[GID_TEXT_SIZE * 2];
+    gid_format(&other, others);
+    struct gid gid = bench_gid(1, 5);
+    gid_format(&gid, ours);
+    snprintf(longer, sizeof(longer), "%s ", ours);
+    const char *texts[] = {others, longer, "assent:", "pg_gid_16389_741", "ASSENT:x", ""};
+    bench_scan_texts(bench, 6, texts);
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0);
+        assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+        bench_wait(bench, 1000);
+    }
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+    /* A word about another participant's gid that came to us is not obeyed either. */
+    bench_rollback(bench, &other);
+    bench_commit(bench, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+}
+
+/* P-7: COMMIT is idempotent: one FINISH while it runs, the same ack ever after. */
+static void test_agent_p7_repeated_commit_finishes_once(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_FINISH)->id;
+    bench_commit(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    bench_answer(bench, id, COMMAND_FINISH, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+    assert_true(gid_equal(&ack(bench)->gid, &gid));
+    bench_commit(bench, &gid);
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+}
+
+/* P-7: WORK that comes late, after its branch was committed, executes nothing. */
+static void test_agent_p7_work_after_commit_executes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    answer_finish(bench, PG_OK);
+    bench_work(bench, 1);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+    assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.vote, VOTE_ABORT);
+}
+
+/* The coordinator's first word stands: a contrary one changes nothing. */
+static void test_agent_p7_contrary_word_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_FINISH)->id;
+    bench_rollback(bench, &gid);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_REFUSED), 1);
+    bench_answer(bench, id, COMMAND_FINISH, PG_RETRY);
+    bench_wait(bench, 2000);
+    assert_true(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* P-12: every answer of the proof, for both directions, when FINISH found nothing. */
+static void test_agent_p12_missing_row_is_judged_by_the_proof(void **state)
+{
+    struct bench *bench = *state;
+    const struct {
+        bool commit;
+        enum proof_result proved;
+        enum ack ack;
+    } cases[] = {
+        {true, PROOF_SAYS_COMMITTED, ACK_COMMITTED},
+        {true, PROOF_SAYS_ABSENT, ACK_HEURISTIC_ROLLBACK},
+        {true, PROOF_CANNOT_TELL, ACK_HAZARD},
+        {false, PROOF_SAYS_COMMITTED, ACK_HEURISTIC_COMMIT},
+        {false, PROOF_SAYS_ABSENT, ACK_ROLLED_BACK},
+        {false, PROOF_CANNOT_TELL, ACK_HAZARD},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gid gid = bench_gid(i + 1, 42); /* never heard of: this process was restarted */
+        if (cases[i].commit) {
+            bench_commit(bench, &gid);
+        } else {
+            bench_rollback(bench, &gid);
+        }
+        assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.commit, cases[i].commit);
+        answer_finish(bench, PG_NOT_FOUND);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+        const struct command_prove *prove = &bench_command(bench, COMMAND_PROVE)->as.prove;
+        assert_true(prove->fence);
+        assert_int_equal(prove->expect_commit, cases[i].commit);
+        assert_int_equal(prove->proof.xid8, cases[i].commit ? 77 : 0);
+        answer_prove(bench, cases[i].proved);
+        assert_int_equal(ack(bench)->ack, cases[i].ack);
+        assert_true(gid_equal(&ack(bench)->gid, &gid));
+    }
+    assert_int_equal(bench_counters(bench).heuristics, 2);
+    assert_int_equal(bench_counters(bench).hazards, 2);
+}
+
+/* P-12: a row that the proof finds prepared is finished after all, not acknowledged. */
+static void test_agent_p12_row_that_is_there_again_is_finished(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(1, 42);
+    bench_commit(bench, &gid);
+    answer_finish(bench, PG_NOT_FOUND);
+    answer_prove(bench, PROOF_SAYS_PREPARED);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_wait(bench, 2000);
+    answer_finish(bench, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+}
+
+/* P-12: busy, lost, refused and a failed proof are never "does not exist": FINISH is tried again
+ * for ever. */
+static void test_agent_p12_doubt_in_finish_is_tried_again(void **state)
+{
+    struct bench *bench = *state;
+    const enum pg_class classes[] = {PG_RETRY, PG_REFUSED, PG_UNKNOWN, PG_ROLLED_BACK};
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    for (size_t i = 0; i < 20; i++) {
+        answer_finish(bench, classes[i % 4]);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+        assert_int_equal(bench_count_commands(bench, COMMAND_PROVE), 0);
+        bench_wait(bench, 2000);
+        if (i == 10) {
+            answer_finish(bench, PG_NOT_FOUND);
+            bench_answer(bench, bench_command(bench, COMMAND_PROVE)->id, COMMAND_PROVE, PG_UNKNOWN);
+            assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+            bench_wait(bench, 2000);
+        }
+    }
+    answer_finish(bench, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+}
+
+/* The backoff grows, stays below its bound, and the database's return cuts it short. */
+static void test_agent_p12_backoff_is_bounded_and_ends_with_the_database(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    answer_finish(bench, PG_UNKNOWN);
+    bench_wait(bench, 10);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    bench_wait(bench, 40);
+    answer_finish(bench, PG_UNKNOWN);
+    bench_status(bench, HEALTH_DOWN, false);
+    bench_status(bench, HEALTH_UP, false);
+    answer_finish(bench, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+}
+
+/* P-12: what EXECUTE itself reported needs no fence when FINISH does not find it. */
+static void test_agent_p12_own_branch_is_proved_without_a_fence(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    answer_finish(bench, PG_NOT_FOUND);
+    assert_false(bench_command(bench, COMMAND_PROVE)->as.prove.fence);
+    answer_prove(bench, PROOF_SAYS_ABSENT);
+    assert_int_equal(ack(bench)->ack, ACK_HEURISTIC_ROLLBACK);
+}
+
+/* ROLLBACK of what was committed does not say "rolled back": the proof is asked and tells the
+ * truth. */
+static void test_agent_p12_rollback_after_commit_is_heuristic(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    answer_finish(bench, PG_OK);
+    bench_rollback(bench, &gid);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    answer_finish(bench, PG_NOT_FOUND);
+    answer_prove(bench, PROOF_SAYS_COMMITTED);
+    assert_int_equal(ack(bench)->ack, ACK_HEURISTIC_COMMIT);
+}
+
+/* ROLLBACK of a running branch cancels it, and answers only when EXECUTE has ended. */
+static void test_agent_rollback_of_a_running_branch_cancels_it(void **state)
+{
+    struct bench *bench = *state;
+    const enum pg_class classes[] = {PG_ROLLED_BACK, PG_OK, PG_UNKNOWN};
+    for (size_t i = 0; i < 3; i++) {
+        struct gtrid gtrid = bench_gtrid(i + 1);
+        bench_work(bench, i + 1);
+        struct command execute = *bench_command(bench, COMMAND_EXECUTE);
+        bench_rollback_all(bench, &gtrid);
+        assert_true(
+            gid_equal(&bench_command(bench, COMMAND_CANCEL)->as.cancel, &execute.as.execute.gid));
+        answer_look(bench, NULL); /* earlier incarnations */
+        assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+        bench_answer(bench, execute.id, COMMAND_EXECUTE, classes[i]);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+        if (classes[i] == PG_OK) {
+            assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+            assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+            answer_finish(bench, PG_OK);
+        } else if (classes[i] == PG_UNKNOWN) {
+            assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+            assert_true(bench_command(bench, COMMAND_LOOK)->as.look.has_gid);
+            answer_look(bench, &execute.as.execute.gid);
+            assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+            answer_finish(bench, PG_OK);
+        }
+        assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+        assert_int_equal(ack(bench)->gid.attempt, 0);
+    }
+}
+
+/* P-11: EXECUTE's lost reply is followed by a fence; "not prepared" is said only with its answer.
+ */
+static void test_agent_p11_lost_execute_is_fenced_before_it_is_denied(void **state)
+{
+    struct bench *bench = *state;
+    bench_work(bench, 1);
+    struct command execute = *bench_command(bench, COMMAND_EXECUTE);
+    bench_answer(bench, execute.id, COMMAND_EXECUTE, PG_UNKNOWN);
+    assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.vote, VOTE_UNKNOWN);
+    bench_rollback(bench, &execute.as.execute.gid);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_wait(bench, FAR_AWAY);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+}
+
+/* P-11: a LOOK that could not be sure is no answer; it is repeated. */
+static void test_agent_p11_failed_look_is_repeated(void **state)
+{
+    struct bench *bench = *state;
+    bench_work(bench, 1);
+    struct command execute = *bench_command(bench, COMMAND_EXECUTE);
+    bench_answer(bench, execute.id, COMMAND_EXECUTE, PG_UNKNOWN);
+    for (size_t i = 0; i < 5; i++) {
+        const enum pg_class classes[] = {PG_UNKNOWN, PG_RETRY, PG_REFUSED};
+        bench_answer(bench, bench_command(bench, COMMAND_LOOK)->id, COMMAND_LOOK, classes[i % 3]);
+        bench_wait(bench, 2000);
+    }
+    answer_look(bench, &execute.as.execute.gid);
+    assert_int_equal(bench_counters(bench).late_prepares, 1);
+    /* Found, and still nothing is done without a word (P-6). */
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    bench_wait(bench, 2000);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 1);
+    bench_verdict(bench, &execute.as.execute.gid, VERDICT_ABORT);
+    assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* P-11: ROLLBACK without a gid fences and looks first, rolls back what it finds, and then
+ * acknowledges. */
+static void test_agent_p11_rollback_without_gid_looks_before_it_answers(void **state)
+{
+    struct bench *bench = *state;
+    struct gtrid gtrid = bench_gtrid(1);
+    struct gid late = bench_gid(1, 77);
+    bench_rollback_all(bench, &gtrid);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_answer(bench, bench_command(bench, COMMAND_LOOK)->id, COMMAND_LOOK, PG_UNKNOWN);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_wait(bench, 2000);
+    answer_look(bench, &late);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    const struct command_finish *finish = &bench_command(bench, COMMAND_FINISH)->as.finish;
+    assert_true(gid_equal(&finish->gid, &late));
+    assert_false(finish->commit);
+    answer_finish(bench, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+    assert_int_equal(ack(bench)->gid.attempt, 0);
+}
+
+/* P-11: a row that LOOK reports but that is of another gtrid or participant is left alone. */
+static void test_agent_p11_look_touches_only_its_own_rows(void **state)
+{
+    struct bench *bench = *state;
+    struct gtrid gtrid = bench_gtrid(1);
+    struct gid other = bench_gid(2, 77);
+    bench_rollback_all(bench, &gtrid);
+    answer_look(bench, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+}
+
+/* P-11: after a fence and a complete scan begun later, this process knows every row there is, and
+ * needs no LOOK. */
+static void test_agent_p11_settled_agent_answers_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct gtrid first = bench_gtrid(1), second = bench_gtrid(2), third = bench_gtrid(3);
+    bench_rollback_all(bench, &first);
+    answer_look(bench, NULL);
+    bench_rollback_all(bench, &second); /* fenced, but not scanned since */
+    answer_look(bench, NULL);
+    bench_scan(bench, 0, NULL, 0);
+    bench_rollback_all(bench, &third);
+    assert_int_equal(bench_count_commands(bench, COMMAND_LOOK), 0);
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+    /* Another history: nothing of that holds any more (P-14). */
+    bench_status(bench, HEALTH_UP, true);
+    struct gtrid fourth = bench_gtrid(4);
+    bench_rollback_all(bench, &fourth);
+    assert_int_equal(bench_count_commands(bench, COMMAND_LOOK), 1);
+}
+
+/* P-20: an acknowledgement names the full gid that was finished, also with several attempts of one
+ * gtrid. */
+static void test_agent_p20_ack_names_the_attempt(void **state)
+{
+    struct bench *bench = *state;
+    struct gid old = bench_gid(1, 13);
+    bench_scan(bench, 1, &old, 10); /* left by an earlier incarnation */
+    struct gid voted = bench_gid(1, 14);
+    bench_commit(bench, &voted);
+    struct command finish = *bench_command(bench, COMMAND_FINISH);
+    bench_rollback(bench, &old);
+    answer_finish(bench, PG_OK);
+    assert_true(gid_equal(&ack(bench)->gid, &old));
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+    bench_answer(bench, finish.id, COMMAND_FINISH, PG_OK);
+    assert_true(gid_equal(&ack(bench)->gid, &voted));
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_agent_p6_prepared_branch_asks_and_never_finishes_alone),
+        TEST(test_agent_p6_unknown_verdict_keeps_hands_off),
+        TEST(test_agent_p6_strangers_are_never_touched),
+        TEST(test_agent_p7_repeated_commit_finishes_once),
+        TEST(test_agent_p7_work_after_commit_executes_nothing),
+        TEST(test_agent_p7_contrary_word_is_refused),
+        TEST(test_agent_p12_missing_row_is_judged_by_the_proof),
+        TEST(test_agent_p12_row_that_is_there_again_is_finished),
+        TEST(test_agent_p12_doubt_in_finish_is_tried_again),
+        TEST(test_agent_p12_backoff_is_bounded_and_ends_with_the_database),
+        TEST(test_agent_p12_own_branch_is_proved_without_a_fence),
+        TEST(test_agent_p12_rollback_after_commit_is_heuristic),
+        TEST(test_agent_rollback_of_a_running_branch_cancels_it),
+        TEST(test_agent_p11_lost_execute_is_fenced_before_it_is_denied),
+        TEST(test_agent_p11_failed_look_is_repeated),
+        TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),
+        TEST(test_agent_p11_look_touches_only_its_own_rows),
+        TEST(test_agent_p11_settled_agent_answers_at_once),
+        TEST(test_agent_p20_ack_names_the_attempt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
