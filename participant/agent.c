@@ -575,6 +575,7 @@ bool agent_server_start(const struct agent_settings *settings, const struct link
     struct pg_options pg_options = {
         .participant = server->settings.core.participant,
         .conninfo = server->settings.conninfo,
+        .token_file = server->settings.token_file,
         .worker_count = settings->worker_count,
         .finisher_count = settings->finisher_count,
         .queue_limit = settings->queue_limit,
