@@ -1,0 +1,106 @@
+/*
+ * api.h - calls from the edges (HTTP, client edge) to the owner thread and their answers.
+ *
+ * An edge fills an api_call and posts it; the owner thread fills `answer` and calls done() exactly once, on the owner
+ * thread: done must only hand over (resume a suspended connection, start an aio) and not render. The edge then
+ * owns the call again and frees it. A client that went away changes nothing: the call is answered all the same.
+ */
+#ifndef ASSENT_COORDINATOR_API_H
+#define ASSENT_COORDINATOR_API_H
+
+#include "common/inbox.h"
+#include "coordinator/submission.h"
+#include "coordinator/view.h"
+
+enum api_operation {
+    API_SUBMIT = 1,
+    API_GET,          /* by gtrid, with events if asked */
+    API_GET_BY_KEY,
+    API_LIST,
+    API_RESOLVE,
+    API_PARTICIPANTS,
+    API_METRICS,
+    API_READY, /* /readyz */
+};
+
+enum api_status {
+    API_OK = 1,
+    API_ABORTED,        /* SUBMIT: view.failure says why; the abort is final */
+    API_REFUSED,        /* SUBMIT: nothing was done: reason overload, participant_unavailable, shutdown, capacity ... */
+    API_OUTCOME_UNKNOWN, /* SUBMIT: the decision is being written and its fate is not known yet: ask by key */
+    API_KEY_CONFLICT,   /* the key was used with another body */
+    API_UNKNOWN_PARTICIPANT, /* text names it */
+    API_NOT_FOUND,
+    API_EXPIRED,        /* below the retention floor */
+    API_CONFLICT,       /* RESOLVE: not possible in this state; text says why and what is */
+    API_FAILED,         /* an internal error; text */
+};
+
+struct api_list {
+    bool any_state;
+    bool in_doubt;        /* state=in-doubt */
+    enum txn_state state; /* unless any_state or in_doubt */
+    char participant[PARTICIPANT_NAME_SIZE]; /* "" any */
+    size_t key_bytes;
+    char key[KEY_MAX_BYTES + 1];
+    size_t limit;   /* 1..1000 */
+    bool has_after; /* page: continue after this transaction */
+    struct gtrid after;
+};
+
+struct api_resolve {
+    struct gtrid gtrid;
+    char participant[PARTICIPANT_NAME_SIZE];
+    enum resolve_action action;
+    char comment[COMMENT_MAX_BYTES + 1];
+};
+
+struct metric {
+    const char *name;  /* static: "assent_transactions_total" */
+    const char *help;  /* static; NULL where the previous one has the same name */
+    const char *type;  /* static: "counter" or "gauge" */
+    char labels[160];  /* "state=\"committed\"" or "" ; already escaped */
+    double value;
+};
+
+struct api_answer {
+    enum api_status status;
+    enum reason reason; /* REFUSED */
+    char participant[PARTICIPANT_NAME_SIZE]; /* REFUSED, UNKNOWN_PARTICIPANT: which one */
+    char text[HEALTH_TEXT_SIZE];
+    uint32_t retry_after_s; /* REFUSED */
+    bool replayed;          /* SUBMIT: the recorded answer of an earlier request with this key */
+    size_t view_count;      /* SUBMIT, GET*, RESOLVE: 1; LIST: any number */
+    struct txn_view *views; /* owned */
+    bool has_next;          /* LIST: more would follow; continue after views[view_count - 1] */
+    size_t participant_count;
+    struct participant_view *participants; /* owned */
+    size_t metric_count;
+    struct metric *metrics; /* owned */
+};
+
+struct api_call {
+    struct inbox_item item; /* kind is set by api_post */
+    enum api_operation operation;
+    bool want_events;              /* GET */
+    struct submission submission;  /* SUBMIT; taken by the owner */
+    struct gtrid gtrid;            /* GET */
+    size_t key_bytes;              /* GET_BY_KEY */
+    char key[KEY_MAX_BYTES + 1];
+    struct api_list list;
+    struct api_resolve resolve;
+    struct api_answer answer;
+    void (*done)(struct api_call *call);
+    void *user;
+};
+
+struct api_call *api_call_new(enum api_operation operation); /* returns owned */
+void api_call_free(struct api_call *call);
+
+/* Where edges post calls: implemented by the driver (coordinator.c) and by tests' stand-ins. */
+struct api_sink {
+    void *user;
+    void (*post)(void *user, struct api_call *call); /* takes until done(); any thread */
+};
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * view.h - what the outside may see of a transaction or a participant: copies made by the owner thread,
+ * rendered by the edges (JSON, msgpack) on their own threads.
+ */
+#ifndef ASSENT_COORDINATOR_VIEW_H
+#define ASSENT_COORDINATOR_VIEW_H
+
+#include "recovery/record.h"
+
+enum txn_state {
+    TXN_QUEUED = 1, /* accepted durably, waits (queues) */
+    TXN_ACTIVE,     /* exists, no branch has been asked to prepare */
+    TXN_PREPARING,  /* WORK is out, votes come in */
+    TXN_DECIDING,   /* COMMIT record handed to the journal, not known durable; shown as "preparing" */
+    TXN_COMMITTING, /* decided commit, not every branch has acknowledged */
+    TXN_COMMITTED,
+    TXN_ABORTING, /* decided abort, not every branch is known rolled back */
+    TXN_ABORTED,
+    TXN_DEAD,      /* an accepted request that can not succeed */
+    TXN_HEURISTIC, /* some branch went the other way, or nobody can tell */
+};
+
+const char *txn_state_text(enum txn_state state);
+bool txn_state_parse(const char *text, enum txn_state *ret_state);
+
+enum branch_state {
+    BRANCH_IDLE = 1,      /* nothing sent */
+    BRANCH_WORKING,       /* WORK sent, no vote */
+    BRANCH_PREPARED,      /* voted yes */
+    BRANCH_READ_ONLY,     /* voted read-only: done */
+    BRANCH_REFUSED,       /* voted no: done */
+    BRANCH_UNKNOWN,       /* vote unknown, or the link was lost before one */
+    BRANCH_COMMITTING,    /* decided commit, not acknowledged */
+    BRANCH_COMMITTED,     /* acknowledged */
+    BRANCH_ROLLING_BACK,  /* decided abort, not acknowledged */
+    BRANCH_ROLLED_BACK,   /* acknowledged, or left to the agent's sweep after the link was lost */
+    BRANCH_HEURISTIC_COMMIT,
+    BRANCH_HEURISTIC_ROLLBACK,
+    BRANCH_HAZARD,        /* nobody can tell */
+    BRANCH_FORGOTTEN,     /* a heuristic outcome that a person acknowledged */
+};
+
+const char *branch_state_text(enum branch_state state); /* "heuristic-rollback" */
+
+struct branch_view {
+    char participant[PARTICIPANT_NAME_SIZE];
+    enum branch_state state;
+    bool has_gid;
+    struct gid gid;
+    struct blob *results;            /* may be NULL; owned */
+    char detail[HEALTH_TEXT_SIZE];   /* of a heuristic outcome */
+};
+
+struct txn_event_view {
+    uint64_t wall_ms;
+    uint64_t since_start_us; /* monotonic, 0 where not known (after a restart) */
+    const char *kind;        /* static: "submitted" "work-sent" "voted-commit" "decided-commit" ... */
+    char participant[PARTICIPANT_NAME_SIZE]; /* "" for the whole transaction */
+    char detail[HEALTH_TEXT_SIZE];
+};
+
+struct txn_view {
+    struct gtrid gtrid;
+    enum txn_state state;
+    size_t key_bytes;
+    char key[KEY_MAX_BYTES + 1];
+    bool completed;          /* every branch has acknowledged (committed) */
+    bool in_doubt;           /* prepared somewhere and not finished there */
+    bool acknowledged;       /* heuristic, and every such branch was forgotten by a person */
+    uint64_t created_wall_ms, decided_wall_ms, ended_wall_ms; /* 0: not (known) */
+    struct failure failure;  /* why it aborted; owned */
+    char failed_participant[PARTICIPANT_NAME_SIZE];
+    char failure_text[HEALTH_TEXT_SIZE]; /* for problem+json detail when PostgreSQL said nothing */
+    size_t branch_count;
+    struct branch_view *branches; /* owned */
+    size_t event_count;
+    struct txn_event_view *events; /* owned; only where asked for */
+    /* For paging: transactions are listed newest first; opaque outside the driver. */
+    uint64_t order;
+};
+
+void txn_view_done(struct txn_view *view);
+
+struct participant_view {
+    char name[PARTICIPANT_NAME_SIZE];
+    char address[ADDRESS_SIZE];
+    char version[32];
+    bool link_up;
+    bool ready; /* claim accepted and database up: work may be sent */
+    enum health health;
+    char text[HEALTH_TEXT_SIZE]; /* why not ready; "" otherwise */
+    struct identity identity;
+    uint32_t prepared_count, foreign_count;
+    uint64_t oldest_prepared_ms;
+    uint64_t swept_number;
+    uint64_t in_doubt; /* branches decided and not acknowledged there */
+    uint64_t votes_yes, votes_no, heuristics;
+};
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * command.h - what the agent's core asks of PostgreSQL, and what PostgreSQL answered.
+ *
+ * The seam between the pure branch core (branch.h) and the PostgreSQL edge (pg_*.c), also the seam at which the
+ * simulator puts its model. Plain values; no libpq here.
+ *
+ * Result classes never guess: a lost connection is PG_UNKNOWN, never "does not exist" (P-12).
+ */
+#ifndef ASSENT_PARTICIPANT_COMMAND_H
+#define ASSENT_PARTICIPANT_COMMAND_H
+
+#include "common/messages.h"
+
+enum command_kind {
+    COMMAND_EXECUTE = 1,  /* BEGIN .. statements .. PREPARE TRANSACTION in one pipeline, on a worker */
+    COMMAND_CANCEL,       /* best effort: cancel a running EXECUTE of this gid; no result */
+    COMMAND_FINISH,       /* COMMIT PREPARED or ROLLBACK PREPARED, on a finishing connection */
+    COMMAND_PROVE,        /* what became of a gid that FINISH did not find: fence, look, proof (P-12) */
+    COMMAND_LOOK,         /* fence (P-11), then is any gid of this gtrid and participant prepared? */
+    COMMAND_SCAN,         /* all prepared rows of this database (the sweep) */
+    COMMAND_LOAD_WITNESS, /* what the database remembers of a journal (P-10) */
+    COMMAND_STORE_WITNESS,
+    COMMAND_ROTATE,       /* truncate one partition of assent.outcome if every journal's floor passed it */
+};
+
+struct command_execute {
+    struct gid gid;
+    enum isolation isolation;
+    bool read_only;       /* and not serializable: ended by ROLLBACK, no PREPARE (P-19) */
+    uint64_t deadline_ms; /* CLOCK_MONOTONIC; statement and lock timeouts are derived from it */
+    struct blob *work;
+};
+
+struct command_finish {
+    struct gid gid;
+    bool commit;
+};
+
+struct command_prove {
+    struct gid gid;
+    struct proof proof;
+    bool expect_commit; /* which way FINISH was asked to go */
+    bool fence;         /* end the backends of earlier incarnations and the branch's own first */
+};
+
+struct command_look {
+    struct gtrid gtrid;
+    bool has_gid;    /* then also ends the backend that this incarnation used for it */
+    struct gid gid;
+};
+
+struct witness {
+    struct journal_id journal;
+    uint64_t epoch; /* 0: unknown journal */
+    uint64_t epoch_nonce;
+    struct journal_head head;
+    struct journal_floor floor;
+    char address[ADDRESS_SIZE];
+};
+
+struct command {
+    uint64_t id; /* given by the core, echoed in the result; never reused */
+    enum command_kind kind;
+    union {
+        struct command_execute execute;
+        struct gid cancel;
+        struct command_finish finish;
+        struct command_prove prove;
+        struct command_look look;
+        struct journal_id load;
+        struct witness store;
+    } as;
+};
+
+enum pg_class {
+    PG_OK = 1,      /* EXECUTE: prepared (or read-only done); FINISH: done, tag matched, no warning */
+    PG_ROLLED_BACK, /* EXECUTE: said no, nothing is prepared; failure says why */
+    PG_NOT_FOUND,   /* FINISH: 42704; LOOK: nothing prepared, and the fence makes that final */
+    PG_RETRY,       /* busy, out of resources, a WARNING came with it (not durable on the standby): try again */
+    PG_REFUSED,     /* permission, other database, feature disabled: alarm and try again with backoff */
+    PG_UNKNOWN,     /* connection lost, no SQLSTATE, 57P01 ...: anything may have happened */
+};
+
+enum proof_result {
+    PROOF_SAYS_PREPARED = 1, /* the row is (still or again) there: finish it */
+    PROOF_SAYS_COMMITTED,
+    PROOF_SAYS_ABSENT,       /* not committed, and not prepared any more or ever */
+    PROOF_CANNOT_TELL,
+};
+
+struct prepared_row {
+    char gid_text[GID_TEXT_SIZE]; /* as PostgreSQL shows it; may be a stranger's */
+    uint32_t xid;                 /* 32 bits, as pg_prepared_xacts has it (G30) */
+    uint64_t age_ms;
+    char owner[PARTICIPANT_NAME_SIZE];
+};
+
+struct command_result {
+    uint64_t id;
+    enum command_kind kind;
+    enum pg_class class;
+    char detail[HEALTH_TEXT_SIZE]; /* for people: what PostgreSQL said */
+    struct proof proof;            /* EXECUTE */
+    struct blob *results;          /* EXECUTE, PG_OK; owned */
+    struct failure failure;        /* EXECUTE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
+    enum proof_result proved;      /* PROVE, with PG_OK */
+    struct witness witness;        /* LOAD_WITNESS */
+    size_t row_count;              /* SCAN (all rows of this database with the prefix "assent:") and LOOK (matching rows) */
+    struct prepared_row *rows;     /* owned */
+};
+
+void command_done(struct command *command);
+void command_result_done(struct command_result *result);
+
+/* State of the database as the edge sees it; sent to the core whenever it changes and every heartbeat. */
+struct database_status {
+    enum health health;
+    struct identity identity; /* of the last successful connect */
+    /* A reconnect found another timeline, an insert position behind the highest seen, or another
+     * system identifier (P-14): votes given before are void. Stays set for one status. */
+    bool history_changed;
+    char text[HEALTH_TEXT_SIZE];
+};
+
+#endif
