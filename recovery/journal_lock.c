@@ -123,9 +123,9 @@ bool journal_lock(const char *path, int *ret_descriptor, struct error *ret_error
     /* For the other one's message only: that it cannot be written (disk full) is no reason to stay away. */
     char text[32];
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(descriptor, 0) == 0 && pwrite(descriptor, text, (size_t)length, 0) < 0) {
-        (void)ftruncate(descriptor, 0);
-    }
+    bool named = ftruncate(descriptor, 0) == 0 &&
+                 pwrite(descriptor, text, (size_t)length, 0) == (ssize_t)length;
+    (void)named;
     *ret_descriptor = descriptor;
     return true;
 }
