@@ -1,0 +1,11 @@
+# The PostgreSQL edge of the agent, rule by rule, on private clusters.
+if(TARGET assent_pg)
+    add_library(test_pg_world STATIC pg_world.c)
+    target_link_libraries(test_pg_world
+        PUBLIC assent_pg assent_testlib PkgConfig::cmocka PkgConfig::libpq)
+
+    foreach(name IN ITEMS p03_vote)
+        assent_test(NAME test_${name} SOURCES test_${name}.c LIBS test_pg_world
+                    LABELS spec integration TIMEOUT 120)
+    endforeach()
+endif()
