@@ -17,8 +17,8 @@ while [ $# -gt 0 ]; do
 done
 
 # Only memory and text in memory; abort is what a failed CHECK ends in.
-memory_only="memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr snprintf
-             vsnprintf
+memory_only="memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr strrchr strstr
+             strspn strcspn snprintf vsnprintf
              malloc calloc realloc free abort _GLOBAL_OFFSET_TABLE_"
 
 IFS=';' read -ra object_list <<<"$objects"
