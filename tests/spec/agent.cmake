@@ -8,3 +8,5 @@ foreach(name IN ITEMS votes finish peers random)
             LIBS test_agent_harness LABELS spec)
     endif()
 endforeach()
+
+assent_test(NAME test_agent_config SOURCES test_agent_config.c LIBS assent_agent_config LABELS unit)
