@@ -11,9 +11,6 @@
 #include "common/alloc.h"
 #include "recovery/journal_sqlite.h"
 
-/* A list filtered by participant looks through at most this many COMMITs before it gives what it has. */
-#define LIST_SCAN_MAX 200000
-
 enum find_id {
     FIND_BEGIN,
     FIND_END,
@@ -22,6 +19,7 @@ enum find_id {
     FIND_KEY,
     FIND_NOTES,
     FIND_LIST,
+    FIND_LIST_PARTICIPANT,
     FIND_HASH,
     FIND_COUNT,
 };
@@ -40,6 +38,11 @@ static const char *const find_sql[FIND_COUNT] = {
     [FIND_NOTES] = "SELECT number FROM note WHERE epoch = ?1 AND sequence = ?2"
                    " AND kind IN (6, 7) ORDER BY number",
     [FIND_LIST] = "SELECT number FROM record WHERE number < ?1 AND kind = 2 ORDER BY number DESC",
+    /* A name stands in a body as it is, so this leaves few rows to decode; it is still a walk through all of
+     * them where nobody names the participant. */
+    [FIND_LIST_PARTICIPANT] =
+        "SELECT number FROM record WHERE number < ?1 AND kind = 2 AND instr(body, ?2) > 0"
+        " ORDER BY number DESC",
     [FIND_HASH] = "SELECT hash FROM record WHERE number = ?1",
 };
 _Static_assert(RECORD_COMMIT == 2 && RECORD_HEURISTIC == 6 && RECORD_RESOLVED == 7,
@@ -264,41 +267,50 @@ struct list {
     struct journal_entry *entries;
 };
 
+/* The next entry of the list, if the COMMIT at this number is one. */
+static bool list_take(struct sqlite_reader *reader, const struct journal_meta *meta, uint64_t number,
+                      struct list *list, struct error *ret_error)
+{
+    struct journal_entry entry;
+    if (!read_commit(reader, meta, number, &entry, ret_error)) {
+        return false;
+    }
+    if (list->participant != NULL &&
+        !journal_commit_names(&entry.commit.as.commit, list->participant)) {
+        journal_entry_done(&entry);
+        return true;
+    }
+    if (!complete_entry(reader, meta, &entry, ret_error)) {
+        journal_entry_done(&entry);
+        return false;
+    }
+    list->entries = alloc_resize(list->entries, list->count + 1, sizeof *list->entries);
+    list->entries[list->count++] = entry;
+    return true;
+}
+
 static bool list_entries(struct sqlite_reader *reader, uint64_t before_number, struct list *list,
                          struct error *ret_error)
 {
     struct journal_meta meta;
-    sqlite3_stmt *numbers = reader->statements[FIND_LIST];
     bool row = false;
     if (!begin(reader, &meta, ret_error)) {
         return false;
     }
+    sqlite3_stmt *numbers =
+        reader->statements[list->participant == NULL ? FIND_LIST : FIND_LIST_PARTICIPANT];
     (void)sqlite3_bind_int64(numbers, 1,
                              before_number > INT64_MAX ? INT64_MAX : (sqlite3_int64)before_number);
-    for (size_t seen = 0; seen < LIST_SCAN_MAX && list->count < list->limit; seen++) {
-        if (!db_step(numbers, &row, ret_error)) {
-            return false;
-        }
-        if (!row) {
-            return true;
-        }
-        struct journal_entry entry;
-        if (!read_commit(reader, &meta, db_column_u64(numbers, 0), &entry, ret_error)) {
-            return false;
-        }
-        if (list->participant != NULL &&
-            !journal_commit_names(&entry.commit.as.commit, list->participant)) {
-            journal_entry_done(&entry);
-            continue;
-        }
-        if (!complete_entry(reader, &meta, &entry, ret_error)) {
-            journal_entry_done(&entry);
-            return false;
-        }
-        list->entries = alloc_resize(list->entries, list->count + 1, sizeof *list->entries);
-        list->entries[list->count++] = entry;
+    if (list->participant != NULL) {
+        (void)sqlite3_bind_blob(numbers, 2, list->participant, (int)strlen(list->participant),
+                                SQLITE_STATIC);
     }
-    return true;
+    bool good = list->limit == 0 || db_step(numbers, &row, ret_error);
+    while (good && row && list->count < list->limit) {
+        good = list_take(reader, &meta, db_column_u64(numbers, 0), list, ret_error) &&
+               db_step(numbers, &row, ret_error);
+    }
+    return good;
 }
 
 bool sqlite_list(struct journal *base, uint64_t before_number, const char *participant,

@@ -1,0 +1,733 @@
+/*
+ * journal_memory.c - the journal without a disk, for tests and the simulator; same rules, same hashes.
+ *
+ * Written apart from the SQLite backend and run through the same tests, so that each checks the other. What
+ * both must decide alike (batches, chain, what trimming does with a COMMIT) is in journal_state.c.
+ */
+#include "recovery/journal_memory.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/check.h"
+#include "common/fault.h"
+#include "common/map.h"
+#include "recovery/journal_backend.h"
+#include "recovery/record_codec.h"
+
+struct row {
+    struct record record;
+    uint8_t hash[HASH_BYTES];
+};
+
+struct note {
+    uint64_t number;
+    enum record_kind kind;
+    bool is_open;
+    char participant[PARTICIPANT_NAME_SIZE];
+};
+
+struct txn {
+    struct gtrid gtrid;
+    struct trim_txn place; /* found: there is a COMMIT */
+    size_t key_bytes;
+    char key[KEY_MAX_BYTES + 1];
+    size_t note_count;
+    struct note *notes;
+};
+
+struct memory_journal {
+    struct journal base;
+    pthread_mutex_t mutex; /* finds come from another thread */
+    struct journal_state now;
+    uint64_t last_epoch_number;
+    struct row *rows; /* record number n lies at rows[n - first_number] */
+    size_t row_count;
+    size_t row_capacity;
+    struct map by_gtrid; /* struct txn, owned */
+    struct map by_key;   /* the newest transaction of each key */
+    struct record_buffer body;
+    bool has_space;
+    bool poisoned;
+    struct error poison;
+    bool fails;
+    size_t fail_countdown;
+    enum error_kind fail_kind;
+    bool fail_written;
+};
+
+static uint64_t first_number(const struct memory_journal *journal)
+{
+    return journal->now.floor.first_number;
+}
+
+static struct row *row_at(const struct memory_journal *journal, uint64_t number)
+{
+    CHECK(number >= first_number(journal) && number <= journal->now.head.number);
+    return &journal->rows[number - first_number(journal)];
+}
+
+/* ---- the index ---- */
+
+static bool match_gtrid(const void *value, const void *wanted)
+{
+    return gtrid_equal(&((const struct txn *)value)->gtrid, wanted);
+}
+
+static bool match_key(const void *value, const void *wanted)
+{
+    const struct txn *txn = value;
+    const struct record_commit *commit = wanted;
+    return txn->key_bytes == commit->key_bytes && memcmp(txn->key, commit->key, txn->key_bytes) == 0;
+}
+
+static struct txn *find_txn(const struct memory_journal *journal, const struct gtrid *gtrid)
+{
+    return map_find(&journal->by_gtrid, gtrid_hash(gtrid), match_gtrid, gtrid);
+}
+
+static struct txn *need_txn(struct memory_journal *journal, const struct gtrid *gtrid)
+{
+    struct txn *txn = find_txn(journal, gtrid);
+    if (txn == NULL) {
+        txn = alloc_zeroed(sizeof *txn);
+        txn->gtrid = *gtrid;
+        map_insert(&journal->by_gtrid, gtrid_hash(gtrid), txn);
+    }
+    return txn;
+}
+
+static void free_txn(struct txn *txn)
+{
+    free(txn->notes);
+    free(txn);
+}
+
+static void remove_txn(struct memory_journal *journal, struct txn *txn)
+{
+    if (txn->key_bytes > 0) {
+        (void)map_remove(&journal->by_key, map_hash_bytes(txn->key, txn->key_bytes), txn);
+    }
+    (void)map_remove(&journal->by_gtrid, gtrid_hash(&txn->gtrid), txn);
+    free_txn(txn);
+}
+
+static void add_note(struct memory_journal *journal, const struct record *record,
+                     const char *participant, bool is_open)
+{
+    struct gtrid gtrid = {0};
+    (void)record_gtrid(record, &gtrid);
+    struct txn *txn = need_txn(journal, &gtrid);
+    txn->notes = alloc_resize(txn->notes, txn->note_count + 1, sizeof *txn->notes);
+    struct note *note = &txn->notes[txn->note_count++];
+    *note = (struct note){
+        .number = journal->now.head.number, .kind = record->kind, .is_open = is_open};
+    memcpy(note->participant, participant, strlen(participant));
+    txn->place.open_notes += record->kind == RECORD_HEURISTIC && is_open;
+}
+
+static void remove_note(struct txn *txn, size_t index)
+{
+    txn->place.open_notes -= txn->notes[index].kind == RECORD_HEURISTIC && txn->notes[index].is_open;
+    txn->note_count--;
+    memmove(&txn->notes[index], &txn->notes[index + 1],
+            (txn->note_count - index) * sizeof *txn->notes);
+}
+
+static void close_notes(struct txn *txn, enum record_kind kind, const char *participant)
+{
+    for (size_t i = 0; txn != NULL && i < txn->note_count; i++) {
+        struct note *note = &txn->notes[i];
+        if (note->kind == kind && note->is_open && journal_resolves(participant, note->participant)) {
+            note->is_open = false;
+            txn->place.open_notes -= kind == RECORD_HEURISTIC;
+        }
+    }
+}
+
+static bool has_open_note(const struct txn *txn)
+{
+    for (size_t i = 0; i < txn->note_count; i++) {
+        if (txn->notes[i].is_open) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool index_commit(struct memory_journal *journal, const struct record_commit *commit,
+                         struct error *ret_error)
+{
+    struct txn *txn = need_txn(journal, &commit->gtrid);
+    if (txn->place.found) {
+        return error_set(ret_error, ERROR_INVALID, "a second COMMIT record of one transaction");
+    }
+    txn->place.found = true;
+    txn->place.commit_number = journal->now.head.number;
+    close_notes(txn, RECORD_ACCEPT, "");
+    if (commit->key_bytes > 0) {
+        uint64_t hash = map_hash_bytes(commit->key, commit->key_bytes);
+        struct txn *older = map_find(&journal->by_key, hash, match_key, commit);
+        if (older != NULL) {
+            (void)map_remove(&journal->by_key, hash, older);
+        }
+        txn->key_bytes = commit->key_bytes;
+        memcpy(txn->key, commit->key, commit->key_bytes);
+        map_insert(&journal->by_key, hash, txn);
+    }
+    return true;
+}
+
+static bool index_end(struct memory_journal *journal, const struct record_end *end,
+                      struct error *ret_error)
+{
+    struct txn *txn = find_txn(journal, &end->gtrid);
+    if (txn == NULL || !txn->place.found || txn->place.ended) {
+        return error_set(ret_error, ERROR_INVALID, "an END record without a COMMIT that is not ended");
+    }
+    txn->place.ended = true;
+    txn->place.end_number = journal->now.head.number;
+    txn->place.end_running_ms = end->running_ms;
+    return true;
+}
+
+static bool index_record(struct memory_journal *journal, const struct record *record,
+                         struct error *ret_error)
+{
+    switch (record->kind) {
+    case RECORD_COMMIT:
+        return index_commit(journal, &record->as.commit, ret_error);
+    case RECORD_END:
+        return index_end(journal, &record->as.end, ret_error);
+    case RECORD_HEURISTIC:
+        add_note(journal, record, record->as.heuristic.gid.participant, true);
+        return true;
+    case RECORD_RESOLVED:
+        close_notes(find_txn(journal, &record->as.resolved.gtrid), RECORD_HEURISTIC,
+                    record->as.resolved.participant);
+        add_note(journal, record, record->as.resolved.participant, false);
+        return true;
+    case RECORD_ACCEPT:
+        add_note(journal, record, "", true);
+        return true;
+    case RECORD_REFUSED:
+        close_notes(find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
+        add_note(journal, record, "", false);
+        return true;
+    case RECORD_EPOCH:
+        journal->last_epoch_number = journal->now.head.number;
+        return true;
+    case RECORD_FLOOR:
+    case RECORD_RELEASE:
+    case RECORD_ADOPT:
+        return true;
+    }
+    return error_set(ret_error, ERROR_INVALID, "unknown record kind %d", (int)record->kind);
+}
+
+/* ---- append ---- */
+
+/* Takes the record as the new head, without indexing it. */
+static void put_row(struct memory_journal *journal, struct record record)
+{
+    struct journal_head *head = &journal->now.head;
+    if (journal->row_count == journal->row_capacity) {
+        journal->row_capacity = journal->row_capacity == 0 ? 64 : journal->row_capacity * 2;
+        journal->rows = alloc_resize(journal->rows, journal->row_capacity, sizeof *journal->rows);
+    }
+    record_encode(&record, &journal->body);
+    journal_chain(&journal->now.id, head->hash, head->number + 1, record.kind, journal->body.bytes,
+                  journal->body.size_bytes, head->hash);
+    head->number++;
+    struct row *row = &journal->rows[journal->row_count++];
+    row->record = record;
+    memcpy(row->hash, head->hash, HASH_BYTES);
+}
+
+static bool put_record(struct memory_journal *journal, const struct record *record,
+                       struct error *ret_error)
+{
+    struct record copy;
+    record_copy(record, &copy);
+    put_row(journal, copy);
+    journal_state_apply(&journal->now, record);
+    return index_record(journal, record, ret_error);
+}
+
+static bool has_kind(const struct record *records, size_t count, enum record_kind kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (records[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The fault that a test has ordered: true if it strikes now. */
+static bool fails_now(struct memory_journal *journal)
+{
+    if (!journal->fails) {
+        return false;
+    }
+    if (journal->fail_countdown > 0) {
+        journal->fail_countdown--;
+        return false;
+    }
+    journal->fails = false;
+    return true;
+}
+
+static bool write_batch(struct memory_journal *journal, const struct record *records, size_t count,
+                        struct error *ret_error)
+{
+    bool failing = fails_now(journal);
+    for (size_t i = 0; (!failing || journal->fail_written) && i < count; i++) {
+        if (!put_record(journal, &records[i], ret_error)) {
+            return false;
+        }
+    }
+    if (failing) {
+        return error_set(ret_error, journal->fail_kind, "a fault ordered by a test");
+    }
+    if (has_kind(records, count, RECORD_COMMIT)) {
+        FAULT(FAULT_C_DECIDE_POST_SYNC);
+    }
+    return true;
+}
+
+static bool memory_append(struct journal *base, uint64_t epoch, const struct record *records,
+                          size_t count, struct journal_head *ret_head, struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    struct error error = {0};
+    pthread_mutex_lock(&journal->mutex);
+    bool appended = !journal->poisoned;
+    if (!appended) {
+        error = journal->poison;
+    } else if (!journal_check_batch(&journal->now, epoch, records, count, &error) ||
+               !write_batch(journal, records, count, &error)) {
+        appended = false;
+        journal->poisoned = true;
+        journal->poison = error;
+    } else {
+        *ret_head = journal->now.head;
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    if (!appended && ret_error != NULL) {
+        *ret_error = error;
+    }
+    return appended;
+}
+
+/* ---- replay ---- */
+
+static bool is_live(const struct memory_journal *journal, uint64_t number, const struct record *record)
+{
+    struct gtrid gtrid;
+    if (!record_gtrid(record, &gtrid)) {
+        return false;
+    }
+    const struct txn *txn = find_txn(journal, &gtrid);
+    if (txn == NULL) {
+        return false;
+    }
+    bool txn_live = txn->place.found && (!txn->place.ended || txn->place.open_notes > 0);
+    bool notes_live = !txn->place.found && has_open_note(txn);
+    if (record->kind == RECORD_COMMIT) {
+        return txn_live && txn->place.commit_number == number;
+    }
+    if (record->kind == RECORD_END) {
+        return txn_live && txn->place.ended && txn->place.end_number == number;
+    }
+    for (size_t i = 0; i < txn->note_count; i++) {
+        if (txn->notes[i].number == number) {
+            return txn_live || notes_live;
+        }
+    }
+    return false; /* moved, or dropped */
+}
+
+static bool memory_replay(struct journal *base, journal_visit visit, void *user, struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    (void)ret_error;
+    for (size_t i = 0; i < journal->row_count; i++) {
+        uint64_t number = first_number(journal) + i;
+        const struct record *record = &journal->rows[i].record;
+        if (is_live(journal, number, record)) {
+            FAULT(FAULT_C_RECOVER_SCAN);
+            if (!visit(user, number, record)) {
+                break;
+            }
+        }
+    }
+    return true;
+}
+
+static bool memory_has_space(struct journal *base)
+{
+    return ((struct memory_journal *)base)->has_space;
+}
+
+/* ---- trim ---- */
+
+static enum trim_action plan_row(const struct memory_journal *journal, const struct journal_trim *trim,
+                                 uint64_t number, const struct record *record,
+                                 struct journal_floor *floor)
+{
+    struct gtrid gtrid = {0};
+    const struct txn *txn = record_gtrid(record, &gtrid) ? find_txn(journal, &gtrid) : NULL;
+    switch (record->kind) {
+    case RECORD_COMMIT:
+        CHECK(txn != NULL && txn->place.commit_number == number);
+        return journal_trim_commit(trim, &txn->place);
+    case RECORD_HEURISTIC:
+    case RECORD_RESOLVED:
+    case RECORD_ACCEPT:
+    case RECORD_REFUSED:
+        return txn != NULL && !txn->place.found && has_open_note(txn) ? TRIM_CARRY : TRIM_PASS;
+    case RECORD_EPOCH:
+        if (number == journal->last_epoch_number) {
+            return TRIM_CARRY;
+        }
+        if (journal->now.epoch_count > TRIM_EPOCHS_MAX && journal->by_gtrid.count == 0 &&
+            journal->last_epoch_number <= trim->swept_number) {
+            journal_floor_raise(floor, record->as.epoch.epoch, UINT64_MAX);
+        }
+        return TRIM_PASS;
+    case RECORD_END:
+    case RECORD_FLOOR:
+    case RECORD_RELEASE:
+    case RECORD_ADOPT:
+        return TRIM_PASS;
+    }
+    return TRIM_STOP;
+}
+
+/* Appends record `number` again and returns its new number. */
+static uint64_t move_row(struct memory_journal *journal, uint64_t number)
+{
+    struct record copy;
+    record_copy(&row_at(journal, number)->record, &copy);
+    put_row(journal, copy);
+    return journal->now.head.number;
+}
+
+static void move_txn(struct memory_journal *journal, struct txn *txn)
+{
+    struct trim_txn *place = &txn->place;
+    bool end_moved = !place->ended;
+    if (place->found) {
+        place->commit_number = move_row(journal, place->commit_number);
+    }
+    for (size_t i = 0; i < txn->note_count; i++) {
+        if (!end_moved && txn->notes[i].number > place->end_number) {
+            place->end_number = move_row(journal, place->end_number);
+            end_moved = true;
+        }
+        txn->notes[i].number = move_row(journal, txn->notes[i].number);
+    }
+    if (!end_moved) {
+        place->end_number = move_row(journal, place->end_number);
+    }
+}
+
+/* Forgets what is kept for a note that trimming passes. */
+static void drop_note(struct memory_journal *journal, struct txn *txn, uint64_t number)
+{
+    for (size_t i = 0; i < txn->note_count; i++) {
+        if (txn->notes[i].number == number) {
+            remove_note(txn, i);
+            break;
+        }
+    }
+    if (!txn->place.found && txn->note_count == 0) {
+        remove_txn(journal, txn);
+    }
+}
+
+static void carry_epoch(struct memory_journal *journal)
+{
+    struct record epoch;
+    journal_epoch_record(&journal->now, &epoch);
+    put_row(journal, epoch);
+    journal->last_epoch_number = journal->now.head.number;
+    journal_state_apply(&journal->now, &epoch);
+}
+
+static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t cut,
+                      enum trim_action action)
+{
+    const struct record *record = &row_at(journal, number)->record;
+    struct gtrid gtrid = {0};
+    struct txn *txn = record_gtrid(record, &gtrid) ? find_txn(journal, &gtrid) : NULL;
+    enum record_kind kind = record->kind; /* moving rows moves the record */
+    if (kind == RECORD_EPOCH && action == TRIM_CARRY) {
+        carry_epoch(journal);
+    } else if (action == TRIM_CARRY) {
+        bool is_moved = !txn->place.found && txn->notes[0].number >= cut;
+        if (!is_moved) {
+            move_txn(journal, txn);
+        }
+    } else if (action == TRIM_FORGET) {
+        remove_txn(journal, txn);
+    } else if (kind != RECORD_END && txn != NULL) {
+        drop_note(journal, txn, number);
+    }
+}
+
+static void drop_rows(struct memory_journal *journal, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        record_done(&journal->rows[i].record);
+    }
+    journal->row_count -= count;
+    memmove(journal->rows, journal->rows + count, journal->row_count * sizeof *journal->rows);
+}
+
+static void apply_plan(struct memory_journal *journal, const struct trim_slice *slice,
+                       const enum trim_action *actions, struct journal_floor floor)
+{
+    uint64_t first = first_number(journal);
+    struct record record;
+    struct record copy;
+    floor.first_number = first + slice->rows;
+    journal_floor_record(&journal->now, &floor, slice->trim->now_running_ms, &record);
+    record_copy(&record, &copy);
+    put_row(journal, copy);
+    for (size_t i = 0; i < slice->rows; i++) {
+        apply_row(journal, first + i, floor.first_number, actions[i]);
+    }
+    FAULT(FAULT_C_GC_MID);
+    drop_rows(journal, slice->rows);
+    journal_state_apply(&journal->now, &record); /* from here on rows are found by the new first number */
+    record_done(&record);
+}
+
+static void trim_slice(struct memory_journal *journal, const struct journal_trim *trim, bool *ret_more)
+{
+    struct trim_slice slice = {.trim = trim};
+    struct journal_floor floor = journal->now.floor;
+    enum trim_action *actions = alloc_array(journal->row_count + 1, sizeof *actions);
+    bool taken = true;
+    for (size_t i = 0; taken && i < journal->row_count; i++) {
+        const struct record *record = &journal->rows[i].record;
+        size_t rows_before = slice.rows;
+        enum trim_action action =
+            plan_row(journal, trim, first_number(journal) + i, record, &floor);
+        taken = journal_trim_take(&slice, action);
+        if (slice.rows > rows_before) {
+            actions[i] = action;
+            if (action == TRIM_FORGET) {
+                journal_floor_raise(&floor, record->as.commit.gtrid.epoch,
+                                    record->as.commit.gtrid.sequence);
+            }
+        }
+    }
+    bool due = journal_trim_is_due(&slice);
+    if (due) {
+        apply_plan(journal, &slice, actions, floor);
+    }
+    *ret_more = due && slice.more;
+    free(actions);
+}
+
+static bool memory_trim(struct journal *base, const struct journal_trim *trim,
+                        struct journal_head *ret_head, struct journal_floor *ret_floor, bool *ret_more,
+                        struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    struct error error = {0};
+    pthread_mutex_lock(&journal->mutex);
+    bool good = !journal->poisoned;
+    if (!good) {
+        error = journal->poison;
+    } else if (!journal_check_trim(&journal->now, trim, &error)) {
+        good = false;
+        journal->poisoned = true;
+        journal->poison = error;
+    } else {
+        trim_slice(journal, trim, ret_more);
+        *ret_head = journal->now.head;
+        *ret_floor = journal->now.floor;
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    if (!good && ret_error != NULL) {
+        *ret_error = error;
+    }
+    return good;
+}
+
+/* ---- find ---- */
+
+static void make_entry(const struct memory_journal *journal, const struct txn *txn,
+                       struct journal_entry *ret_entry)
+{
+    struct journal_entry entry = {.commit_number = txn->place.commit_number,
+                                  .ended = txn->place.ended};
+    record_copy(&row_at(journal, txn->place.commit_number)->record, &entry.commit);
+    if (entry.ended) {
+        entry.end_wall_ms = row_at(journal, txn->place.end_number)->record.as.end.wall_ms;
+    }
+    for (size_t i = 0; i < txn->note_count; i++) {
+        struct record note;
+        if (txn->notes[i].kind == RECORD_HEURISTIC || txn->notes[i].kind == RECORD_RESOLVED) {
+            record_copy(&row_at(journal, txn->notes[i].number)->record, &note);
+            journal_entry_add_note(&entry, &note);
+        }
+    }
+    *ret_entry = entry;
+}
+
+static bool memory_find_gtrid(struct journal *base, const struct gtrid *gtrid, bool *ret_found,
+                              struct journal_entry *ret_entry, struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    (void)ret_error;
+    pthread_mutex_lock(&journal->mutex);
+    const struct txn *txn = find_txn(journal, gtrid);
+    *ret_found = txn != NULL && txn->place.found;
+    if (*ret_found) {
+        make_entry(journal, txn, ret_entry);
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    return true;
+}
+
+static bool memory_find_key(struct journal *base, const char *key, size_t key_bytes, bool *ret_found,
+                            struct journal_entry *ret_entry, struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    struct record_commit wanted = {.key_bytes = key_bytes};
+    (void)ret_error;
+    if (key_bytes == 0 || key_bytes > KEY_MAX_BYTES) {
+        *ret_found = false;
+        return true;
+    }
+    memcpy(wanted.key, key, key_bytes);
+    pthread_mutex_lock(&journal->mutex);
+    const struct txn *txn =
+        map_find(&journal->by_key, map_hash_bytes(key, key_bytes), match_key, &wanted);
+    *ret_found = txn != NULL;
+    if (*ret_found) {
+        make_entry(journal, txn, ret_entry);
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    return true;
+}
+
+static bool memory_list(struct journal *base, uint64_t before_number, const char *participant,
+                        size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
+                        struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    struct journal_entry *entries = NULL;
+    size_t count = 0;
+    (void)ret_error;
+    pthread_mutex_lock(&journal->mutex);
+    for (size_t i = journal->row_count; i-- > 0 && count < limit;) {
+        const struct record *record = &journal->rows[i].record;
+        if (record->kind != RECORD_COMMIT || first_number(journal) + i >= before_number ||
+            (participant != NULL && !journal_commit_names(&record->as.commit, participant))) {
+            continue;
+        }
+        entries = alloc_resize(entries, count + 1, sizeof *entries);
+        make_entry(journal, find_txn(journal, &record->as.commit.gtrid), &entries[count++]);
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    *ret_entries = entries;
+    *ret_count = count;
+    return true;
+}
+
+static bool memory_hash_at(struct journal *base, uint64_t number, bool *ret_found,
+                           uint8_t ret_hash[HASH_BYTES], struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    (void)ret_error;
+    pthread_mutex_lock(&journal->mutex);
+    *ret_found = number >= first_number(journal) && number <= journal->now.head.number;
+    if (*ret_found) {
+        memcpy(ret_hash, row_at(journal, number)->hash, HASH_BYTES);
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    return true;
+}
+
+/* ---- open and close ---- */
+
+static void memory_close(struct journal *base)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    for (size_t i = 0; i < journal->row_count; i++) {
+        record_done(&journal->rows[i].record);
+    }
+    for (size_t i = 0; i < journal->by_gtrid.capacity; i++) {
+        if (journal->by_gtrid.slots[i].value != NULL) {
+            free_txn(journal->by_gtrid.slots[i].value);
+        }
+    }
+    map_done(&journal->by_gtrid);
+    map_done(&journal->by_key);
+    free(journal->rows);
+    record_buffer_done(&journal->body);
+    journal_state_done(&journal->now);
+    journal_state_done(&journal->base.found);
+    pthread_mutex_destroy(&journal->mutex);
+    free(journal);
+}
+
+static const struct journal_ops memory_ops = {
+    .close = memory_close,
+    .replay = memory_replay,
+    .append = memory_append,
+    .has_space = memory_has_space,
+    .trim = memory_trim,
+    .find_gtrid = memory_find_gtrid,
+    .find_key = memory_find_key,
+    .list = memory_list,
+    .hash_at = memory_hash_at,
+};
+
+bool journal_open_memory(const struct journal_options *options, struct journal **ret_journal,
+                         struct error *ret_error)
+{
+    if (!options->create) {
+        return error_set(ret_error, ERROR_NOT_FOUND, "a journal in memory is always a new one");
+    }
+    struct memory_journal *journal = alloc_zeroed(sizeof *journal);
+    journal->base.ops = &memory_ops;
+    journal->has_space = true;
+    journal->now.id = options->new_id;
+    journal->now.floor.first_number = 1;
+    CHECK(pthread_mutex_init(&journal->mutex, NULL) == 0);
+    journal_state_copy(&journal->now, &journal->base.found);
+    *ret_journal = &journal->base;
+    return true;
+}
+
+void journal_memory_reopen(struct journal **base)
+{
+    struct memory_journal *journal = (struct memory_journal *)*base;
+    journal_state_done(&journal->base.found);
+    journal_state_copy(&journal->now, &journal->base.found);
+    journal->poisoned = false;
+}
+
+void journal_memory_fail(struct journal *base, size_t count, enum error_kind kind, bool is_written)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    journal->fails = true;
+    journal->fail_countdown = count;
+    journal->fail_kind = kind;
+    journal->fail_written = is_written;
+}
+
+void journal_memory_set_space(struct journal *base, bool has_space)
+{
+    ((struct memory_journal *)base)->has_space = has_space;
+}
