@@ -11,7 +11,8 @@
  * frees it.
  *
  * A connection whose client goes away while WAITING is noticed by libmicrohttpd only after it is
- * resumed: the call is always answered in the end, so nothing leaks.
+ * resumed: the call is always answered in the end, so nothing leaks. A client that only shuts down its
+ * sending side while it waits counts as gone, too: it gets no answer (libmicrohttpd 0.9.75).
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,10 +20,17 @@
 #define JSON_MEMBERS_MAX 64 /* per object; names are compared pairwise, so this bounds the work */
 #define JSON_PATH_SIZE   160
 
-enum json_type { JSON_NULL = 1, JSON_BOOLEAN, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_value_type {
+    JSON_VALUE_NULL = 1,
+    JSON_VALUE_BOOLEAN,
+    JSON_VALUE_NUMBER,
+    JSON_VALUE_STRING,
+    JSON_VALUE_ARRAY,
+    JSON_VALUE_OBJECT
+};
 
 struct json_value {
-    enum json_type type;
+    enum json_value_type type;
     bool boolean;
     size_t index;     /* place among the parent's children */
     const char *name; /* as a member of an object; otherwise NULL */
@@ -36,15 +43,15 @@ struct json_value {
 struct json_document;
 
 /* On failure the text names the place: "branches[1].statements[0].params[2]: ...". */
-bool json_parse(const uint8_t *bytes, size_t size_bytes, struct json_document **ret_document,
-                struct error *ret_error);
-void json_document_free(struct json_document *document);                  /* NULL is fine */
-const struct json_value *json_root(const struct json_document *document); /* lent */
+bool json_document_parse(const uint8_t *bytes, size_t size_bytes,
+                         struct json_document **ret_document, struct error *ret_error);
+void json_document_free(struct json_document *document); /* NULL is fine */
+const struct json_value *json_document_root(const struct json_document *document); /* lent */
 
 /* "branches[1].participant"; "the body" for the root. Cut where it does not fit. */
-void json_path(const struct json_value *value, char ret_path[JSON_PATH_SIZE]);
+void json_value_path(const struct json_value *value, char ret_path[JSON_PATH_SIZE]);
 
-const char *json_type_text(enum json_type type); /* "a string" */
+const char *json_value_type_text(enum json_value_type type); /* "a string" */
 
 /* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool utf8_valid(const uint8_t *bytes, size_t size_bytes, size_t *ret_bad_offset);
@@ -68,21 +75,21 @@ struct json_writer *json_writer_new(void); /* returns owned */
 void json_writer_finish(struct json_writer *writer,
                         struct text *ret_text); /* takes writer; ret_text owned */
 
-void json_object_open(struct json_writer *writer);
-void json_object_close(struct json_writer *writer);
-void json_array_open(struct json_writer *writer);
-void json_array_close(struct json_writer *writer);
-void json_name(struct json_writer *writer, const char *name);
-void json_string(struct json_writer *writer, const char *text); /* NULL writes null */
-void json_string_bytes(struct json_writer *writer, const char *bytes, size_t size_bytes);
-void json_unsigned(struct json_writer *writer, uint64_t number);
-void json_signed(struct json_writer *writer, int64_t number);
-void json_boolean(struct json_writer *writer, bool boolean);
-void json_null(struct json_writer *writer);
+void json_writer_object_open(struct json_writer *writer);
+void json_writer_object_close(struct json_writer *writer);
+void json_writer_array_open(struct json_writer *writer);
+void json_writer_array_close(struct json_writer *writer);
+void json_writer_name(struct json_writer *writer, const char *name);
+void json_writer_string(struct json_writer *writer, const char *text); /* NULL writes null */
+void json_writer_string_bytes(struct json_writer *writer, const char *bytes, size_t size_bytes);
+void json_writer_unsigned(struct json_writer *writer, uint64_t number);
+void json_writer_signed(struct json_writer *writer, int64_t number);
+void json_writer_boolean(struct json_writer *writer, bool boolean);
+void json_writer_null(struct json_writer *writer);
 
 /* A member in one call. */
-void json_member_string(struct json_writer *writer, const char *name, const char *text);
-void json_member_unsigned(struct json_writer *writer, const char *name, uint64_t number);
-void json_member_boolean(struct json_writer *writer, const char *name, bool boolean);
+void json_writer_member_string(struct json_writer *writer, const char *name, const char *text);
+void json_writer_member_unsigned(struct json_writer *writer, const char *name, uint64_t number);
+void json_writer_member_boolean(struct json_writer *writer, const char *name, bool boolean);
 
 #endif

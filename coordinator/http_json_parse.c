@@ -80,22 +80,23 @@ void json_document_free(struct json_document *document)
     free(document);
 }
 
-const struct json_value *json_root(const struct json_document *document)
+const struct json_value *json_document_root(const struct json_document *document)
 {
     return document->root;
 }
 
-const char *json_type_text(enum json_type type)
+const char *json_value_type_text(enum json_value_type type)
 {
     static const char *const texts[] = {
-        [JSON_NULL] = "null",       [JSON_BOOLEAN] = "a boolean", [JSON_NUMBER] = "a number",
-        [JSON_STRING] = "a string", [JSON_ARRAY] = "an array",    [JSON_OBJECT] = "an object",
+        [JSON_VALUE_NULL] = "null",       [JSON_VALUE_BOOLEAN] = "a boolean",
+        [JSON_VALUE_NUMBER] = "a number", [JSON_VALUE_STRING] = "a string",
+        [JSON_VALUE_ARRAY] = "an array",  [JSON_VALUE_OBJECT] = "an object",
     };
-    CHECK(type >= JSON_NULL && type <= JSON_OBJECT);
+    CHECK(type >= JSON_VALUE_NULL && type <= JSON_VALUE_OBJECT);
     return texts[type];
 }
 
-void json_path(const struct json_value *value, char ret_path[JSON_PATH_SIZE])
+void json_value_path(const struct json_value *value, char ret_path[JSON_PATH_SIZE])
 {
     const struct json_value *chain[JSON_DEPTH_MAX + 2];
     size_t length = 0;
@@ -122,14 +123,14 @@ void json_path(const struct json_value *value, char ret_path[JSON_PATH_SIZE])
 static int parser_fail(struct parser *parser, const struct json_value *at, const char *what)
 {
     char path[JSON_PATH_SIZE];
-    json_path(at, path);
+    json_value_path(at, path);
     (void)error_set(parser->error, ERROR_INVALID, "%s: %s", path, what);
     parser->failed = true;
     return 0;
 }
 
 /* Makes the value the next child of the open container, or the root. */
-static struct json_value *parser_add(struct parser *parser, enum json_type type)
+static struct json_value *parser_add(struct parser *parser, enum json_value_type type)
 {
     struct json_value *value = arena_take(parser->document, sizeof *value);
     *value = (struct json_value){.type = type, .parent = parser->open, .name = parser->name};
@@ -149,7 +150,7 @@ static struct json_value *parser_add(struct parser *parser, enum json_type type)
     return value;
 }
 
-static int parser_open(struct parser *parser, enum json_type type)
+static int parser_open(struct parser *parser, enum json_value_type type)
 {
     struct json_value *value = parser_add(parser, type);
     if (++parser->depth > JSON_DEPTH_MAX) {
@@ -169,20 +170,20 @@ static int parser_close(struct parser *parser)
 
 static int on_null(void *user)
 {
-    (void)parser_add(user, JSON_NULL);
+    (void)parser_add(user, JSON_VALUE_NULL);
     return 1;
 }
 
 static int on_boolean(void *user, int boolean)
 {
-    parser_add(user, JSON_BOOLEAN)->boolean = boolean != 0;
+    parser_add(user, JSON_VALUE_BOOLEAN)->boolean = boolean != 0;
     return 1;
 }
 
 static int on_number(void *user, const char *digits, size_t size_bytes)
 {
     struct parser *parser = user;
-    struct json_value *value = parser_add(parser, JSON_NUMBER);
+    struct json_value *value = parser_add(parser, JSON_VALUE_NUMBER);
     value->text = arena_text(parser->document, (const unsigned char *)digits, size_bytes);
     value->text_bytes = size_bytes;
     return 1;
@@ -191,7 +192,7 @@ static int on_number(void *user, const char *digits, size_t size_bytes)
 static int on_string(void *user, const unsigned char *bytes, size_t size_bytes)
 {
     struct parser *parser = user;
-    struct json_value *value = parser_add(parser, JSON_STRING);
+    struct json_value *value = parser_add(parser, JSON_VALUE_STRING);
     if (memchr(bytes, '\0', size_bytes) != NULL) {
         return parser_fail(parser, value, "holds a NUL character, which PostgreSQL cannot store");
     }
@@ -222,12 +223,12 @@ static int on_name(void *user, const unsigned char *bytes, size_t size_bytes)
 
 static int on_object_open(void *user)
 {
-    return parser_open(user, JSON_OBJECT);
+    return parser_open(user, JSON_VALUE_OBJECT);
 }
 
 static int on_array_open(void *user)
 {
-    return parser_open(user, JSON_ARRAY);
+    return parser_open(user, JSON_VALUE_ARRAY);
 }
 
 static int on_close(void *user)
@@ -327,8 +328,8 @@ static bool syntax_failed(yajl_handle handle, const uint8_t *bytes, size_t size_
     return false;
 }
 
-bool json_parse(const uint8_t *bytes, size_t size_bytes, struct json_document **ret_document,
-                struct error *ret_error)
+bool json_document_parse(const uint8_t *bytes, size_t size_bytes,
+                         struct json_document **ret_document, struct error *ret_error)
 {
     if (!bytes_check(bytes, size_bytes, ret_error)) {
         return false;

@@ -123,22 +123,22 @@ static void written(yajl_gen_status status)
     CHECK(status == yajl_gen_status_ok || status == yajl_gen_generation_complete);
 }
 
-void json_object_open(struct json_writer *writer)
+void json_writer_object_open(struct json_writer *writer)
 {
     written(yajl_gen_map_open(writer->generator));
 }
 
-void json_object_close(struct json_writer *writer)
+void json_writer_object_close(struct json_writer *writer)
 {
     written(yajl_gen_map_close(writer->generator));
 }
 
-void json_array_open(struct json_writer *writer)
+void json_writer_array_open(struct json_writer *writer)
 {
     written(yajl_gen_array_open(writer->generator));
 }
 
-void json_array_close(struct json_writer *writer)
+void json_writer_array_close(struct json_writer *writer)
 {
     written(yajl_gen_array_close(writer->generator));
 }
@@ -159,7 +159,7 @@ static void text_append_repaired(struct text *text, const char *bytes, size_t si
     }
 }
 
-void json_string_bytes(struct json_writer *writer, const char *bytes, size_t size_bytes)
+void json_writer_string_bytes(struct json_writer *writer, const char *bytes, size_t size_bytes)
 {
     size_t bad_offset = 0;
     if (utf8_valid((const uint8_t *)bytes, size_bytes, &bad_offset)) {
@@ -173,56 +173,56 @@ void json_string_bytes(struct json_writer *writer, const char *bytes, size_t siz
     text_done(&repaired);
 }
 
-void json_string(struct json_writer *writer, const char *text)
+void json_writer_string(struct json_writer *writer, const char *text)
 {
     if (text == NULL) {
-        json_null(writer);
+        json_writer_null(writer);
     } else {
-        json_string_bytes(writer, text, strlen(text));
+        json_writer_string_bytes(writer, text, strlen(text));
     }
 }
 
-void json_name(struct json_writer *writer, const char *name)
+void json_writer_name(struct json_writer *writer, const char *name)
 {
-    json_string_bytes(writer, name, strlen(name));
+    json_writer_string_bytes(writer, name, strlen(name));
 }
 
-void json_unsigned(struct json_writer *writer, uint64_t number)
+void json_writer_unsigned(struct json_writer *writer, uint64_t number)
 {
     char digits[24];
     const int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
     written(yajl_gen_number(writer->generator, digits, (size_t)length));
 }
 
-void json_signed(struct json_writer *writer, int64_t number)
+void json_writer_signed(struct json_writer *writer, int64_t number)
 {
     written(yajl_gen_integer(writer->generator, number));
 }
 
-void json_boolean(struct json_writer *writer, bool boolean)
+void json_writer_boolean(struct json_writer *writer, bool boolean)
 {
     written(yajl_gen_bool(writer->generator, boolean ? 1 : 0));
 }
 
-void json_null(struct json_writer *writer)
+void json_writer_null(struct json_writer *writer)
 {
     written(yajl_gen_null(writer->generator));
 }
 
-void json_member_string(struct json_writer *writer, const char *name, const char *text)
+void json_writer_member_string(struct json_writer *writer, const char *name, const char *text)
 {
-    json_name(writer, name);
-    json_string(writer, text);
+    json_writer_name(writer, name);
+    json_writer_string(writer, text);
 }
 
-void json_member_unsigned(struct json_writer *writer, const char *name, uint64_t number)
+void json_writer_member_unsigned(struct json_writer *writer, const char *name, uint64_t number)
 {
-    json_name(writer, name);
-    json_unsigned(writer, number);
+    json_writer_name(writer, name);
+    json_writer_unsigned(writer, number);
 }
 
-void json_member_boolean(struct json_writer *writer, const char *name, bool boolean)
+void json_writer_member_boolean(struct json_writer *writer, const char *name, bool boolean)
 {
-    json_name(writer, name);
-    json_boolean(writer, boolean);
+    json_writer_name(writer, name);
+    json_writer_boolean(writer, boolean);
 }

@@ -13,7 +13,7 @@ bool problem_at(struct problem *ret_problem, enum problem_kind kind, const struc
                 const char *format, ...)
 {
     char path[JSON_PATH_SIZE];
-    json_path(value, path);
+    json_value_path(value, path);
     char what[ERROR_TEXT_SIZE - JSON_PATH_SIZE - 2];
     va_list arguments;
     va_start(arguments, format);
@@ -31,7 +31,7 @@ static bool member_check(const struct json_value *member, const struct member_ru
     }
     if (member->type != rule->type) {
         return problem_at(ret_problem, PROBLEM_MALFORMED, member, "must be %s, not %s",
-                          json_type_text(rule->type), json_type_text(member->type));
+                          json_value_type_text(rule->type), json_value_type_text(member->type));
     }
     return true;
 }
@@ -41,9 +41,9 @@ bool members_check(const struct json_value *object, const struct member_rule *ru
                    struct problem *ret_problem)
 {
     CHECK(rule_count <= MEMBER_RULES_MAX);
-    if (object->type != JSON_OBJECT) {
+    if (object->type != JSON_VALUE_OBJECT) {
         return problem_at(ret_problem, PROBLEM_MALFORMED, object, "must be an object, not %s",
-                          json_type_text(object->type));
+                          json_value_type_text(object->type));
     }
     for (size_t i = 0; i < rule_count; i++) {
         values[i] = NULL;
@@ -56,7 +56,7 @@ bool members_check(const struct json_value *object, const struct member_rule *ru
         if (i == rule_count) {
             return problem_at(ret_problem, PROBLEM_MALFORMED, member, "unknown member");
         }
-        if (member->type == JSON_NULL && rules[i].need != MEMBER_REQUIRED) {
+        if (member->type == JSON_VALUE_NULL && rules[i].need != MEMBER_REQUIRED) {
             continue;
         }
         if (!member_check(member, &rules[i], ret_problem)) {
@@ -75,7 +75,7 @@ bool members_check(const struct json_value *object, const struct member_rule *ru
 
 bool number_whole(const struct json_value *value, uint64_t maximum, uint64_t *ret_number)
 {
-    CHECK(value->type == JSON_NUMBER);
+    CHECK(value->type == JSON_VALUE_NUMBER);
     uint64_t number = 0;
     for (size_t i = 0; i < value->text_bytes; i++) {
         const char c = value->text[i];

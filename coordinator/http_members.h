@@ -16,7 +16,7 @@ enum member_need {
 struct member_rule {
     const char *name;
     enum member_need need;
-    enum json_type type;
+    enum json_value_type type;
 };
 
 #define MEMBER_RULES_MAX 16

@@ -106,15 +106,15 @@ void problem_set_reason(struct problem *ret_problem, enum reason reason)
 static void member_if_set(struct json_writer *writer, const char *name, const char *text)
 {
     if (text != NULL && text[0] != '\0') {
-        json_member_string(writer, name, text);
+        json_writer_member_string(writer, name, text);
     }
 }
 
 static void render_report(struct json_writer *writer, const char *sqlstate,
                           const struct pg_report *report)
 {
-    json_name(writer, "postgresql");
-    json_object_open(writer);
+    json_writer_name(writer, "postgresql");
+    json_writer_object_open(writer);
     member_if_set(writer, "sqlstate", sqlstate);
     member_if_set(writer, "message", report->message);
     member_if_set(writer, "detail", report->detail);
@@ -123,9 +123,9 @@ static void render_report(struct json_writer *writer, const char *sqlstate,
     member_if_set(writer, "table", report->table);
     member_if_set(writer, "column", report->column);
     if (report->statement_index >= 0) {
-        json_member_unsigned(writer, "statement", (uint64_t)report->statement_index);
+        json_writer_member_unsigned(writer, "statement", (uint64_t)report->statement_index);
     }
-    json_object_close(writer);
+    json_writer_object_close(writer);
 }
 
 static void render_members(struct json_writer *writer, const struct problem *problem,
@@ -134,20 +134,20 @@ static void render_members(struct json_writer *writer, const struct problem *pro
     const struct problem_row *row = problem_row(problem);
     char type[96];
     (void)snprintf(type, sizeof type, "urn:assent:problem:%s", problem_slug(problem));
-    json_member_string(writer, "type", type);
-    json_member_string(writer, "title", row->title);
-    json_member_unsigned(writer, "status", row->status);
+    json_writer_member_string(writer, "type", type);
+    json_writer_member_string(writer, "title", row->title);
+    json_writer_member_unsigned(writer, "status", row->status);
     const char *known = problem->detail[0] != '\0' ? problem->detail : row->title;
     const bool has_message = report != NULL && report->message != NULL;
-    json_member_string(writer, "detail", has_message ? report->message : known);
+    json_writer_member_string(writer, "detail", has_message ? report->message : known);
     member_if_set(writer, "id", problem->id);
     member_if_set(writer, "state", problem->state);
     member_if_set(writer, "reason", reason_text(problem->reason));
     member_if_set(writer, "participant", problem->participant);
-    json_member_boolean(writer, "retryable", problem->retryable);
+    json_writer_member_boolean(writer, "retryable", problem->retryable);
     if (problem->limit_name != NULL) {
-        json_member_string(writer, "limit", problem->limit_name);
-        json_member_unsigned(writer, "maximum", problem->limit);
+        json_writer_member_string(writer, "limit", problem->limit_name);
+        json_writer_member_unsigned(writer, "maximum", problem->limit);
     }
     member_if_set(writer, "sqlstate", problem->sqlstate);
     if (report != NULL) {
@@ -164,9 +164,9 @@ void problem_render(const struct problem *problem, struct text *ret_text)
     const bool has_report =
         problem->report != NULL && pg_report_decode(problem->report, &report, &ignored);
     struct json_writer *writer = json_writer_new();
-    json_object_open(writer);
+    json_writer_object_open(writer);
     render_members(writer, problem, has_report ? &report : NULL);
-    json_object_close(writer);
+    json_writer_object_close(writer);
     json_writer_finish(writer, ret_text);
     if (has_report) {
         pg_report_done(&report);

@@ -26,7 +26,7 @@ static void member_time(struct json_writer *writer, const char *name, uint64_t w
     if (wall_ms != 0) {
         char text[TIME_TEXT_SIZE];
         time_format(wall_ms, text);
-        json_member_string(writer, name, text);
+        json_writer_member_string(writer, name, text);
     }
 }
 
@@ -34,35 +34,35 @@ static void member_gtrid(struct json_writer *writer, const char *name, const str
 {
     char text[GTRID_TEXT_SIZE];
     gtrid_format(gtrid, text);
-    json_member_string(writer, name, text);
+    json_writer_member_string(writer, name, text);
 }
 
 static void render_columns(struct json_writer *writer, const struct result *result)
 {
-    json_name(writer, "columns");
-    json_array_open(writer);
+    json_writer_name(writer, "columns");
+    json_writer_array_open(writer);
     for (size_t i = 0; i < result->column_count; i++) {
-        json_object_open(writer);
-        json_member_string(writer, "name", result->columns[i].name);
-        json_member_string(writer, "type", result->columns[i].type);
-        json_member_unsigned(writer, "oid", result->columns[i].oid);
-        json_object_close(writer);
+        json_writer_object_open(writer);
+        json_writer_member_string(writer, "name", result->columns[i].name);
+        json_writer_member_string(writer, "type", result->columns[i].type);
+        json_writer_member_unsigned(writer, "oid", result->columns[i].oid);
+        json_writer_object_close(writer);
     }
-    json_array_close(writer);
+    json_writer_array_close(writer);
 }
 
 static void render_rows(struct json_writer *writer, const struct result *result)
 {
-    json_name(writer, "rows");
-    json_array_open(writer);
+    json_writer_name(writer, "rows");
+    json_writer_array_open(writer);
     for (size_t row = 0; row < result->row_count; row++) {
-        json_array_open(writer);
+        json_writer_array_open(writer);
         for (size_t column = 0; column < result->column_count; column++) {
-            json_string(writer, result->values[row * result->column_count + column]);
+            json_writer_string(writer, result->values[row * result->column_count + column]);
         }
-        json_array_close(writer);
+        json_writer_array_close(writer);
     }
-    json_array_close(writer);
+    json_writer_array_close(writer);
 }
 
 /* The member "results"; a branch without any has an empty list. */
@@ -73,19 +73,19 @@ static bool render_results(struct json_writer *writer, const struct blob *blob,
     if (blob != NULL && !results_decode(blob, &results, ret_error)) {
         return false;
     }
-    json_name(writer, "results");
-    json_array_open(writer);
+    json_writer_name(writer, "results");
+    json_writer_array_open(writer);
     for (size_t i = 0; i < results.result_count; i++) {
         const struct result *result = &results.results[i];
-        json_object_open(writer);
-        json_member_string(writer, "command", result->command);
-        json_name(writer, "rows_affected");
-        json_signed(writer, result->rows_affected);
+        json_writer_object_open(writer);
+        json_writer_member_string(writer, "command", result->command);
+        json_writer_name(writer, "rows_affected");
+        json_writer_signed(writer, result->rows_affected);
         render_columns(writer, result);
         render_rows(writer, result);
-        json_object_close(writer);
+        json_writer_object_close(writer);
     }
-    json_array_close(writer);
+    json_writer_array_close(writer);
     results_done(&results);
     return true;
 }
@@ -117,21 +117,21 @@ static bool branch_is_pending(enum branch_state state)
 
 static void render_pending(struct json_writer *writer, const struct txn_view *view)
 {
-    json_name(writer, "pending");
-    json_array_open(writer);
+    json_writer_name(writer, "pending");
+    json_writer_array_open(writer);
     for (size_t i = 0; i < view->branch_count; i++) {
         if (branch_is_pending(view->branches[i].state)) {
-            json_string(writer, view->branches[i].participant);
+            json_writer_string(writer, view->branches[i].participant);
         }
     }
-    json_array_close(writer);
+    json_writer_array_close(writer);
 }
 
 static void render_branch_fate(struct json_writer *writer, const struct branch_view *branch)
 {
-    json_member_string(writer, "state", branch_state_text(branch->state));
+    json_writer_member_string(writer, "state", branch_state_text(branch->state));
     if (branch->detail[0] != '\0') {
-        json_member_string(writer, "detail", branch->detail);
+        json_writer_member_string(writer, "detail", branch->detail);
     }
 }
 
@@ -143,27 +143,27 @@ bool render_committed(const struct txn_view *view, struct text *ret_text, struct
     const bool heuristic = view->state == TXN_HEURISTIC;
     const bool completed = view->completed && !heuristic;
     struct json_writer *writer = json_writer_new();
-    json_object_open(writer);
+    json_writer_object_open(writer);
     member_gtrid(writer, "id", &view->gtrid);
-    json_member_string(writer, "state", heuristic ? "heuristic" : "committed");
-    json_member_boolean(writer, "completed", completed);
+    json_writer_member_string(writer, "state", heuristic ? "heuristic" : "committed");
+    json_writer_member_boolean(writer, "completed", completed);
     if (!completed) {
         render_pending(writer, view);
     }
-    json_name(writer, "branches");
-    json_array_open(writer);
+    json_writer_name(writer, "branches");
+    json_writer_array_open(writer);
     bool ok = true;
     for (size_t i = 0; ok && i < view->branch_count; i++) {
-        json_object_open(writer);
-        json_member_string(writer, "participant", view->branches[i].participant);
+        json_writer_object_open(writer);
+        json_writer_member_string(writer, "participant", view->branches[i].participant);
         if (heuristic) {
             render_branch_fate(writer, &view->branches[i]);
         }
         ok = render_results(writer, view->branches[i].results, ret_error);
-        json_object_close(writer);
+        json_writer_object_close(writer);
     }
-    json_array_close(writer);
-    json_object_close(writer);
+    json_writer_array_close(writer);
+    json_writer_object_close(writer);
     struct text text = {0};
     json_writer_finish(writer, &text);
     if (!ok) {
@@ -177,34 +177,34 @@ bool render_committed(const struct txn_view *view, struct text *ret_text, struct
 static void render_failure(struct json_writer *writer, const struct txn_view *view)
 {
     if (view->failure.reason != REASON_NONE) {
-        json_member_string(writer, "reason", reason_text(view->failure.reason));
-        json_member_boolean(writer, "retryable", reason_retryable(view->failure.reason));
+        json_writer_member_string(writer, "reason", reason_text(view->failure.reason));
+        json_writer_member_boolean(writer, "retryable", reason_retryable(view->failure.reason));
     }
     if (view->failed_participant[0] != '\0') {
-        json_member_string(writer, "participant", view->failed_participant);
+        json_writer_member_string(writer, "participant", view->failed_participant);
     }
     if (view->failure.sqlstate[0] != '\0') {
-        json_member_string(writer, "sqlstate", view->failure.sqlstate);
+        json_writer_member_string(writer, "sqlstate", view->failure.sqlstate);
     }
     if (view->failure_text[0] != '\0') {
-        json_member_string(writer, "detail", view->failure_text);
+        json_writer_member_string(writer, "detail", view->failure_text);
     }
 }
 
 static bool render_branch(struct json_writer *writer, const struct branch_view *branch,
                           bool with_results, struct error *ret_error)
 {
-    json_object_open(writer);
-    json_member_string(writer, "participant", branch->participant);
+    json_writer_object_open(writer);
+    json_writer_member_string(writer, "participant", branch->participant);
     render_branch_fate(writer, branch);
     if (branch->has_gid) {
         char gid[GID_TEXT_SIZE];
         gid_format(&branch->gid, gid);
-        json_member_string(writer, "gid", gid);
+        json_writer_member_string(writer, "gid", gid);
     }
     const bool ok = !with_results || branch->results == NULL ||
                     render_results(writer, branch->results, ret_error);
-    json_object_close(writer);
+    json_writer_object_close(writer);
     return ok;
 }
 
@@ -212,30 +212,30 @@ static bool render_branch(struct json_writer *writer, const struct branch_view *
 static bool render_view(struct json_writer *writer, const struct txn_view *view, bool with_results,
                         struct error *ret_error)
 {
-    json_object_open(writer);
+    json_writer_object_open(writer);
     member_gtrid(writer, "id", &view->gtrid);
-    json_member_string(writer, "state", txn_state_text(view->state));
+    json_writer_member_string(writer, "state", txn_state_text(view->state));
     if (view->key_bytes > 0) {
-        json_name(writer, "key");
-        json_string_bytes(writer, view->key, view->key_bytes);
+        json_writer_name(writer, "key");
+        json_writer_string_bytes(writer, view->key, view->key_bytes);
     }
-    json_member_boolean(writer, "completed", view->completed);
-    json_member_boolean(writer, "in_doubt", view->in_doubt);
+    json_writer_member_boolean(writer, "completed", view->completed);
+    json_writer_member_boolean(writer, "in_doubt", view->in_doubt);
     if (view->state == TXN_HEURISTIC) {
-        json_member_boolean(writer, "acknowledged", view->acknowledged);
+        json_writer_member_boolean(writer, "acknowledged", view->acknowledged);
     }
     member_time(writer, "created", view->created_wall_ms);
     member_time(writer, "decided", view->decided_wall_ms);
     member_time(writer, "ended", view->ended_wall_ms);
     render_failure(writer, view);
-    json_name(writer, "branches");
-    json_array_open(writer);
+    json_writer_name(writer, "branches");
+    json_writer_array_open(writer);
     bool ok = true;
     for (size_t i = 0; ok && i < view->branch_count; i++) {
         ok = render_branch(writer, &view->branches[i], with_results, ret_error);
     }
-    json_array_close(writer);
-    json_object_close(writer);
+    json_writer_array_close(writer);
+    json_writer_object_close(writer);
     return ok;
 }
 
@@ -256,27 +256,27 @@ bool render_transaction(const struct txn_view *view, struct text *ret_text, stru
 void render_events(const struct txn_view *view, struct text *ret_text)
 {
     struct json_writer *writer = json_writer_new();
-    json_object_open(writer);
+    json_writer_object_open(writer);
     member_gtrid(writer, "id", &view->gtrid);
-    json_member_string(writer, "state", txn_state_text(view->state));
-    json_name(writer, "events");
-    json_array_open(writer);
+    json_writer_member_string(writer, "state", txn_state_text(view->state));
+    json_writer_name(writer, "events");
+    json_writer_array_open(writer);
     for (size_t i = 0; i < view->event_count; i++) {
         const struct txn_event_view *event = &view->events[i];
-        json_object_open(writer);
+        json_writer_object_open(writer);
         member_time(writer, "time", event->wall_ms);
-        json_member_unsigned(writer, "since_start_us", event->since_start_us);
-        json_member_string(writer, "kind", event->kind);
+        json_writer_member_unsigned(writer, "since_start_us", event->since_start_us);
+        json_writer_member_string(writer, "kind", event->kind);
         if (event->participant[0] != '\0') {
-            json_member_string(writer, "participant", event->participant);
+            json_writer_member_string(writer, "participant", event->participant);
         }
         if (event->detail[0] != '\0') {
-            json_member_string(writer, "detail", event->detail);
+            json_writer_member_string(writer, "detail", event->detail);
         }
-        json_object_close(writer);
+        json_writer_object_close(writer);
     }
-    json_array_close(writer);
-    json_object_close(writer);
+    json_writer_array_close(writer);
+    json_writer_object_close(writer);
     json_writer_finish(writer, ret_text);
 }
 
@@ -284,19 +284,19 @@ void render_list(const struct api_answer *answer, struct text *ret_text)
 {
     struct json_writer *writer = json_writer_new();
     struct error unused = {0};
-    json_object_open(writer);
-    json_name(writer, "transactions");
-    json_array_open(writer);
+    json_writer_object_open(writer);
+    json_writer_name(writer, "transactions");
+    json_writer_array_open(writer);
     for (size_t i = 0; i < answer->view_count; i++) {
         CHECK(render_view(writer, &answer->views[i], false, &unused)); /* fails in results only */
     }
-    json_array_close(writer);
+    json_writer_array_close(writer);
     if (answer->has_next && answer->view_count > 0) {
         member_gtrid(writer, "next", &answer->views[answer->view_count - 1].gtrid);
     } else {
-        json_member_string(writer, "next", NULL);
+        json_writer_member_string(writer, "next", NULL);
     }
-    json_object_close(writer);
+    json_writer_object_close(writer);
     json_writer_finish(writer, ret_text);
 }
 
@@ -317,50 +317,50 @@ static const char *health_word(enum health health)
 
 static void render_participant(struct json_writer *writer, const struct participant_view *view)
 {
-    json_object_open(writer);
-    json_member_string(writer, "name", view->name);
-    json_member_string(writer, "address", view->address);
-    json_member_string(writer, "version", view->version[0] != '\0' ? view->version : NULL);
-    json_member_boolean(writer, "link_up", view->link_up);
-    json_member_boolean(writer, "ready", view->ready);
-    json_member_string(writer, "health", health_word(view->health));
-    json_member_string(writer, "text", view->text);
-    json_name(writer, "database");
+    json_writer_object_open(writer);
+    json_writer_member_string(writer, "name", view->name);
+    json_writer_member_string(writer, "address", view->address);
+    json_writer_member_string(writer, "version", view->version[0] != '\0' ? view->version : NULL);
+    json_writer_member_boolean(writer, "link_up", view->link_up);
+    json_writer_member_boolean(writer, "ready", view->ready);
+    json_writer_member_string(writer, "health", health_word(view->health));
+    json_writer_member_string(writer, "text", view->text);
+    json_writer_name(writer, "database");
     if (view->identity.system_id == 0) {
-        json_null(writer);
+        json_writer_null(writer);
     } else {
         char system_id[24]; /* as text: beyond what many JSON readers keep exact */
         (void)snprintf(system_id, sizeof system_id, "%llu",
                        (unsigned long long)view->identity.system_id);
-        json_object_open(writer);
-        json_member_string(writer, "name", view->identity.database);
-        json_member_string(writer, "system_id", system_id);
-        json_member_unsigned(writer, "timeline", view->identity.timeline);
-        json_member_unsigned(writer, "oid", view->identity.database_oid);
-        json_object_close(writer);
+        json_writer_object_open(writer);
+        json_writer_member_string(writer, "name", view->identity.database);
+        json_writer_member_string(writer, "system_id", system_id);
+        json_writer_member_unsigned(writer, "timeline", view->identity.timeline);
+        json_writer_member_unsigned(writer, "oid", view->identity.database_oid);
+        json_writer_object_close(writer);
     }
-    json_member_unsigned(writer, "prepared", view->prepared_count);
-    json_member_unsigned(writer, "foreign", view->foreign_count);
-    json_member_unsigned(writer, "oldest_prepared_ms", view->oldest_prepared_ms);
-    json_member_unsigned(writer, "swept_number", view->swept_number);
-    json_member_unsigned(writer, "in_doubt", view->in_doubt);
-    json_member_unsigned(writer, "votes_yes", view->votes_yes);
-    json_member_unsigned(writer, "votes_no", view->votes_no);
-    json_member_unsigned(writer, "heuristics", view->heuristics);
-    json_object_close(writer);
+    json_writer_member_unsigned(writer, "prepared", view->prepared_count);
+    json_writer_member_unsigned(writer, "foreign", view->foreign_count);
+    json_writer_member_unsigned(writer, "oldest_prepared_ms", view->oldest_prepared_ms);
+    json_writer_member_unsigned(writer, "swept_number", view->swept_number);
+    json_writer_member_unsigned(writer, "in_doubt", view->in_doubt);
+    json_writer_member_unsigned(writer, "votes_yes", view->votes_yes);
+    json_writer_member_unsigned(writer, "votes_no", view->votes_no);
+    json_writer_member_unsigned(writer, "heuristics", view->heuristics);
+    json_writer_object_close(writer);
 }
 
 void render_participants(const struct api_answer *answer, struct text *ret_text)
 {
     struct json_writer *writer = json_writer_new();
-    json_object_open(writer);
-    json_name(writer, "participants");
-    json_array_open(writer);
+    json_writer_object_open(writer);
+    json_writer_name(writer, "participants");
+    json_writer_array_open(writer);
     for (size_t i = 0; i < answer->participant_count; i++) {
         render_participant(writer, &answer->participants[i]);
     }
-    json_array_close(writer);
-    json_object_close(writer);
+    json_writer_array_close(writer);
+    json_writer_object_close(writer);
     json_writer_finish(writer, ret_text);
 }
 

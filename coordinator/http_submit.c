@@ -26,22 +26,22 @@ static bool param_parse(const struct submit_parser *parser, const struct json_va
                         char **ret_param)
 {
     switch (value->type) {
-    case JSON_NULL:
+    case JSON_VALUE_NULL:
         *ret_param = NULL;
         return true;
-    case JSON_BOOLEAN:
+    case JSON_VALUE_BOOLEAN:
         *ret_param = alloc_string(value->boolean ? "true" : "false");
         return true;
-    case JSON_NUMBER: /* as written: the digits are the client's, not ours */
-    case JSON_STRING:
+    case JSON_VALUE_NUMBER: /* as written: the digits are the client's, not ours */
+    case JSON_VALUE_STRING:
         *ret_param = alloc_bytes(value->text, value->text_bytes);
         return true;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
+    case JSON_VALUE_ARRAY:
+    case JSON_VALUE_OBJECT:
         return problem_at(parser->problem, PROBLEM_MALFORMED, value,
                           "must be a string, number, boolean or null, not %s (write arrays and "
                           "documents as PostgreSQL text)",
-                          json_type_text(value->type));
+                          json_value_type_text(value->type));
     }
     CHECK(false);
     return false;
@@ -74,12 +74,12 @@ static bool statement_parse(const struct submit_parser *parser, const struct jso
 {
     enum { SQL, PARAMS, EXPECT_ROWS, OPERATION, ARGS, SEQ, COUNT };
     static const struct member_rule rules[COUNT] = {
-        [SQL] = {"sql", MEMBER_REQUIRED, JSON_STRING},
-        [PARAMS] = {"params", MEMBER_OPTIONAL, JSON_ARRAY},
-        [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_NUMBER},
-        [OPERATION] = {"operation", MEMBER_LATER, JSON_STRING},
-        [ARGS] = {"args", MEMBER_LATER, JSON_OBJECT},
-        [SEQ] = {"seq", MEMBER_LATER, JSON_NUMBER},
+        [SQL] = {"sql", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [PARAMS] = {"params", MEMBER_OPTIONAL, JSON_VALUE_ARRAY},
+        [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
+        [OPERATION] = {"operation", MEMBER_LATER, JSON_VALUE_STRING},
+        [ARGS] = {"args", MEMBER_LATER, JSON_VALUE_OBJECT},
+        [SEQ] = {"seq", MEMBER_LATER, JSON_VALUE_NUMBER},
     };
     const struct json_value *members[COUNT];
     statement->expect_rows = EXPECT_ROWS_ANY;
@@ -176,11 +176,11 @@ static bool branch_parse(struct submit_parser *parser, const struct json_value *
 {
     enum { PARTICIPANT, STATEMENTS, ISOLATION, READ_ONLY, MODE, COUNT };
     static const struct member_rule rules[COUNT] = {
-        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_STRING},
-        [STATEMENTS] = {"statements", MEMBER_REQUIRED, JSON_ARRAY},
-        [ISOLATION] = {"isolation", MEMBER_OPTIONAL, JSON_STRING},
-        [READ_ONLY] = {"read_only", MEMBER_OPTIONAL, JSON_BOOLEAN},
-        [MODE] = {"mode", MEMBER_LATER, JSON_STRING},
+        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [STATEMENTS] = {"statements", MEMBER_REQUIRED, JSON_VALUE_ARRAY},
+        [ISOLATION] = {"isolation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [READ_ONLY] = {"read_only", MEMBER_OPTIONAL, JSON_VALUE_BOOLEAN},
+        [MODE] = {"mode", MEMBER_LATER, JSON_VALUE_STRING},
     };
     const struct json_value *members[COUNT];
     struct submission_branch branch = {0};
@@ -281,11 +281,11 @@ static bool root_parse(struct submit_parser *parser, const char *key_header,
 {
     enum { BRANCHES, KEY, TIMEOUT_MS, ACK, QUEUE, COUNT };
     static const struct member_rule rules[COUNT] = {
-        [BRANCHES] = {"branches", MEMBER_REQUIRED, JSON_ARRAY},
-        [KEY] = {"key", MEMBER_OPTIONAL, JSON_STRING},
-        [TIMEOUT_MS] = {"timeout_ms", MEMBER_OPTIONAL, JSON_NUMBER},
-        [ACK] = {"ack", MEMBER_OPTIONAL, JSON_STRING},
-        [QUEUE] = {"queue", MEMBER_LATER, JSON_STRING},
+        [BRANCHES] = {"branches", MEMBER_REQUIRED, JSON_VALUE_ARRAY},
+        [KEY] = {"key", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [TIMEOUT_MS] = {"timeout_ms", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
+        [ACK] = {"ack", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [QUEUE] = {"queue", MEMBER_LATER, JSON_VALUE_STRING},
     };
     const struct json_value *members[COUNT];
     return members_check(root, rules, COUNT, members, parser->problem) &&
@@ -300,12 +300,12 @@ bool submit_parse(const struct http_limits *limits, const char *key_header, cons
 {
     struct json_document *document = NULL;
     struct error error = {0};
-    if (!json_parse(body, body_bytes, &document, &error)) {
+    if (!json_document_parse(body, body_bytes, &document, &error)) {
         return problem_set(ret_problem, PROBLEM_MALFORMED, "%s", error.text);
     }
     struct submit_parser parser = {.limits = limits, .problem = ret_problem};
     struct submission submission = {0};
-    const bool ok = root_parse(&parser, key_header, json_root(document), &submission);
+    const bool ok = root_parse(&parser, key_header, json_document_root(document), &submission);
     json_document_free(document);
     if (!ok) {
         submission_done(&submission);
@@ -321,9 +321,9 @@ bool resolve_parse(const uint8_t *body, size_t body_bytes, struct api_resolve *r
 {
     enum { ACTION, PARTICIPANT, COMMENT, COUNT };
     static const struct member_rule rules[COUNT] = {
-        [ACTION] = {"action", MEMBER_REQUIRED, JSON_STRING},
-        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_STRING},
-        [COMMENT] = {"comment", MEMBER_REQUIRED, JSON_STRING},
+        [ACTION] = {"action", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [COMMENT] = {"comment", MEMBER_REQUIRED, JSON_VALUE_STRING},
     };
     static const struct {
         const char *text;
@@ -332,12 +332,12 @@ bool resolve_parse(const uint8_t *body, size_t body_bytes, struct api_resolve *r
         {"commit", RESOLVE_COMMIT}, {"rollback", RESOLVE_ROLLBACK}, {"forget", RESOLVE_FORGET}};
     struct json_document *document = NULL;
     struct error error = {0};
-    if (!json_parse(body, body_bytes, &document, &error)) {
+    if (!json_document_parse(body, body_bytes, &document, &error)) {
         return problem_set(ret_problem, PROBLEM_MALFORMED, "%s", error.text);
     }
     const struct json_value *members[COUNT];
     struct api_resolve resolve = {0};
-    bool ok = members_check(json_root(document), rules, COUNT, members, ret_problem);
+    bool ok = members_check(json_document_root(document), rules, COUNT, members, ret_problem);
     for (size_t i = 0; ok && i < sizeof actions / sizeof actions[0]; i++) {
         if (strcmp(members[ACTION]->text, actions[i].text) == 0) {
             resolve.action = actions[i].action;

@@ -81,17 +81,17 @@ static struct branch_view *branch_add(struct txn_view *view, const char *partici
 static struct blob *results_make(void)
 {
     char *values[] = {(char[]){"12.50"}, NULL, (char[]){"q\"\n\xc3\xa9"},
-                             (char[]){"123456789012345678901234567890"}};
+                      (char[]){"123456789012345678901234567890"}};
     struct result_column columns[] = {
         {.name = (char[]){"amount"}, .type = (char[]){"numeric"}, .oid = 1700},
         {.name = (char[]){"note"}, .type = (char[]){"text"}, .oid = 25}};
     struct result list[] = {{.command = (char[]){"INSERT 0 1"}, .rows_affected = 1},
-                                   {.command = (char[]){"SELECT 2"},
-                                    .rows_affected = 2,
-                                    .column_count = 2,
-                                    .columns = columns,
-                                    .row_count = 2,
-                                    .values = values}};
+                            {.command = (char[]){"SELECT 2"},
+                             .rows_affected = 2,
+                             .column_count = 2,
+                             .columns = columns,
+                             .row_count = 2,
+                             .values = values}};
     const struct results results = {.result_count = 2, .results = list};
     return results_encode(&results);
 }
@@ -625,7 +625,7 @@ static void test_json_writer_repairs_invalid_utf8(void **state)
 {
     (void)state;
     struct json_writer *writer = json_writer_new();
-    json_string(writer, "a\xff\xc3\xa9\xed\xa0\x80z\xe2\x82");
+    json_writer_string(writer, "a\xff\xc3\xa9\xed\xa0\x80z\xe2\x82");
     struct text text = {0};
     json_writer_finish(writer, &text);
     static const char wanted[] = "\"a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz"

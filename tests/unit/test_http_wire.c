@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -411,6 +412,45 @@ static void test_drain_refuses_new_connections_only(void **state)
     assert_int_equal(close(running), 0);
 }
 
+static uint64_t processor_ms(void)
+{
+    struct timespec used;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+/* Waiting for the core costs no processor time, also with a client that sends on or has closed its
+ * side (which libmicrohttpd takes for a client that has gone). */
+static void test_waiting_does_not_spin(void **state)
+{
+    struct stand_in *stand_in = *state;
+    stand_in_hold(stand_in, true);
+    char request[512];
+    (void)snprintf(request, sizeof request, HEAD "Content-Length: %zu\r\n\r\n%s", sizeof GOOD - 1,
+                   GOOD);
+    int fds[3];
+    for (size_t i = 0; i < 3; i++) {
+        fds[i] = wire_connect(stand_in->port);
+        send_text(fds[i], request);
+    }
+    stand_in_wait_held(stand_in, 3);
+    send_text(fds[1], request);
+    assert_int_equal(shutdown(fds[2], SHUT_WR), 0);
+    const uint64_t before_ms = processor_ms();
+    struct pollfd ready = {.fd = fds[0], .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 500), 0); /* nothing comes: the time is what is measured */
+    assert_true(processor_ms() - before_ms < 200);
+    stand_in_hold(stand_in, false);
+    stand_in_release(stand_in);
+    expect_status(fds[0], 200);
+    expect_status(fds[1], 200);
+    expect_status(fds[1], 200);
+    assert_true(wire_is_closed(fds[2]));
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(close(fds[i]), 0);
+    }
+}
+
 /* Hundreds of half-sent requests hold up nobody else. */
 static void test_half_requests_do_not_block_others(void **state)
 {
@@ -551,6 +591,7 @@ int main(void)
         TEST(test_stop_with_calls_pending_answers_unknown),
         cmocka_unit_test(test_stop_races_with_answers),
         TEST(test_drain_refuses_new_connections_only),
+        TEST(test_waiting_does_not_spin),
         TEST(test_half_requests_do_not_block_others),
         cmocka_unit_test(test_idle_connections_are_closed),
         cmocka_unit_test(test_trickling_body_is_cut_off),
