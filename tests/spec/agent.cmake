@@ -10,3 +10,10 @@ foreach(name IN ITEMS votes finish peers random)
 endforeach()
 
 assent_test(NAME test_agent_config SOURCES test_agent_config.c LIBS assent_agent_config LABELS unit)
+
+# The daemon itself, with this test in the coordinator's place.
+if(TARGET assent-agent)
+    assent_test(NAME test_agent_daemon SOURCES test_agent_daemon.c
+        LIBS assent_testlib assent_link assent_codec LABELS integration TIMEOUT 180)
+    add_dependencies(test_agent_daemon assent-agent)
+endif()
