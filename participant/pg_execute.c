@@ -148,7 +148,7 @@ static bool was_cancelled(struct execution *x)
 static enum reason statement_reason(struct execution *x, const struct pg_error *error, int index)
 {
     enum reason reason = pg_classify_statement(error);
-    if (reason == REASON_TIMEOUT && was_cancelled(x)) {
+    if (reason == REASON_TIMEOUT && !x->overtime && was_cancelled(x)) {
         return REASON_ROLLED_BACK_BY_CLIENT;
     }
     if (index == INDEX_BEGIN && reason == REASON_STATEMENT_FAILED) {
