@@ -21,7 +21,18 @@ struct keeper {
     bool warned;  /* about settings of this server */
     uint64_t status_at_ms;
     enum health health; /* as told last */
+    /* The highest position seen before the server was asked for its own. Workers push pg->lsn_seen on
+     * while the answer travels: compared with that, a server under load would look as if it had lost WAL. */
+    uint64_t lsn_before;
 };
+
+static void note_lsn(struct keeper *keeper)
+{
+    struct pg *pg = keeper->member->pg;
+    (void)pthread_mutex_lock(&pg->mutex);
+    keeper->lsn_before = pg->lsn_seen;
+    (void)pthread_mutex_unlock(&pg->mutex);
+}
 
 static void put_status(struct keeper *keeper, enum health health, bool history_changed,
                        const char *text)
@@ -38,12 +49,12 @@ static void put_status(struct keeper *keeper, enum health health, bool history_c
 }
 
 /* Takes over what the session found. True if the history is not the one that votes were given in (P-14). */
-static bool accept_server(struct pg *pg, const struct pg_facts *facts)
+static bool accept_server(struct pg *pg, const struct pg_facts *facts, uint64_t lsn_before)
 {
     const struct identity *here = &facts->identity;
     (void)pthread_mutex_lock(&pg->mutex);
     bool first = pg->identity.system_id == 0;
-    bool behind = here->lsn < pg->lsn_seen;
+    bool behind = here->lsn < lsn_before;
     bool changed = !first && (pg->identity.system_id != here->system_id ||
                               pg->identity.timeline != here->timeline ||
                               pg->identity.database_oid != here->database_oid || behind);
@@ -112,7 +123,7 @@ static bool judge_server(struct keeper *keeper)
         return false;
     }
     warn_settings(keeper, &member->session.facts);
-    bool changed = accept_server(member->pg, &member->session.facts);
+    bool changed = accept_server(member->pg, &member->session.facts, keeper->lsn_before);
     if (changed) {
         pg_warn(member->pg, "history changed",
                 "timeline %" PRIu32 ", position %" PRIX64 ": votes given before are void",
@@ -133,6 +144,7 @@ static bool ready(struct keeper *keeper)
     }
     bool tried =
         member->session.conn != NULL || clock_monotonic_ms() >= member->session.retry_at_ms;
+    note_lsn(keeper);
     if (!pg_member_ready(member, text)) {
         if (tried) {
             reject_server(member->pg);
@@ -164,6 +176,7 @@ static void beat(struct keeper *keeper)
         return; /* just judged */
     }
     struct error error = {0};
+    note_lsn(keeper);
     if (!pg_session_read_facts(&member->session, &member->target,
                                clock_monotonic_ms() + PG_CONNECT_TIMEOUT_MS, &error)) {
         pg_text_copy(member->session.last_error, sizeof member->session.last_error, error.text);
