@@ -81,7 +81,8 @@ static bool match_key(const void *value, const void *wanted)
 {
     const struct txn *txn = value;
     const struct record_commit *commit = wanted;
-    return txn->key_bytes == commit->key_bytes && memcmp(txn->key, commit->key, txn->key_bytes) == 0;
+    return txn->key_bytes == commit->key_bytes &&
+           memcmp(txn->key, commit->key, txn->key_bytes) == 0;
 }
 
 static struct txn *find_txn(const struct memory_journal *journal, const struct gtrid *gtrid)
@@ -123,15 +124,16 @@ static void add_note(struct memory_journal *journal, const struct record *record
     struct txn *txn = need_txn(journal, &gtrid);
     txn->notes = alloc_resize(txn->notes, txn->note_count + 1, sizeof *txn->notes);
     struct note *note = &txn->notes[txn->note_count++];
-    *note = (struct note){
-        .number = journal->now.head.number, .kind = record->kind, .is_open = is_open};
+    *note =
+        (struct note){.number = journal->now.head.number, .kind = record->kind, .is_open = is_open};
     memcpy(note->participant, participant, strlen(participant));
     txn->place.open_notes += record->kind == RECORD_HEURISTIC && is_open;
 }
 
 static void remove_note(struct txn *txn, size_t index)
 {
-    txn->place.open_notes -= txn->notes[index].kind == RECORD_HEURISTIC && txn->notes[index].is_open;
+    txn->place.open_notes -=
+        txn->notes[index].kind == RECORD_HEURISTIC && txn->notes[index].is_open;
     txn->note_count--;
     memmove(&txn->notes[index], &txn->notes[index + 1],
             (txn->note_count - index) * sizeof *txn->notes);
@@ -141,7 +143,8 @@ static void close_notes(struct txn *txn, enum record_kind kind, const char *part
 {
     for (size_t i = 0; txn != NULL && i < txn->note_count; i++) {
         struct note *note = &txn->notes[i];
-        if (note->kind == kind && note->is_open && journal_resolves(participant, note->participant)) {
+        if (note->kind == kind && note->is_open &&
+            journal_resolves(participant, note->participant)) {
             note->is_open = false;
             txn->place.open_notes -= kind == RECORD_HEURISTIC;
         }
@@ -186,7 +189,8 @@ static bool index_end(struct memory_journal *journal, const struct record_end *e
 {
     struct txn *txn = find_txn(journal, &end->gtrid);
     if (txn == NULL || !txn->place.found || txn->place.ended) {
-        return error_set(ret_error, ERROR_INVALID, "an END record without a COMMIT that is not ended");
+        return error_set(ret_error, ERROR_INVALID,
+                         "an END record without a COMMIT that is not ended");
     }
     txn->place.ended = true;
     txn->place.end_number = journal->now.head.number;
@@ -325,7 +329,8 @@ static bool memory_append(struct journal *base, uint64_t epoch, const struct rec
 
 /* ---- replay ---- */
 
-static bool is_live(const struct memory_journal *journal, uint64_t number, const struct record *record)
+static bool is_live(const struct memory_journal *journal, uint64_t number,
+                    const struct record *record)
 {
     struct gtrid gtrid;
     if (!record_gtrid(record, &gtrid)) {
@@ -351,7 +356,8 @@ static bool is_live(const struct memory_journal *journal, uint64_t number, const
     return false; /* moved, or dropped */
 }
 
-static bool memory_replay(struct journal *base, journal_visit visit, void *user, struct error *ret_error)
+static bool memory_replay(struct journal *base, journal_visit visit, void *user,
+                          struct error *ret_error)
 {
     struct memory_journal *journal = (struct memory_journal *)base;
     (void)ret_error;
@@ -375,9 +381,9 @@ static bool memory_has_space(struct journal *base)
 
 /* ---- trim ---- */
 
-static enum trim_action plan_row(const struct memory_journal *journal, const struct journal_trim *trim,
-                                 uint64_t number, const struct record *record,
-                                 struct journal_floor *floor)
+static enum trim_action plan_row(const struct memory_journal *journal,
+                                 const struct journal_trim *trim, uint64_t number,
+                                 const struct record *record, struct journal_floor *floor)
 {
     struct gtrid gtrid = {0};
     const struct txn *txn = record_gtrid(record, &gtrid) ? find_txn(journal, &gtrid) : NULL;
@@ -466,9 +472,10 @@ static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t 
     struct gtrid gtrid = {0};
     struct txn *txn = record_gtrid(record, &gtrid) ? find_txn(journal, &gtrid) : NULL;
     enum record_kind kind = record->kind; /* moving rows moves the record */
-    if (kind == RECORD_EPOCH && action == TRIM_CARRY) {
-        carry_epoch(journal);
-    } else if (action == TRIM_CARRY) {
+    if (kind == RECORD_EPOCH) {
+        return; /* comes last */
+    }
+    if (action == TRIM_CARRY) {
         bool is_moved = !txn->place.found && txn->notes[0].number >= cut;
         if (!is_moved) {
             move_txn(journal, txn);
@@ -502,13 +509,18 @@ static void apply_plan(struct memory_journal *journal, const struct trim_slice *
     for (size_t i = 0; i < slice->rows; i++) {
         apply_row(journal, first + i, floor.first_number, actions[i]);
     }
+    if (slice->passed < slice->rows) {
+        carry_epoch(journal);
+    }
     FAULT(FAULT_C_GC_MID);
     drop_rows(journal, slice->rows);
-    journal_state_apply(&journal->now, &record); /* from here on rows are found by the new first number */
+    journal_state_apply(&journal->now,
+                        &record); /* from here on rows are found by the new first number */
     record_done(&record);
 }
 
-static void trim_slice(struct memory_journal *journal, const struct journal_trim *trim, bool *ret_more)
+static void trim_slice(struct memory_journal *journal, const struct journal_trim *trim,
+                       bool *ret_more)
 {
     struct trim_slice slice = {.trim = trim};
     struct journal_floor floor = journal->now.floor;
@@ -537,8 +549,8 @@ static void trim_slice(struct memory_journal *journal, const struct journal_trim
 }
 
 static bool memory_trim(struct journal *base, const struct journal_trim *trim,
-                        struct journal_head *ret_head, struct journal_floor *ret_floor, bool *ret_more,
-                        struct error *ret_error)
+                        struct journal_head *ret_head, struct journal_floor *ret_floor,
+                        bool *ret_more, struct error *ret_error)
 {
     struct memory_journal *journal = (struct memory_journal *)base;
     struct error error = {0};
@@ -598,8 +610,9 @@ static bool memory_find_gtrid(struct journal *base, const struct gtrid *gtrid, b
     return true;
 }
 
-static bool memory_find_key(struct journal *base, const char *key, size_t key_bytes, bool *ret_found,
-                            struct journal_entry *ret_entry, struct error *ret_error)
+static bool memory_find_key(struct journal *base, const char *key, size_t key_bytes,
+                            bool *ret_found, struct journal_entry *ret_entry,
+                            struct error *ret_error)
 {
     struct memory_journal *journal = (struct memory_journal *)base;
     struct record_commit wanted = {.key_bytes = key_bytes};

@@ -15,7 +15,8 @@ void journal_memory_reopen(struct journal **journal);
 
 /* The append after `count` further successful ones fails with `kind`; `is_written` says whether its batch
  * is there after reopening (a failed sync leaves either). */
-void journal_memory_fail(struct journal *journal, size_t count, enum error_kind kind, bool is_written);
+void journal_memory_fail(struct journal *journal, size_t count, enum error_kind kind,
+                         bool is_written);
 
 /* What journal_has_space answers from now on. */
 void journal_memory_set_space(struct journal *journal, bool has_space);

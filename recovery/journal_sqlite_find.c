@@ -268,8 +268,8 @@ struct list {
 };
 
 /* The next entry of the list, if the COMMIT at this number is one. */
-static bool list_take(struct sqlite_reader *reader, const struct journal_meta *meta, uint64_t number,
-                      struct list *list, struct error *ret_error)
+static bool list_take(struct sqlite_reader *reader, const struct journal_meta *meta,
+                      uint64_t number, struct list *list, struct error *ret_error)
 {
     struct journal_entry entry;
     if (!read_commit(reader, meta, number, &entry, ret_error)) {

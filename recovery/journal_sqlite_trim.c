@@ -5,8 +5,10 @@
  * or a record is met that must stay. Nothing is written if that gains nothing. Apply, in one transaction:
  *
  *   1. FLOOR                        repeats epochs and running time
- *   2. EPOCH, live transactions     appended again, so that one unfinished COMMIT does not pin the journal
- *   3. index rows and records       deleted; the hash that the new first record follows goes into meta
+ *   2. live transactions            appended again, so that one unfinished COMMIT does not pin the journal
+ *   3. EPOCH                        after them if there were any, with everybody who is waited for by now: a
+ *                                   COMMIT that moves past a RELEASE must not bring the released one back
+ *   4. index rows and records       deleted; the hash that the new first record follows goes into meta
  *
  * Dying in it: SQLite's transaction is all or nothing. A transaction's records move together (COMMIT, notes,
  * END), so that their order among each other never changes; their old rows further up are dead weight until
@@ -345,8 +347,7 @@ static bool apply_row(struct sqlite_journal *journal, const struct plan_row *row
 {
     switch (row->action) {
     case TRIM_CARRY:
-        return row->kind == RECORD_EPOCH ? carry_epoch(journal, ret_error)
-                                         : carry(journal, row, first_number, ret_error);
+        return row->kind == RECORD_EPOCH || carry(journal, row, first_number, ret_error);
     case TRIM_FORGET:
         return forget(journal, &row->gtrid, ret_error);
     case TRIM_PASS:
@@ -409,6 +410,9 @@ static bool apply_plan(struct sqlite_journal *journal, struct plan *plan, struct
         if (!apply_row(journal, &plan->rows[i], plan->floor.first_number, ret_error)) {
             return false;
         }
+    }
+    if (plan->slice.passed < plan->slice.rows && !carry_epoch(journal, ret_error)) {
+        return false;
     }
     FAULT(FAULT_C_GC_MID);
     db_bind_u64(journal->statements[ST_RECORD_DELETE], 1, plan->floor.first_number);

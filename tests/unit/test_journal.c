@@ -195,14 +195,14 @@ static void test_journal_find_key_gives_commit_with_notes(void **state)
     assert_false(found);
 }
 
-static void assert_list(struct journal_kit *kit, uint64_t before, const char *participant, size_t limit,
-                        const uint64_t *sequences, size_t count)
+static void assert_list(struct journal_kit *kit, uint64_t before, const char *participant,
+                        size_t limit, const uint64_t *sequences, size_t count)
 {
     struct journal_entry *entries;
     size_t found;
     struct error error = {0};
-    assert_success(
-        journal_list(kit->journal, before, participant, limit, &entries, &found, &error), &error);
+    assert_success(journal_list(kit->journal, before, participant, limit, &entries, &found, &error),
+                   &error);
     assert_int_equal(found, count);
     for (size_t i = 0; i < found; i++) {
         assert_int_equal(entries[i].commit.as.commit.gtrid.sequence, sequences[i]);
@@ -216,11 +216,11 @@ static void test_journal_list_newest_first_with_filters(void **state)
 {
     struct journal_kit *kit = *state;
     kit_start(kit);
-    kit_finished(kit, 1, NULL, 1); /* 2 3 */
+    kit_finished(kit, 1, NULL, 1);                              /* 2 3 */
     struct record other = kit_commit(kit_gtrid(1, 2), "order"); /* the key is no participant */
     (void)strcpy(other.as.commit.branches[0].gid.participant, "stock");
-    (void)kit_append(kit, other);                               /* 4 */
-    (void)kit_append(kit, kit_commit(kit_gtrid(1, 3), NULL));   /* 5 */
+    (void)kit_append(kit, other);                             /* 4 */
+    (void)kit_append(kit, kit_commit(kit_gtrid(1, 3), NULL)); /* 5 */
     assert_list(kit, UINT64_MAX, NULL, 10, (const uint64_t[]){3, 2, 1}, 3);
     assert_list(kit, UINT64_MAX, NULL, 2, (const uint64_t[]){3, 2}, 2);
     assert_list(kit, 5, NULL, 10, (const uint64_t[]){2, 1}, 2);
@@ -280,7 +280,8 @@ static void test_journal_replay_gives_live_records_in_order(void **state)
     kit_reopen(kit);
     assert_live(kit, "accept 1.10,commit 1.2");
     (void)kit_append(kit, kit_heuristic(kit_gtrid(1, 4), "payment")); /* again: open again */
-    assert_live(kit, "accept 1.10,commit 1.2,heuristic 1.4/payment,resolved 1.4,heuristic 1.4/payment");
+    assert_live(kit,
+                "accept 1.10,commit 1.2,heuristic 1.4/payment,resolved 1.4,heuristic 1.4/payment");
 }
 
 static bool stop_after_one(void *user, uint64_t number, const struct record *record)

@@ -154,9 +154,11 @@ static void test_record_codec_changed_byte_is_harmless(void **state)
 static void test_record_codec_hostile_count_is_refused(void **state)
 {
     static const uint8_t epoch_body[] = {0x93, 0x01, 0x01, 0xdd, 0xff, 0xff, 0xff, 0xff, 0xa1, 'a'};
-    static const uint8_t floor_body[] = {0x95, 0x01, 0x01, 0x01, 0x01, 0xdd, 0x7f, 0xff, 0xff, 0xff};
+    static const uint8_t floor_body[] = {0x95, 0x01, 0x01, 0x01, 0x01,
+                                         0xdd, 0x7f, 0xff, 0xff, 0xff};
     static const uint8_t adopt_body[] = {0x92, 0x01, 0xdb, 0xff, 0xff, 0xff, 0xff, 'x'};
-    static const uint8_t nested_body[] = {0xdd, 0xff, 0xff, 0xff, 0xff, 0xdd, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t nested_body[] = {0xdd, 0xff, 0xff, 0xff, 0xff,
+                                          0xdd, 0xff, 0xff, 0xff, 0xff};
     struct record back;
     struct error error = {0};
     (void)state;
@@ -165,8 +167,8 @@ static void test_record_codec_hostile_count_is_refused(void **state)
     assert_false(record_decode(RECORD_FLOOR, floor_body, sizeof floor_body, &back, &error));
     assert_false(record_decode(RECORD_ADOPT, adopt_body, sizeof adopt_body, &back, &error));
     for (int kind = RECORD_EPOCH; kind <= RECORD_ADOPT; kind++) {
-        assert_false(record_decode((enum record_kind)kind, nested_body, sizeof nested_body, &back,
-                                   &error));
+        assert_false(
+            record_decode((enum record_kind)kind, nested_body, sizeof nested_body, &back, &error));
     }
 }
 
