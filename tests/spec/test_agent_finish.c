@@ -117,6 +117,7 @@ static void test_agent_p6_strangers_are_never_touched(void **state)
     assert_int_equal(bench_counters(bench).branches_live, 0);
     /* A word about another participant's gid that came to us is not obeyed either. */
     bench_rollback(bench, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
     bench_commit(bench, &other);
     assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
 }
@@ -385,6 +386,7 @@ static void test_agent_p11_look_touches_only_its_own_rows(void **state)
     answer_look(bench, &other);
     assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
     assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
 }
 
 /* P-11: after a fence and a complete scan begun later, this process knows every row there is, and
@@ -406,6 +408,21 @@ static void test_agent_p11_settled_agent_answers_at_once(void **state)
     struct gtrid fourth = bench_gtrid(4);
     bench_rollback_all(bench, &fourth);
     assert_int_equal(bench_count_commands(bench, COMMAND_LOOK), 1);
+}
+
+/* An agent is not drained while a fence that a ROLLBACK asked for is still to come. */
+static void test_agent_drain_waits_for_a_rollback_that_looks(void **state)
+{
+    struct bench *bench = *state;
+    struct gtrid gtrid = bench_gtrid(1);
+    bench_rollback_all(bench, &gtrid);
+    uint64_t id = bench_command(bench, COMMAND_LOOK)->id;
+    struct agent_event drain = {.kind = AGENT_EVENT_DRAIN};
+    bench_step(bench, &drain);
+    assert_false(bench->ready.drained);
+    bench_answer(bench, id, COMMAND_LOOK, PG_NOT_FOUND);
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+    assert_true(bench->ready.drained);
 }
 
 /* P-20: an acknowledgement names the full gid that was finished, also with several attempts of one
@@ -449,6 +466,7 @@ int main(void)
         TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),
         TEST(test_agent_p11_look_touches_only_its_own_rows),
         TEST(test_agent_p11_settled_agent_answers_at_once),
+        TEST(test_agent_drain_waits_for_a_rollback_that_looks),
         TEST(test_agent_p20_ack_names_the_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
