@@ -144,6 +144,7 @@ static void http_free(struct http *http)
         free(http->host_names[i]);
     }
     free(http->host_names);
+    free(http->version);
     gate_leave(http->gate);
     free(http);
 }
@@ -171,6 +172,7 @@ bool http_start(const struct http_options *options, struct http **ret_http, stru
     struct http *http = alloc_zeroed(sizeof *http);
     http->limits = limits_effective(&options->limits);
     http->sink = options->sink;
+    http->version = alloc_string(options->version != NULL ? options->version : "");
     http->host_names = names_copy(options->host_names);
     http->port = port;
     http->body_bytes_max = BODIES_BYTES_MAX > 4 * (size_t)http->limits.body_bytes

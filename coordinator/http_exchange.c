@@ -295,7 +295,7 @@ static enum MHD_Result exchange_run(struct exchange *exchange)
     }
     struct reply reply;
     if (exchange->route == ROUTE_LIVE) {
-        reply_live(&reply);
+        reply_live(exchange->http->version, &reply);
         return exchange_reply(exchange, &reply);
     }
     if (exchange->route == ROUTE_OPENAPI) {

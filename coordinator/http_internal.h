@@ -34,6 +34,7 @@ void gate_leave(struct gate *gate); /* drops one reference; the lock must not be
 struct http {
     struct http_limits limits; /* effective */
     struct api_sink sink;
+    char *version;     /* owned */
     char **host_names; /* NULL-terminated, owned */
     uint16_t port;
     atomic_bool draining;

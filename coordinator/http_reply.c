@@ -228,11 +228,13 @@ void reply_abandoned(enum route route, bool has_key, struct reply *ret_reply)
     reply_from_problem(&problem, ret_reply);
 }
 
-void reply_live(struct reply *ret_reply)
+void reply_live(const char *version, struct reply *ret_reply)
 {
-    static const char body[] = "{\"live\":true}\n";
-    *ret_reply = (struct reply){.status = 200,
-                                .content_type = json_type,
-                                .fixed_body = body,
-                                .fixed_body_bytes = sizeof body - 1};
+    struct json_writer *writer = json_writer_new();
+    json_writer_object_open(writer);
+    json_writer_member_boolean(writer, "live", true);
+    json_writer_member_string(writer, "version", version);
+    json_writer_object_close(writer);
+    *ret_reply = (struct reply){.status = 200, .content_type = json_type};
+    json_writer_finish(writer, &ret_reply->body);
 }

@@ -28,7 +28,7 @@ void reply_from_call(enum route route, bool has_key, const struct api_call *call
                      struct reply *ret_reply);
 /* The call was posted and this process stops before its answer. */
 void reply_abandoned(enum route route, bool has_key, struct reply *ret_reply);
-void reply_live(struct reply *ret_reply);
+void reply_live(const char *version, struct reply *ret_reply);
 void reply_openapi(struct reply *ret_reply);
 
 /* docs/openapi.json, compiled in (http_openapi.c). */

@@ -612,7 +612,7 @@ static void test_livez_and_readyz_tell_different_things(void **state)
     wire_reply_done(&reply);
     get(*state, "/livez", answer_ready, API_REFUSED, &reply);
     assert_int_equal(reply.status, 200);
-    assert_string_equal(reply.body, "{\"live\":true}\n");
+    assert_string_equal(reply.body, "{\"live\":true,\"version\":\"test\"}\n");
     wire_reply_done(&reply);
     get(*state, "/readyz", answer_ready, API_OK, &reply);
     assert_int_equal(reply.status, 200);
