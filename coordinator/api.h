@@ -14,7 +14,7 @@
 
 enum api_operation {
     API_SUBMIT = 1,
-    API_GET,          /* by gtrid, with events if asked */
+    API_GET, /* by gtrid, with events if asked */
     API_GET_BY_KEY,
     API_LIST,
     API_RESOLVE,
@@ -25,21 +25,21 @@ enum api_operation {
 
 enum api_status {
     API_OK = 1,
-    API_ABORTED,        /* SUBMIT: view.failure says why; the abort is final */
-    API_REFUSED,        /* SUBMIT: nothing was done: reason overload, participant_unavailable, shutdown, capacity ... */
+    API_ABORTED, /* SUBMIT: view.failure says why; the abort is final */
+    API_REFUSED, /* SUBMIT: nothing was done: reason overload, participant_unavailable, shutdown, capacity ... */
     API_OUTCOME_UNKNOWN, /* SUBMIT: the decision is being written and its fate is not known yet: ask by key */
-    API_KEY_CONFLICT,   /* the key was used with another body */
+    API_KEY_CONFLICT,        /* the key was used with another body */
     API_UNKNOWN_PARTICIPANT, /* text names it */
     API_NOT_FOUND,
-    API_EXPIRED,        /* below the retention floor */
-    API_CONFLICT,       /* RESOLVE: not possible in this state; text says why and what is */
-    API_FAILED,         /* an internal error; text */
+    API_EXPIRED,  /* below the retention floor */
+    API_CONFLICT, /* RESOLVE: not possible in this state; text says why and what is */
+    API_FAILED,   /* an internal error; text */
 };
 
 struct api_list {
     bool any_state;
-    bool in_doubt;        /* state=in-doubt */
-    enum txn_state state; /* unless any_state or in_doubt */
+    bool in_doubt;                           /* state=in-doubt */
+    enum txn_state state;                    /* unless any_state or in_doubt */
     char participant[PARTICIPANT_NAME_SIZE]; /* "" any */
     size_t key_bytes;
     char key[KEY_MAX_BYTES + 1];
@@ -56,16 +56,16 @@ struct api_resolve {
 };
 
 struct metric {
-    const char *name;  /* static: "assent_transactions_total" */
-    const char *help;  /* static; NULL where the previous one has the same name */
-    const char *type;  /* static: "counter" or "gauge" */
-    char labels[160];  /* "state=\"committed\"" or "" ; already escaped */
+    const char *name; /* static: "assent_transactions_total" */
+    const char *help; /* static; NULL where the previous one has the same name */
+    const char *type; /* static: "counter" or "gauge" */
+    char labels[160]; /* "state=\"committed\"" or "" ; already escaped */
     double value;
 };
 
 struct api_answer {
     enum api_status status;
-    enum reason reason; /* REFUSED */
+    enum reason reason;                      /* REFUSED */
     char participant[PARTICIPANT_NAME_SIZE]; /* REFUSED, UNKNOWN_PARTICIPANT: which one */
     char text[HEALTH_TEXT_SIZE];
     uint32_t retry_after_s; /* REFUSED */
@@ -82,10 +82,10 @@ struct api_answer {
 struct api_call {
     struct inbox_item item; /* kind is set by api_post */
     enum api_operation operation;
-    bool want_events;              /* GET */
-    struct submission submission;  /* SUBMIT; taken by the owner */
-    struct gtrid gtrid;            /* GET */
-    size_t key_bytes;              /* GET_BY_KEY */
+    bool want_events;             /* GET */
+    struct submission submission; /* SUBMIT; taken by the owner */
+    struct gtrid gtrid;           /* GET */
+    size_t key_bytes;             /* GET_BY_KEY */
     char key[KEY_MAX_BYTES + 1];
     struct api_list list;
     struct api_resolve resolve;

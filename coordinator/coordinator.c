@@ -611,13 +611,15 @@ static void stop_log(const struct coord_ready *ready)
         return;
     case COORD_STOP_FENCED:
         log_event(LOG_ERROR, "fenced", LOG_S("detail", ready->stop_text),
-                  LOG_S("hint", "another coordinator runs on this journal or a copy of it; stop one "
-                                "of them for good"));
+                  LOG_S("hint",
+                        "another coordinator runs on this journal or a copy of it; stop one "
+                        "of them for good"));
         return;
     case COORD_STOP_BEHIND:
         log_event(LOG_ERROR, "journal behind", LOG_S("detail", ready->stop_text),
-                  LOG_S("hint", "bring back the newest journal; see docs/OPERATIONS.md, \"A lost or "
-                                "damaged journal\""));
+                  LOG_S("hint",
+                        "bring back the newest journal; see docs/OPERATIONS.md, \"A lost or "
+                        "damaged journal\""));
         return;
     }
 }
@@ -636,8 +638,8 @@ static void take_all(struct coordinator *coordinator, struct inbox_item *item)
 }
 
 /* Tells the hooks what changed since the last round. */
-static void hooks_tell(const struct coordinator *coordinator,
-                       const struct coordinator_hooks *hooks, struct coord_counters *seen)
+static void hooks_tell(const struct coordinator *coordinator, const struct coordinator_hooks *hooks,
+                       struct coord_counters *seen)
 {
     struct coord_counters counters;
     coord_counters_read(coordinator->coord, &counters);

@@ -38,9 +38,9 @@ static void answer_presumed(const struct coordinator *coordinator, const struct 
         return;
     }
     bool ours = journal_id_equal(&gtrid->journal, &journal_state(coordinator->journal)->id);
-    bool below = gtrid->epoch < counters.floor.epoch ||
-                 (gtrid->epoch == counters.floor.epoch &&
-                  gtrid->sequence <= counters.floor.sequence);
+    bool below =
+        gtrid->epoch < counters.floor.epoch ||
+        (gtrid->epoch == counters.floor.epoch && gtrid->sequence <= counters.floor.sequence);
     answer->status = ours && below ? API_EXPIRED : API_NOT_FOUND;
 }
 
@@ -158,8 +158,7 @@ static void call_list(struct coordinator *coordinator, struct api_call *call)
         struct journal_entry entry;
         if (coord_view(coordinator->coord, &list.after, false, &view)) {
             txn_view_done(&view);
-        } else if (!journal_find_gtrid(coordinator->journal, &list.after, &found, &entry,
-                                       &error)) {
+        } else if (!journal_find_gtrid(coordinator->journal, &list.after, &found, &entry, &error)) {
             answer_failed(answer, &error);
             return;
         } else if (found) {
@@ -223,10 +222,9 @@ static void metrics_participants(const struct coordinator *coordinator, struct a
         "Age of the oldest prepared row of Assent."};
     for (size_t m = 0; m < sizeof(names) / sizeof(names[0]); m++) {
         for (size_t i = 0; i < count; i++) {
-            const double values[] = {views[i].ready ? 1 : 0, (double)views[i].in_doubt,
-                                     (double)views[i].prepared_count,
-                                     (double)views[i].foreign_count,
-                                     (double)views[i].oldest_prepared_ms / 1000};
+            const double values[] = {
+                views[i].ready ? 1 : 0, (double)views[i].in_doubt, (double)views[i].prepared_count,
+                (double)views[i].foreign_count, (double)views[i].oldest_prepared_ms / 1000};
             char labels[160];
             snprintf(labels, sizeof(labels), "participant=\"%s\"", views[i].name);
             metric_add(answer, names[m], "gauge", i == 0 ? helps[m] : NULL, labels, values[m]);

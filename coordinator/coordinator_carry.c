@@ -152,7 +152,8 @@ static const struct notice_line notice_lines[] = {
     [COORD_NOTICE_RECOVERED] = {LOG_WARN, "recovered"},
     [COORD_NOTICE_REDRIVE] = {LOG_INFO, "driven again"},
     [COORD_NOTICE_STALE] = {LOG_DEBUG, "stale message"},
-    [COORD_NOTICE_DEGRADED] = {LOG_ERROR, "only the journal's reserve is left: new work is refused"},
+    [COORD_NOTICE_DEGRADED] = {LOG_ERROR,
+                               "only the journal's reserve is left: new work is refused"},
     [COORD_NOTICE_SPACE_BACK] = {LOG_INFO, "space is back: new work is taken again"},
     [COORD_NOTICE_RECONCILED] = {LOG_INFO, "reconciled"},
 };

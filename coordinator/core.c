@@ -180,8 +180,7 @@ static void start_epoch(struct coord *coord, const struct journal_state *state,
 {
     coord->epoch = state->last_epoch + 1;
     coord->epoch_nonce = coord->random;
-    coord->epoch_entries =
-        alloc_array(state->epoch_count + 1, sizeof(coord->epoch_entries[0]));
+    coord->epoch_entries = alloc_array(state->epoch_count + 1, sizeof(coord->epoch_entries[0]));
     for (size_t i = 0; i < state->epoch_count; i++) {
         coord->epoch_entries[coord->epoch_entry_count++] = state->epochs[i];
     }
@@ -554,7 +553,8 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
         }
         return;
     case COORD_EVENT_FENCED:
-        ready_stop(ready, COORD_STOP_FENCED, "%s", "another coordinator has written to the journal");
+        ready_stop(ready, COORD_STOP_FENCED, "%s",
+                   "another coordinator has written to the journal");
         return;
     case COORD_EVENT_DRAIN:
         if (!coord->draining) {

@@ -22,32 +22,32 @@ struct coord;
 
 struct coord_config {
     struct journal_id journal;
-    char address[ADDRESS_SIZE];  /* told to agents for inquiries */
-    uint32_t max_active;         /* transactions between WORK and decision; others wait in order [64] */
-    uint32_t max_queued;         /* waiting beyond that are refused as overload [10000] */
-    uint32_t heartbeat_ms;       /* HEAD to every participant [1000] */
-    uint32_t retry_min_ms;       /* first repetition of COMMIT and ROLLBACK [100] */
-    uint32_t retry_max_ms;       /* [2000] */
-    uint32_t recent_max;         /* finished transactions kept in memory for their history [10000] */
-    uint32_t drain_ms;           /* how long a drain waits for acknowledgements [10000] */
-    uint64_t retention_ms;       /* P-13 [7 days] */
-    uint32_t trim_interval_ms;   /* [10000] */
+    char address[ADDRESS_SIZE]; /* told to agents for inquiries */
+    uint32_t max_active;   /* transactions between WORK and decision; others wait in order [64] */
+    uint32_t max_queued;   /* waiting beyond that are refused as overload [10000] */
+    uint32_t heartbeat_ms; /* HEAD to every participant [1000] */
+    uint32_t retry_min_ms; /* first repetition of COMMIT and ROLLBACK [100] */
+    uint32_t retry_max_ms; /* [2000] */
+    uint32_t recent_max;   /* finished transactions kept in memory for their history [10000] */
+    uint32_t drain_ms;     /* how long a drain waits for acknowledgements [10000] */
+    uint64_t retention_ms; /* P-13 [7 days] */
+    uint32_t trim_interval_ms; /* [10000] */
 };
 
 enum coord_event_kind {
-    COORD_EVENT_START = 1,    /* first event: recovery's findings; the step makes the EPOCH record */
-    COORD_EVENT_DURABLE,      /* records up to `token` are durable; head is the journal's */
+    COORD_EVENT_START = 1, /* first event: recovery's findings; the step makes the EPOCH record */
+    COORD_EVENT_DURABLE,   /* records up to `token` are durable; head is the journal's */
     COORD_EVENT_SUBMIT,
     COORD_EVENT_RESOLVE,
     COORD_EVENT_PEER_UP,
     COORD_EVENT_PEER_DOWN,
     COORD_EVENT_MESSAGE,
     COORD_EVENT_TIMER,
-    COORD_EVENT_SPACE,        /* the journal's disk: space_ok */
-    COORD_EVENT_TRIMMED,      /* floor moved (head too) */
+    COORD_EVENT_SPACE,   /* the journal's disk: space_ok */
+    COORD_EVENT_TRIMMED, /* floor moved (head too) */
     COORD_EVENT_PARTICIPANT_ADD,
     COORD_EVENT_PARTICIPANT_REMOVE, /* text answer in ready.answers: refused with reason, or a RELEASE record */
-    COORD_EVENT_FENCED,       /* the journal says another coordinator owns it */
+    COORD_EVENT_FENCED,             /* the journal says another coordinator owns it */
     COORD_EVENT_DRAIN,
 };
 
@@ -105,10 +105,22 @@ struct coord_answer {
 };
 
 enum coord_notice_kind {
-    COORD_NOTICE_STARTED = 1, COORD_NOTICE_COMMITTED, COORD_NOTICE_ABORTED, COORD_NOTICE_ENDED,
-    COORD_NOTICE_HEURISTIC, COORD_NOTICE_HAZARD, COORD_NOTICE_RESOLVED, COORD_NOTICE_UNKNOWN_INQUIRY,
-    COORD_NOTICE_PEER_READY, COORD_NOTICE_PEER_LOST, COORD_NOTICE_PEER_STATE, COORD_NOTICE_RECOVERED,
-    COORD_NOTICE_REDRIVE, COORD_NOTICE_STALE, COORD_NOTICE_DEGRADED, COORD_NOTICE_SPACE_BACK,
+    COORD_NOTICE_STARTED = 1,
+    COORD_NOTICE_COMMITTED,
+    COORD_NOTICE_ABORTED,
+    COORD_NOTICE_ENDED,
+    COORD_NOTICE_HEURISTIC,
+    COORD_NOTICE_HAZARD,
+    COORD_NOTICE_RESOLVED,
+    COORD_NOTICE_UNKNOWN_INQUIRY,
+    COORD_NOTICE_PEER_READY,
+    COORD_NOTICE_PEER_LOST,
+    COORD_NOTICE_PEER_STATE,
+    COORD_NOTICE_RECOVERED,
+    COORD_NOTICE_REDRIVE,
+    COORD_NOTICE_STALE,
+    COORD_NOTICE_DEGRADED,
+    COORD_NOTICE_SPACE_BACK,
     COORD_NOTICE_RECONCILED,
 };
 
@@ -123,8 +135,8 @@ struct coord_notice { /* for the log and the fault points; never needed for corr
 enum coord_stop {
     COORD_RUN = 0,
     COORD_STOP_DRAINED,
-    COORD_STOP_FENCED,  /* a higher epoch or a copied journal is known to an agent */
-    COORD_STOP_BEHIND,  /* this journal lacks records that an agent has seen: restored or truncated */
+    COORD_STOP_FENCED, /* a higher epoch or a copied journal is known to an agent */
+    COORD_STOP_BEHIND, /* this journal lacks records that an agent has seen: restored or truncated */
 };
 
 struct coord_ready {
@@ -154,7 +166,8 @@ bool coord_wants_hash(const struct coord *coord, const struct coord_event *event
                       uint64_t *ret_number);
 
 void coord_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
-void coord_ready_clear(struct coord_ready *ready); /* releases what was not taken, keeps the arrays */
+void coord_ready_clear(
+    struct coord_ready *ready); /* releases what was not taken, keeps the arrays */
 void coord_ready_done(struct coord_ready *ready);
 
 /* Views (owner thread). *ret_found false: not in memory, ask the journal. */
@@ -163,9 +176,11 @@ bool coord_view(const struct coord *coord, const struct gtrid *gtrid, bool want_
 bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_bytes,
                        struct txn_view *ret_view);
 /* Newest first, transactions in memory matching the filter, at most limit. */
-size_t coord_list(const struct coord *coord, const struct api_list *list, struct txn_view **ret_views);
+size_t coord_list(const struct coord *coord, const struct api_list *list,
+                  struct txn_view **ret_views);
 /* A view of what only the journal remembers. */
-void coord_view_entry(const struct journal_entry *entry, bool want_events, struct txn_view *ret_view);
+void coord_view_entry(const struct journal_entry *entry, bool want_events,
+                      struct txn_view *ret_view);
 
 /* What P-8 makes of a transaction that is neither in memory nor in the journal. */
 enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid);
@@ -174,8 +189,10 @@ size_t coord_participants(const struct coord *coord, struct participant_view **r
 bool coord_has_participant(const struct coord *coord, const char *name);
 
 struct coord_counters {
-    uint64_t submitted, committed, aborted[REASON_COUNT], refused[REASON_COUNT], replayed, key_conflicts;
-    uint64_t heuristics, hazards, stale_messages, unknown_inquiries, inquiries, commits_resent, resolved;
+    uint64_t submitted, committed, aborted[REASON_COUNT], refused[REASON_COUNT], replayed,
+        key_conflicts;
+    uint64_t heuristics, hazards, stale_messages, unknown_inquiries, inquiries, commits_resent,
+        resolved;
     uint64_t live, active, queued, in_doubt, recent; /* gauges */
     uint64_t epoch;
     struct journal_head head;
@@ -183,7 +200,7 @@ struct coord_counters {
     bool running;    /* EPOCH is durable */
     bool reconciled; /* every participant has reported its witness */
     bool draining;
-    bool degraded;   /* only the journal's reserve is left */
+    bool degraded; /* only the journal's reserve is left */
 };
 void coord_counters_read(const struct coord *coord, struct coord_counters *ret_counters);
 

@@ -60,7 +60,8 @@ void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *read
         }
     }
     if (waiting) {
-        uint64_t jitter = txn->retry_step_ms == 0 ? 0 : coord->random % (txn->retry_step_ms / 4 + 1);
+        uint64_t jitter =
+            txn->retry_step_ms == 0 ? 0 : coord->random % (txn->retry_step_ms / 4 + 1);
         txn->retry_ms = coord->now_ms + txn->retry_step_ms + jitter;
         txn->retry_step_ms *= 2;
         if (txn->retry_step_ms > coord->config.retry_max_ms) {
@@ -92,8 +93,8 @@ void finish_durable(struct coord *coord, struct txn *txn, struct coord_ready *re
 }
 
 struct branch_tally {
-    size_t open;       /* still to be told */
-    size_t heuristic;  /* contradicts the decision, not acknowledged by a person */
+    size_t open;      /* still to be told */
+    size_t heuristic; /* contradicts the decision, not acknowledged by a person */
     size_t forgotten;
 };
 

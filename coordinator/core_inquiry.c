@@ -98,8 +98,8 @@ void inquiry_step(struct coord *coord, uint64_t session, const struct message_in
 {
     coord->counters.inquiries++;
     struct proof proof = {.kind = PROOF_NONE};
-    enum verdict verdict = coord->running ? inquiry_judge(coord, &inquiry->gid, prior, &proof)
-                                          : VERDICT_WAIT;
+    enum verdict verdict =
+        coord->running ? inquiry_judge(coord, &inquiry->gid, prior, &proof) : VERDICT_WAIT;
     if (verdict == VERDICT_UNKNOWN) {
         coord->counters.unknown_inquiries++;
         ready_notice(ready, COORD_NOTICE_UNKNOWN_INQUIRY, &inquiry->gid.gtrid,

@@ -68,12 +68,12 @@ struct branch {
     enum isolation isolation;
     bool read_only; /* as declared */
     bool has_gid;
-    bool recorded;    /* has_gid, and the COMMIT record names it */
-    uint64_t session; /* that WORK went out on (P-7) */
+    bool recorded;         /* has_gid, and the COMMIT record names it */
+    uint64_t session;      /* that WORK went out on (P-7) */
     uint64_t told_session; /* last session that COMMIT or ROLLBACK went out on */
     struct gid gid;
     struct proof proof;
-    struct blob *work;    /* until sent */
+    struct blob *work; /* until sent */
     struct blob *results;
     char *detail; /* of a heuristic outcome; may be NULL */
 };
@@ -100,7 +100,7 @@ struct txn {
     enum txn_state state;
     bool decided_commit; /* the COMMIT record was handed to the journal (P-2) */
     bool end_written;
-    bool recovered;      /* from the journal: earlier events are not known */
+    bool recovered; /* from the journal: earlier events are not known */
     size_t key_bytes;
     char *key; /* NULL: none */
     uint8_t body_hash[BODY_HASH_BYTES];
@@ -116,21 +116,27 @@ struct txn {
     struct waiter *waiters;
     size_t event_count, event_capacity;
     struct txn_event *events;
-    struct txn *older, *newer;                 /* all in memory, in order of creation */
-    struct txn *queue_previous, *queue_next;   /* ACTIVE: waiting for admission */
-    struct txn *recent_next;                   /* finished: oldest goes first */
+    struct txn *older, *newer;               /* all in memory, in order of creation */
+    struct txn *queue_previous, *queue_next; /* ACTIVE: waiting for admission */
+    struct txn *recent_next;                 /* finished: oldest goes first */
     uint64_t order;
 };
 
 /* What waits for a record to become durable; tokens grow, so this is a queue. */
-enum pending_kind { PENDING_EPOCH = 1, PENDING_COMMIT, PENDING_HEURISTIC, PENDING_RESOLVED, PENDING_RELEASE };
+enum pending_kind {
+    PENDING_EPOCH = 1,
+    PENDING_COMMIT,
+    PENDING_HEURISTIC,
+    PENDING_RESOLVED,
+    PENDING_RELEASE
+};
 
 struct pending {
     struct pending *next;
     enum pending_kind kind;
     uint64_t token;
-    struct gtrid gtrid;  /* COMMIT, HEURISTIC, RESOLVED */
-    uint64_t call;       /* RESOLVED, RELEASE */
+    struct gtrid gtrid; /* COMMIT, HEURISTIC, RESOLVED */
+    uint64_t call;      /* RESOLVED, RELEASE */
     struct api_resolve resolve;
     char participant[PARTICIPANT_NAME_SIZE]; /* RELEASE */
 };
@@ -247,8 +253,8 @@ void resolve_durable(struct coord *coord, const struct pending *pending, struct 
 enum verdict resolve_forced(const struct coord *coord, const struct gid *gid);
 
 /* core.c */
-void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token, const struct gtrid *gtrid,
-                 const struct pending *like);
+void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token,
+                 const struct gtrid *gtrid, const struct pending *like);
 uint64_t coord_running_ms(const struct coord *coord);
 
 #endif

@@ -322,7 +322,8 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case COORD_EVENT_PEER_UP:
         if (peer_find(coord, event->participant, &index) != NULL) {
             if (coord->participants[index]->session != 0) {
-                peer_down(coord, index, ready); /* a newer session; the old one's end may come late */
+                peer_down(coord, index,
+                          ready); /* a newer session; the old one's end may come late */
             }
             peer_up(coord, event, index);
         }

@@ -32,14 +32,14 @@ static const char *resolve_objection(const struct txn *txn, const struct branch 
         if (!txn->decided_commit) {
             return "the transaction is not decided commit; a branch of it can not be committed";
         }
-        return (heuristic || branch->state == BRANCH_COMMITTING)
-                   ? NULL
-                   : "the branch is finished already";
+        return (heuristic || branch->state == BRANCH_COMMITTING) ? NULL
+                                                                 : "the branch is finished already";
     case RESOLVE_ROLLBACK:
         if (txn->decided_commit) {
-            return heuristic ? "the transaction is decided commit; acknowledge the branch's outcome "
-                               "with forget, or drive it again with commit"
-                             : "the transaction is decided commit; it will commit";
+            return heuristic
+                       ? "the transaction is decided commit; acknowledge the branch's outcome "
+                         "with forget, or drive it again with commit"
+                       : "the transaction is decided commit; it will commit";
         }
         return (txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING ||
                 txn->state == TXN_ABORTING)
@@ -71,9 +71,9 @@ static void resolve_unknown(struct coord *coord, const struct coord_event *event
 {
     const struct api_resolve *resolve = event->resolve;
     const struct gtrid *gtrid = &resolve->gtrid;
-    bool below_floor = gtrid->epoch < coord->floor.epoch ||
-                       (gtrid->epoch == coord->floor.epoch &&
-                        gtrid->sequence <= coord->floor.sequence);
+    bool below_floor =
+        gtrid->epoch < coord->floor.epoch ||
+        (gtrid->epoch == coord->floor.epoch && gtrid->sequence <= coord->floor.sequence);
     if (!journal_id_equal(&gtrid->journal, &coord->config.journal) ||
         (!below_floor && gtrid->epoch <= coord->epoch)) {
         ready_answer(ready, event->call, API_NOT_FOUND);
@@ -129,8 +129,7 @@ enum verdict resolve_forced(const struct coord *coord, const struct gid *gid)
 
 static void resolve_force(struct coord *coord, const struct api_resolve *resolve)
 {
-    coord->forced =
-        alloc_resize(coord->forced, coord->forced_count + 1, sizeof(coord->forced[0]));
+    coord->forced = alloc_resize(coord->forced, coord->forced_count + 1, sizeof(coord->forced[0]));
     struct forced_verdict *forced = &coord->forced[coord->forced_count++];
     forced->gtrid = resolve->gtrid;
     memcpy(forced->participant, resolve->participant, sizeof(forced->participant));

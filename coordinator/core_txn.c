@@ -36,8 +36,7 @@ static const uint32_t branch_successors[] = {
     [BRANCH_READ_ONLY] = 0,
     [BRANCH_REFUSED] = 0,
     [BRANCH_UNKNOWN] = TO(BRANCH_ROLLING_BACK) | TO(BRANCH_ROLLED_BACK),
-    [BRANCH_COMMITTING] =
-        TO(BRANCH_COMMITTED) | TO(BRANCH_HEURISTIC_ROLLBACK) | TO(BRANCH_HAZARD),
+    [BRANCH_COMMITTING] = TO(BRANCH_COMMITTED) | TO(BRANCH_HEURISTIC_ROLLBACK) | TO(BRANCH_HAZARD),
     [BRANCH_COMMITTED] = 0,
     [BRANCH_ROLLING_BACK] =
         TO(BRANCH_ROLLED_BACK) | TO(BRANCH_HEURISTIC_COMMIT) | TO(BRANCH_HAZARD),
@@ -303,8 +302,7 @@ void txn_wait(struct txn *txn, uint64_t call, enum ack_mode ack, bool replay)
         txn->waiter_capacity = txn->waiter_capacity == 0 ? 1 : txn->waiter_capacity * 2;
         txn->waiters = alloc_resize(txn->waiters, txn->waiter_capacity, sizeof(txn->waiters[0]));
     }
-    txn->waiters[txn->waiter_count++] =
-        (struct waiter){.call = call, .ack = ack, .replay = replay};
+    txn->waiters[txn->waiter_count++] = (struct waiter){.call = call, .ack = ack, .replay = replay};
 }
 
 /* May this waiter hear about the transaction now? P-4 lives here: before COMMITTING nothing that says

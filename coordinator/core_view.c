@@ -122,11 +122,12 @@ static bool list_matches(const struct coord *coord, const struct txn *txn,
     if (!list->in_doubt && !list->any_state && shown_state(txn) != list->state) {
         return false;
     }
-    return list->key_bytes == 0 || (txn->key_bytes == list->key_bytes &&
-                                    memcmp(txn->key, list->key, list->key_bytes) == 0);
+    return list->key_bytes == 0 ||
+           (txn->key_bytes == list->key_bytes && memcmp(txn->key, list->key, list->key_bytes) == 0);
 }
 
-size_t coord_list(const struct coord *coord, const struct api_list *list, struct txn_view **ret_views)
+size_t coord_list(const struct coord *coord, const struct api_list *list,
+                  struct txn_view **ret_views)
 {
     struct txn_view *views = alloc_array(list->limit, sizeof(views[0]));
     size_t count = 0;
@@ -200,7 +201,8 @@ static void entry_notes(const struct journal_entry *entry, struct txn_view *view
     }
 }
 
-void coord_view_entry(const struct journal_entry *entry, bool want_events, struct txn_view *ret_view)
+void coord_view_entry(const struct journal_entry *entry, bool want_events,
+                      struct txn_view *ret_view)
 {
     const struct record_commit *commit = &entry->commit.as.commit;
     struct txn_view *view = ret_view;

@@ -239,10 +239,10 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
         }
         return;
     }
-    bool is_the_recorded_one = txn->decided_commit && branch->recorded &&
-                               gid_equal(&branch->gid, &vote->gid);
-    bool is_counted = txn->state == TXN_PREPARING && branch->has_gid &&
-                      gid_equal(&branch->gid, &vote->gid);
+    bool is_the_recorded_one =
+        txn->decided_commit && branch->recorded && gid_equal(&branch->gid, &vote->gid);
+    bool is_counted =
+        txn->state == TXN_PREPARING && branch->has_gid && gid_equal(&branch->gid, &vote->gid);
     if (!is_the_recorded_one && !is_counted) {
         vote_stale(coord, session, vote, ready);
     }

@@ -10,20 +10,21 @@
 #include "common/error.h"
 #include "coordinator/api.h"
 
-struct http_limits { /* 0 means the default in brackets */
-    uint32_t body_bytes;        /* [1 MiB] -> 413 */
-    uint32_t branches;          /* [64] -> 422 */
-    uint32_t statements;        /* [1000] per transaction -> 422 */
+struct http_limits {             /* 0 means the default in brackets */
+    uint32_t body_bytes;         /* [1 MiB] -> 413 */
+    uint32_t branches;           /* [64] -> 422 */
+    uint32_t statements;         /* [1000] per transaction -> 422 */
     uint32_t timeout_default_ms; /* [5000] */
-    uint32_t timeout_max_ms;    /* [60000] -> 422 */
-    uint32_t connections;       /* [10000] */
+    uint32_t timeout_max_ms;     /* [60000] -> 422 */
+    uint32_t connections;        /* [10000] */
     uint32_t connections_per_ip; /* [10000] */
-    uint32_t idle_s;            /* [60] */
+    uint32_t idle_s;             /* [60] */
 };
 
 struct http_options {
-    const char *listen;        /* "127.0.0.1:7400"; port 0: a free one */
-    const char *const *host_names; /* further names accepted in the Host header, NULL-terminated; may be NULL */
+    const char *listen; /* "127.0.0.1:7400"; port 0: a free one */
+    const char *const
+        *host_names; /* further names accepted in the Host header, NULL-terminated; may be NULL */
     struct http_limits limits;
     const char *version;
     struct api_sink sink;
@@ -31,7 +32,8 @@ struct http_options {
 
 struct http;
 
-bool http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error);
+bool http_start(const struct http_options *options, struct http **ret_http,
+                struct error *ret_error);
 uint16_t http_port(const struct http *http);
 /* New connections are refused; running requests may finish. */
 void http_drain(struct http *http);

@@ -50,8 +50,7 @@ static const struct argp argp = {
 
 static void apply_log(const struct daemon *daemon, const struct config *config)
 {
-    log_configure("assentd",
-                  daemon->cli.has_log_level ? daemon->cli.log_level : config->log_level,
+    log_configure("assentd", daemon->cli.has_log_level ? daemon->cli.log_level : config->log_level,
                   daemon->cli.has_log_format ? daemon->cli.log_format : config->log_format);
 }
 

@@ -12,7 +12,8 @@
 enum ack_mode { ACK_MODE_COMPLETED = 0, ACK_MODE_DECIDED };
 
 struct submission_branch {
-    char participant[PARTICIPANT_NAME_SIZE]; /* each name once in a submission (checked by the edge) */
+    char participant
+        [PARTICIPANT_NAME_SIZE]; /* each name once in a submission (checked by the edge) */
     enum isolation isolation;
     bool read_only;
     struct blob *work; /* owned */
@@ -26,7 +27,7 @@ struct submission {
     uint8_t body_hash[BODY_HASH_BYTES];
     uint32_t timeout_ms; /* until the decision; the edge has applied default and maximum */
     enum ack_mode ack;
-    size_t branch_count; /* at least 1 */
+    size_t branch_count;                /* at least 1 */
     struct submission_branch *branches; /* owned */
 };
 

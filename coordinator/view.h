@@ -11,7 +11,7 @@ enum txn_state {
     TXN_QUEUED = 1, /* accepted durably, waits (queues) */
     TXN_ACTIVE,     /* exists, no branch has been asked to prepare */
     TXN_PREPARING,  /* WORK is out, votes come in */
-    TXN_DECIDING,   /* COMMIT record handed to the journal, not known durable; shown as "preparing" */
+    TXN_DECIDING, /* COMMIT record handed to the journal, not known durable; shown as "preparing" */
     TXN_COMMITTING, /* decided commit, not every branch has acknowledged */
     TXN_COMMITTED,
     TXN_ABORTING, /* decided abort, not every branch is known rolled back */
@@ -24,20 +24,20 @@ const char *txn_state_text(enum txn_state state);
 bool txn_state_parse(const char *text, enum txn_state *ret_state);
 
 enum branch_state {
-    BRANCH_IDLE = 1,      /* nothing sent */
-    BRANCH_WORKING,       /* WORK sent, no vote */
-    BRANCH_PREPARED,      /* voted yes */
-    BRANCH_READ_ONLY,     /* voted read-only: done */
-    BRANCH_REFUSED,       /* voted no: done */
-    BRANCH_UNKNOWN,       /* vote unknown, or the link was lost before one */
-    BRANCH_COMMITTING,    /* decided commit, not acknowledged */
-    BRANCH_COMMITTED,     /* acknowledged */
-    BRANCH_ROLLING_BACK,  /* decided abort, not acknowledged */
-    BRANCH_ROLLED_BACK,   /* acknowledged, or left to the agent's sweep after the link was lost */
+    BRANCH_IDLE = 1,     /* nothing sent */
+    BRANCH_WORKING,      /* WORK sent, no vote */
+    BRANCH_PREPARED,     /* voted yes */
+    BRANCH_READ_ONLY,    /* voted read-only: done */
+    BRANCH_REFUSED,      /* voted no: done */
+    BRANCH_UNKNOWN,      /* vote unknown, or the link was lost before one */
+    BRANCH_COMMITTING,   /* decided commit, not acknowledged */
+    BRANCH_COMMITTED,    /* acknowledged */
+    BRANCH_ROLLING_BACK, /* decided abort, not acknowledged */
+    BRANCH_ROLLED_BACK,  /* acknowledged, or left to the agent's sweep after the link was lost */
     BRANCH_HEURISTIC_COMMIT,
     BRANCH_HEURISTIC_ROLLBACK,
-    BRANCH_HAZARD,        /* nobody can tell */
-    BRANCH_FORGOTTEN,     /* a heuristic outcome that a person acknowledged */
+    BRANCH_HAZARD,    /* nobody can tell */
+    BRANCH_FORGOTTEN, /* a heuristic outcome that a person acknowledged */
 };
 
 const char *branch_state_text(enum branch_state state); /* "heuristic-rollback" */
@@ -47,14 +47,14 @@ struct branch_view {
     enum branch_state state;
     bool has_gid;
     struct gid gid;
-    struct blob *results;            /* may be NULL; owned */
-    char detail[HEALTH_TEXT_SIZE];   /* of a heuristic outcome */
+    struct blob *results;          /* may be NULL; owned */
+    char detail[HEALTH_TEXT_SIZE]; /* of a heuristic outcome */
 };
 
 struct txn_event_view {
     uint64_t wall_ms;
     uint64_t since_start_us; /* monotonic, 0 where not known (after a restart) */
-    const char *kind;        /* static: "submitted" "work-sent" "voted-commit" "decided-commit" ... */
+    const char *kind; /* static: "submitted" "work-sent" "voted-commit" "decided-commit" ... */
     char participant[PARTICIPANT_NAME_SIZE]; /* "" for the whole transaction */
     char detail[HEALTH_TEXT_SIZE];
 };
@@ -64,11 +64,11 @@ struct txn_view {
     enum txn_state state;
     size_t key_bytes;
     char key[KEY_MAX_BYTES + 1];
-    bool completed;          /* every branch has acknowledged (committed) */
-    bool in_doubt;           /* prepared somewhere and not finished there */
-    bool acknowledged;       /* heuristic, and every such branch was forgotten by a person */
+    bool completed;    /* every branch has acknowledged (committed) */
+    bool in_doubt;     /* prepared somewhere and not finished there */
+    bool acknowledged; /* heuristic, and every such branch was forgotten by a person */
     uint64_t created_wall_ms, decided_wall_ms, ended_wall_ms; /* 0: not (known) */
-    struct failure failure;  /* why it aborted; owned */
+    struct failure failure;                                   /* why it aborted; owned */
     char failed_participant[PARTICIPANT_NAME_SIZE];
     char failure_text[HEALTH_TEXT_SIZE]; /* for problem+json detail when PostgreSQL said nothing */
     size_t branch_count;

@@ -18,22 +18,23 @@ struct agent; /* all state; owned by one thread */
 
 struct agent_config {
     char participant[PARTICIPANT_NAME_SIZE];
-    uint32_t sweep_interval_ms;   /* default 2000: the endless sweep */
-    uint32_t inquiry_grace_ms;    /* default 1000: a prepared row younger than that is not asked about */
-    uint32_t retry_min_ms;        /* default 50, doubling to retry_max_ms, jitter from event.random */
-    uint32_t retry_max_ms;        /* default 2000 */
-    uint32_t heartbeat_ms;        /* default 1000: HEALTH to every coordinator */
-    uint32_t tombstone_max;       /* bound of remembered aborts, default 100000, oldest go first */
+    uint32_t sweep_interval_ms; /* default 2000: the endless sweep */
+    uint32_t
+        inquiry_grace_ms;   /* default 1000: a prepared row younger than that is not asked about */
+    uint32_t retry_min_ms;  /* default 50, doubling to retry_max_ms, jitter from event.random */
+    uint32_t retry_max_ms;  /* default 2000 */
+    uint32_t heartbeat_ms;  /* default 1000: HEALTH to every coordinator */
+    uint32_t tombstone_max; /* bound of remembered aborts, default 100000, oldest go first */
 };
 
 enum agent_event_kind {
     AGENT_EVENT_PEER_UP = 1, /* a coordinator's link came up: session, journal */
     AGENT_EVENT_PEER_DOWN,
     AGENT_EVENT_MESSAGE,
-    AGENT_EVENT_RESULT,      /* a command's result */
-    AGENT_EVENT_STATUS,      /* the database's state */
+    AGENT_EVENT_RESULT, /* a command's result */
+    AGENT_EVENT_STATUS, /* the database's state */
     AGENT_EVENT_TIMER,
-    AGENT_EVENT_DRAIN,       /* SIGTERM: refuse new WORK with REASON_SHUTDOWN, finish what is there */
+    AGENT_EVENT_DRAIN, /* SIGTERM: refuse new WORK with REASON_SHUTDOWN, finish what is there */
 };
 
 struct agent_event {
@@ -41,9 +42,9 @@ struct agent_event {
     uint64_t now_ms;  /* CLOCK_MONOTONIC, never going back */
     uint64_t random;  /* fresh random bits with every event: attempt nonces (P-20), jitter */
     uint64_t session; /* PEER_*, MESSAGE */
-    struct journal_id journal;        /* PEER_UP */
-    struct message *message;          /* MESSAGE: the step takes its contents */
-    struct command_result *result;    /* RESULT: the step takes its contents */
+    struct journal_id journal;            /* PEER_UP */
+    struct message *message;              /* MESSAGE: the step takes its contents */
+    struct command_result *result;        /* RESULT: the step takes its contents */
     const struct database_status *status; /* STATUS */
 };
 
@@ -53,9 +54,16 @@ struct agent_send {
 };
 
 enum agent_notice_kind {
-    AGENT_NOTICE_VOTED = 1, AGENT_NOTICE_FINISHED, AGENT_NOTICE_HEURISTIC, AGENT_NOTICE_HAZARD,
-    AGENT_NOTICE_FENCED, AGENT_NOTICE_UNKNOWN_OWNER, AGENT_NOTICE_REFUSED, AGENT_NOTICE_LATE_PREPARE,
-    AGENT_NOTICE_HISTORY_CHANGED, AGENT_NOTICE_RETRYING,
+    AGENT_NOTICE_VOTED = 1,
+    AGENT_NOTICE_FINISHED,
+    AGENT_NOTICE_HEURISTIC,
+    AGENT_NOTICE_HAZARD,
+    AGENT_NOTICE_FENCED,
+    AGENT_NOTICE_UNKNOWN_OWNER,
+    AGENT_NOTICE_REFUSED,
+    AGENT_NOTICE_LATE_PREPARE,
+    AGENT_NOTICE_HISTORY_CHANGED,
+    AGENT_NOTICE_RETRYING,
 };
 
 struct agent_notice { /* for the log and the counters; never needed for correctness */
@@ -72,7 +80,8 @@ struct agent_ready {
     size_t notice_count, notice_capacity;
     struct agent_notice *notices;
     uint64_t deadline_ms; /* call with TIMER at this time; UINT64_MAX: none */
-    bool drained;         /* after DRAIN: nothing runs and nothing of this incarnation waits for a verdict */
+    bool
+        drained; /* after DRAIN: nothing runs and nothing of this incarnation waits for a verdict */
 };
 
 struct agent *agent_new(const struct agent_config *config, uint64_t now_ms);
@@ -80,7 +89,8 @@ void agent_free(struct agent *agent);
 
 /* ready must be empty (agent_ready_clear); what it holds is owned by the caller afterwards. */
 void agent_step(struct agent *agent, struct agent_event *event, struct agent_ready *ready);
-void agent_ready_clear(struct agent_ready *ready); /* releases what was not taken, keeps the arrays */
+void agent_ready_clear(
+    struct agent_ready *ready); /* releases what was not taken, keeps the arrays */
 void agent_ready_done(struct agent_ready *ready);
 
 struct agent_counters {

@@ -12,15 +12,16 @@
 #include "common/messages.h"
 
 enum command_kind {
-    COMMAND_EXECUTE = 1,  /* BEGIN .. statements .. PREPARE TRANSACTION in one pipeline, on a worker */
-    COMMAND_CANCEL,       /* best effort: cancel a running EXECUTE of this gid; no result */
-    COMMAND_FINISH,       /* COMMIT PREPARED or ROLLBACK PREPARED, on a finishing connection */
-    COMMAND_PROVE,        /* what became of a gid that FINISH did not find: fence, look, proof (P-12) */
-    COMMAND_LOOK,         /* fence (P-11), then is any gid of this gtrid and participant prepared? */
-    COMMAND_SCAN,         /* all prepared rows of this database (the sweep) */
+    COMMAND_EXECUTE =
+        1,          /* BEGIN .. statements .. PREPARE TRANSACTION in one pipeline, on a worker */
+    COMMAND_CANCEL, /* best effort: cancel a running EXECUTE of this gid; no result */
+    COMMAND_FINISH, /* COMMIT PREPARED or ROLLBACK PREPARED, on a finishing connection */
+    COMMAND_PROVE,  /* what became of a gid that FINISH did not find: fence, look, proof (P-12) */
+    COMMAND_LOOK,   /* fence (P-11), then is any gid of this gtrid and participant prepared? */
+    COMMAND_SCAN,   /* all prepared rows of this database (the sweep) */
     COMMAND_LOAD_WITNESS, /* what the database remembers of a journal (P-10) */
     COMMAND_STORE_WITNESS,
-    COMMAND_ROTATE,       /* truncate one partition of assent.outcome if every journal's floor passed it */
+    COMMAND_ROTATE, /* truncate one partition of assent.outcome if every journal's floor passed it */
 };
 
 struct command_execute {
@@ -45,7 +46,7 @@ struct command_prove {
 
 struct command_look {
     struct gtrid gtrid;
-    bool has_gid;    /* then also ends the backend that this incarnation used for it */
+    bool has_gid; /* then also ends the backend that this incarnation used for it */
     struct gid gid;
 };
 
@@ -73,18 +74,18 @@ struct command {
 };
 
 enum pg_class {
-    PG_OK = 1,      /* EXECUTE: prepared (or read-only done); FINISH: done, tag matched, no warning */
+    PG_OK = 1, /* EXECUTE: prepared (or read-only done); FINISH: done, tag matched, no warning */
     PG_ROLLED_BACK, /* EXECUTE: said no, nothing is prepared; failure says why */
     PG_NOT_FOUND,   /* FINISH: 42704; LOOK: nothing prepared, and the fence makes that final */
-    PG_RETRY,       /* busy, out of resources, a WARNING came with it (not durable on the standby): try again */
-    PG_REFUSED,     /* permission, other database, feature disabled: alarm and try again with backoff */
-    PG_UNKNOWN,     /* connection lost, no SQLSTATE, 57P01 ...: anything may have happened */
+    PG_RETRY, /* busy, out of resources, a WARNING came with it (not durable on the standby): try again */
+    PG_REFUSED, /* permission, other database, feature disabled: alarm and try again with backoff */
+    PG_UNKNOWN, /* connection lost, no SQLSTATE, 57P01 ...: anything may have happened */
 };
 
 enum proof_result {
     PROOF_SAYS_PREPARED = 1, /* the row is (still or again) there: finish it */
     PROOF_SAYS_COMMITTED,
-    PROOF_SAYS_ABSENT,       /* not committed, and not prepared any more or ever */
+    PROOF_SAYS_ABSENT, /* not committed, and not prepared any more or ever */
     PROOF_CANNOT_TELL,
 };
 
@@ -105,8 +106,9 @@ struct command_result {
     struct failure failure;        /* EXECUTE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
     enum proof_result proved;      /* PROVE, with PG_OK */
     struct witness witness;        /* LOAD_WITNESS */
-    size_t row_count;              /* SCAN (all rows of this database with the prefix "assent:") and LOOK (matching rows) */
-    struct prepared_row *rows;     /* owned */
+    size_t
+        row_count; /* SCAN (all rows of this database with the prefix "assent:") and LOOK (matching rows) */
+    struct prepared_row *rows; /* owned */
 };
 
 void command_done(struct command *command);

@@ -52,7 +52,8 @@ static void flight_start(struct run *run)
     snprintf(account, sizeof(account), "%llu",
              (unsigned long long)(number * 7919 % BENCH_ACCOUNTS));
     struct assent_request *request = assent_request_new();
-    assent_request_add(request, "order", "INSERT INTO orders(id, customer, amount) VALUES ($1,$2,$3)",
+    assent_request_add(request, "order",
+                       "INSERT INTO orders(id, customer, amount) VALUES ($1,$2,$3)",
                        ASSENT_PARAMS(id, account, "1.00"), 1);
     assent_request_add(request, "payment",
                        "UPDATE accounts SET balance = balance - $2 WHERE id = $1 AND balance >= $2",

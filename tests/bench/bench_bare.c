@@ -30,12 +30,12 @@ static PGconn *bare_connect(const char *conninfo, bool is_order)
     }
     PQclear(PQprepare(conn, "begin", "BEGIN", 0, NULL));
     if (is_order) {
-        PQclear(PQprepare(conn, "order", "INSERT INTO orders(id, customer, amount) VALUES ($1,$2,$3)",
-                          0, NULL));
+        PQclear(PQprepare(conn, "order",
+                          "INSERT INTO orders(id, customer, amount) VALUES ($1,$2,$3)", 0, NULL));
     } else {
-        PQclear(PQprepare(conn, "update",
-                          "UPDATE accounts SET balance = balance - $2 WHERE id = $1 AND balance >= $2",
-                          0, NULL));
+        PQclear(PQprepare(
+            conn, "update",
+            "UPDATE accounts SET balance = balance - $2 WHERE id = $1 AND balance >= $2", 0, NULL));
         PQclear(PQprepare(conn, "payment",
                           "INSERT INTO payments(id, account, amount) VALUES ($1,$2,$3)", 0, NULL));
     }

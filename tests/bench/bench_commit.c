@@ -171,11 +171,11 @@ static bool compare(struct stack *stack, const struct options *options, size_t c
                 clients, i + 1, options->rounds, bare_tps[i], assent_tps[i], ratios[i]);
     }
     size_t n = options->rounds;
-    printf("| %zu | %.0f | %.0f | %.2f | %.2f .. %.2f | %.0f | %.0f | %.0f | %.2f | %.0f |\n", clients,
-           quantile(bare_tps, n, 0.5), quantile(assent_tps, n, 0.5), quantile(ratios, n, 0.5),
-           quantile(ratios, n, 0.25), quantile(ratios, n, 0.75), quantile(bare_p50, n, 0.5),
-           quantile(assent_p50, n, 0.5), quantile(assent_p99, n, 0.5), syncs / committed,
-           cpu * 1e6 / committed);
+    printf("| %zu | %.0f | %.0f | %.2f | %.2f .. %.2f | %.0f | %.0f | %.0f | %.2f | %.0f |\n",
+           clients, quantile(bare_tps, n, 0.5), quantile(assent_tps, n, 0.5),
+           quantile(ratios, n, 0.5), quantile(ratios, n, 0.25), quantile(ratios, n, 0.75),
+           quantile(bare_p50, n, 0.5), quantile(assent_p50, n, 0.5), quantile(assent_p99, n, 0.5),
+           syncs / committed, cpu * 1e6 / committed);
     fflush(stdout);
     return true;
 }
@@ -212,7 +212,8 @@ int main(int count, char **arguments)
 {
     struct options options = {.rounds = 7, .seconds = 2, .clients = "1,8,32,64"};
     if (!parse(count, arguments, &options)) {
-        fprintf(stderr, "usage: bench_commit [--rounds N] [--seconds S] [--clients 1,8] [--decided]\n");
+        fprintf(stderr,
+                "usage: bench_commit [--rounds N] [--seconds S] [--clients 1,8] [--decided]\n");
         return 64;
     }
     struct error error = {0};
@@ -231,8 +232,10 @@ int main(int count, char **arguments)
         pgcluster_free(clusters[1]);
         return 1;
     }
-    char *order = pgcluster_conninfo_for(stack_cluster(stack, 0), stack_database(stack), NULL);
-    char *payment = pgcluster_conninfo_for(stack_cluster(stack, 1), stack_database(stack), NULL);
+    char *order =
+        pgcluster_conninfo_for(stack_cluster(stack, 0), stack_database(stack), "postgres");
+    char *payment =
+        pgcluster_conninfo_for(stack_cluster(stack, 1), stack_database(stack), "postgres");
     printf("ack = %s, %zu rounds of %.1f s\n\n", options.decided ? "decided" : "completed",
            options.rounds, options.seconds);
     printf("| clients | bare/s | assent/s | ratio | quartiles | bare p50 us | p50 us | p99 us | "

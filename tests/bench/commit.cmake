@@ -1,5 +1,5 @@
-if(TARGET assent_client AND TARGET assent_stack)
+if(TARGET assent_client AND TARGET assent_teststack)
     add_executable(bench_commit bench_commit.c bench_bare.c bench_assent.c)
-    target_link_libraries(bench_commit PRIVATE assent_client assent_stack assent_testlib PkgConfig::libpq)
+    target_link_libraries(bench_commit PRIVATE assent_client assent_teststack assent_testlib PkgConfig::libpq)
     set_target_properties(bench_commit PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/bin")
 endif()

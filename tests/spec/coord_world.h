@@ -15,7 +15,7 @@ struct world {
     struct coord_config config;
     struct journal_state state; /* of the journal it was started from */
     uint64_t now_ms;
-    uint64_t last_token;  /* handed to the journal */
+    uint64_t last_token; /* handed to the journal */
     uint64_t next_session;
     uint64_t order_session, payment_session;
     uint64_t next_call;
@@ -25,8 +25,8 @@ struct world {
 void world_init(struct world *world);
 void world_init_limited(struct world *world, uint32_t max_active);
 /* The same, from what a journal holds; EPOCH is not durable yet and nobody is connected. */
-void world_init_from(struct world *world, const struct journal_state *state, const struct record *records,
-                     size_t count);
+void world_init_from(struct world *world, const struct journal_state *state,
+                     const struct record *records, size_t count);
 void world_done(struct world *world);
 
 /* Each clears the ready first, so that the test sees what this one event did. */
@@ -42,7 +42,8 @@ uint64_t world_connect(struct world *world, const char *participant); /* up, wit
 void world_disconnect(struct world *world, uint64_t session);
 
 struct gid world_gid(const struct gtrid *gtrid, const char *participant, uint64_t attempt);
-void world_vote(struct world *world, const char *participant, const struct gid *gid, enum vote vote);
+void world_vote(struct world *world, const char *participant, const struct gid *gid,
+                enum vote vote);
 void world_ack(struct world *world, const char *participant, const struct gid *gid, enum ack ack);
 enum verdict world_inquire(struct world *world, const char *participant, const struct gid *gid,
                            const struct journal_entry *entry);

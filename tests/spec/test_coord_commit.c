@@ -66,7 +66,8 @@ static void test_p01_abort_writes_nothing(void **state)
     assert_int_equal(world.ready.append_count, 0);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
     assert_int_equal(world_answer(&world, pair.call)->views[0].failure.reason, REASON_CONSTRAINT);
-    assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1); /* order; payment said no itself */
+    assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK),
+                     1); /* order; payment said no itself */
     world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
     assert_int_equal(world.ready.append_count, 0);
     world_done(&world);

@@ -10,7 +10,8 @@
 #include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
-static struct gtrid commit_one(struct world *world, const char *key, uint8_t body, uint64_t *ret_call)
+static struct gtrid commit_one(struct world *world, const char *key, uint8_t body,
+                               uint64_t *ret_call)
 {
     *ret_call = world_submit(world, key, body);
     struct gtrid gtrid = world_last_gtrid(world);
@@ -85,8 +86,7 @@ static void test_p18_key_with_another_body_conflicts(void **state)
         event.prior.found = true;
         event.prior.entry = &entry;
         world_step(&world, &event);
-        assert_int_equal(world_answer(&world, 900)->status,
-                         body == 3 ? API_OK : API_KEY_CONFLICT);
+        assert_int_equal(world_answer(&world, 900)->status, body == 3 ? API_OK : API_KEY_CONFLICT);
     }
     world_done(&world);
 }
@@ -173,7 +173,8 @@ static void test_drain_finishes_what_runs(void **state)
     world_durable(&world);
     assert_int_equal(world.ready.stop, COORD_RUN);
     world_ack(&world, "order", &order, ACK_COMMITTED);
-    world_disconnect(&world, world.payment_session); /* nobody to wait for: recovery will finish it */
+    world_disconnect(&world,
+                     world.payment_session); /* nobody to wait for: recovery will finish it */
     assert_int_equal(world.ready.stop, COORD_STOP_DRAINED);
     assert_int_equal(world_answer(&world, call)->status, API_OK);
     assert_false(world_answer(&world, call)->views[0].completed);
