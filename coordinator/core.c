@@ -113,7 +113,6 @@ static void start_commit(struct coord *coord, const struct record_commit *commit
         struct branch *branch = &txn->branches[i];
         struct participant *participant =
             peer_get(coord, from->gid.participant, &branch->participant);
-        participant->must_report = true;
         branch->read_only = from->read_only;
         branch->has_gid = !from->read_only;
         branch->recorded = branch->has_gid;
@@ -193,8 +192,11 @@ static void start_epoch(struct coord *coord, const struct journal_state *state,
     epoch->nonce = coord->epoch_nonce;
     epoch->participants = alloc_array(coord->participant_count, sizeof(epoch->participants[0]));
     for (size_t i = 0; i < coord->participant_count; i++) {
-        memcpy(epoch->participants[epoch->participant_count++], coord->participants[i]->name,
-               PARTICIPANT_NAME_SIZE);
+        const struct participant *participant = coord->participants[i];
+        if (participant->configured || participant->must_report) { /* not the released ones */
+            memcpy(epoch->participants[epoch->participant_count++], participant->name,
+                   PARTICIPANT_NAME_SIZE);
+        }
     }
     pending_add(coord, PENDING_EPOCH, token, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -319,6 +320,29 @@ static void test_p10_removal_is_a_forced_record(void **state)
     world_done(&world);
 }
 
+/* P-10: a released participant is not waited for, although an unfinished COMMIT still names it. */
+static void test_p10_a_released_participant_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.participant_count = 1; /* payment was released: only order is still named */
+    struct record record = commit_record(3);
+    snprintf(record.as.commit.branches[1].gid.participant, PARTICIPANT_NAME_SIZE, "gone");
+    world_init_from(&world, &one, &record, 1);
+    const struct record_epoch *epoch = &world_append(&world, RECORD_EPOCH)->as.epoch;
+    for (size_t i = 0; i < epoch->participant_count; i++) {
+        assert_string_not_equal(epoch->participants[i], "gone");
+    }
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
+    struct gid order = world_gid(&gtrid, "order", 1);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    record_done(&record);
+    world_done(&world);
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -356,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_p10_a_later_owner_fences),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
+        cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
