@@ -116,6 +116,26 @@ static void problem_unknown_outcome(bool has_key, struct problem *ret_problem)
     ret_problem->retryable = has_key;
 }
 
+/* What to say where the core did not say more than the status. */
+static const char *detail_default(enum problem_kind kind)
+{
+    switch (kind) {
+    case PROBLEM_KEY_CONFLICT:
+        return "the Idempotency-Key belongs to another request: repeat exactly that one, or use a "
+               "new "
+               "key";
+    case PROBLEM_UNKNOWN_PARTICIPANT:
+        return "no such participant is configured: GET /v1/participants lists them";
+    case PROBLEM_UNKNOWN_TRANSACTION:
+        return "no transaction with this id is known to this coordinator";
+    case PROBLEM_EXPIRED:
+        return "the transaction is older than the retention period: its outcome is no longer known "
+               "here";
+    default:
+        return ""; /* the title stands in */
+    }
+}
+
 static void reply_other(enum route route, bool has_key, const struct api_answer *answer,
                         struct reply *ret_reply)
 {
@@ -154,7 +174,7 @@ static void reply_other(enum route route, bool has_key, const struct api_answer 
         reply_internal(route, answer, text, ret_reply);
         return;
     }
-    problem_set(&problem, kind, "%s", text);
+    problem_set(&problem, kind, "%s", text[0] != '\0' ? text : detail_default(kind));
     if (route != ROUTE_SUBMIT) {
         problem_take_id(&problem, answer);
     }
@@ -203,6 +223,7 @@ void reply_from_call(enum route route, bool has_key, const struct api_call *call
         problem_set(&problem, PROBLEM_NOT_READY, "%s", answer->text);
         problem.retryable = true;
         problem.retry_after_s = answer->retry_after_s;
+        memcpy(problem.participant, answer->participant, sizeof problem.participant);
         reply_from_problem(&problem, ret_reply);
     } else if (answer->status == API_OK && route == ROUTE_SUBMIT) {
         reply_committed(answer, ret_reply);
