@@ -41,7 +41,8 @@ char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* Words for a state, in its colour on a terminal. */
 const char *paint_state(const char *state);
-const char *paint(const char *colour, const char *text); /* "red", "green", "yellow", "bold", "dim" */
+const char *paint(const char *colour,
+                  const char *text); /* "red", "green", "yellow", "bold", "dim" */
 
 /* A table for people: columns as wide as they must be, the last one open. Cells are copied; NULL is "". */
 struct table;

@@ -11,7 +11,7 @@
 
 #include "common/error.h"
 
-struct json { /* one value; lent from the text */
+struct json {       /* one value; lent from the text */
     const char *at; /* NULL: there is none */
     const char *end;
 };
