@@ -63,6 +63,15 @@ void agent_branch_look(struct agent *agent, struct agent_branch *branch)
         (struct command_look){.gtrid = branch->gid.gtrid, .has_gid = true, .gid = branch->gid};
 }
 
+/* A fence worked: a complete scan begun from now on shows all that earlier incarnations left. */
+static void fenced(struct agent *agent)
+{
+    if (!agent->has_fenced) {
+        agent->has_fenced = true;
+        agent->scan_due_ms = agent->now_ms;
+    }
+}
+
 /* Every prepared attempt of this gtrid that LOOK found is a branch of ours from now on. *ret_found
  * tells whether `wanted` is one of them. */
 static void looked_rows(struct agent *agent, const struct gtrid *gtrid, const struct gid *wanted,
@@ -81,12 +90,8 @@ static void looked_rows(struct agent *agent, const struct gtrid *gtrid, const st
             is_found = true;
             continue;
         }
-        struct agent_branch *branch = agent_branch_find(agent, &gid);
-        if (branch == NULL && agent->live_count < BRANCH_LIVE_MAX) {
-            branch = agent_branch_new(agent, &gid);
-            branch->prepared_ms = row->age_ms < agent->now_ms ? agent->now_ms - row->age_ms : 0;
-            agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
-            agent_branch_await(agent, branch);
+        if (agent_branch_find(agent, &gid) == NULL && agent->live_count < BRANCH_LIVE_MAX) {
+            agent_branch_adopt(agent, agent_branch_new(agent, &gid), row->age_ms);
         }
     }
     *ret_found = is_found;
@@ -104,7 +109,7 @@ void agent_looked(struct agent *agent, struct agent_branch *branch,
                                                       agent->config.retry_max_ms));
         return;
     }
-    agent->has_fenced = true;
+    fenced(agent);
     branch->certain = true;
     branch->tries = 0;
     bool is_found = false;
@@ -182,11 +187,10 @@ void agent_erase_looked(struct agent *agent, struct agent_erase *erase,
                                                       agent->config.retry_max_ms));
         return;
     }
-    agent->has_fenced = true;
+    fenced(agent);
     erase->state = ERASE_ENDING;
     bool is_found = false;
-    looked_rows(agent, &txn->gtrid, NULL, result, &is_found);
-    txn_roll_back(agent, txn);
+    looked_rows(agent, &txn->gtrid, NULL, result, &is_found); /* what it adopts is rolled back */
     agent_erase_check(agent, txn);
 }
 

@@ -334,6 +334,7 @@ void agent_health_send(struct agent *agent);
 /* branch_sweep.c */
 void agent_scan(struct agent *agent);
 void agent_scanned(struct agent *agent, const struct command_result *result);
+void agent_branch_adopt(struct agent *agent, struct agent_branch *branch, uint64_t age_ms);
 void agent_branch_await(struct agent *agent, struct agent_branch *branch);
 void agent_branch_ask(struct agent *agent, struct agent_branch *branch);
 void agent_branches_await(struct agent *agent, const struct journal_id *journal);

@@ -8,14 +8,16 @@
  *                                                               |  +-stale+          WELCOMED
  *                                                               +------- replaced ------+
  *
- *   state      true in it                                            durable
- *   UNLOADED   the database has not told its witness yet              the witness of an earlier
- * session LOADING    LOAD_WITNESS runs                                      the same WITNESSED
- * WITNESS was sent, and is repeated until CLAIM comes    the same CLAIMED    a claim that is not
- * stale waits to be stored           the same STORING    STORE_WITNESS runs the old or the new
- * epoch WELCOMED   its epoch is stored; its word counts                   its epoch and nonce
- *   FENCED     a higher epoch, or a newer session of it, is known     the higher epoch
+ *   state      true in it                                          durable
+ *   UNLOADED   the database has not told its witness yet           an earlier session's witness
+ *   LOADING    LOAD_WITNESS runs                                   the same
+ *   WITNESSED  WITNESS was sent, and is repeated until CLAIM came  the same
+ *   CLAIMED    a claim that is not stale waits to be stored        the same
+ *   STORING    STORE_WITNESS runs                                  the old or the new epoch
+ *   WELCOMED   its epoch is stored; its word counts                its epoch and nonce
+ *   FENCED     a higher epoch, or a newer session of it, is known  the higher epoch
  *
+ * STORING goes back to UNLOADED where the database refuses the claim: what it knows tells why.
  * The epoch is stored before WELCOME: if we die in between, the next process refuses the older
  * coordinator all the same, and the newer one simply claims again.
  */
@@ -33,7 +35,7 @@ static const unsigned allowed[PEER_STATE_COUNT] = {
     [PEER_LOADING] = TO(PEER_UNLOADED) | TO(PEER_WITNESSED),
     [PEER_WITNESSED] = TO(PEER_CLAIMED) | TO(PEER_FENCED),
     [PEER_CLAIMED] = TO(PEER_STORING) | TO(PEER_FENCED),
-    [PEER_STORING] = TO(PEER_CLAIMED) | TO(PEER_WELCOMED) | TO(PEER_FENCED),
+    [PEER_STORING] = TO(PEER_UNLOADED) | TO(PEER_CLAIMED) | TO(PEER_WELCOMED) | TO(PEER_FENCED),
     [PEER_WELCOMED] = TO(PEER_CLAIMED) | TO(PEER_FENCED),
     [PEER_FENCED] = TO(PEER_CLAIMED),
 };
@@ -254,21 +256,6 @@ static void journal_loaded(struct agent_journal *journal, const struct witness *
     }
 }
 
-static void peer_loaded(struct agent *agent, struct agent_peer *peer,
-                        const struct command_result *result)
-{
-    peer->load_id = 0;
-    if (result->class != PG_OK || peer->load_history != agent->history) {
-        peer_move(agent, peer, PEER_UNLOADED);
-        peer_retry_later(agent, peer);
-        return;
-    }
-    journal_loaded(peer->journal, &result->witness);
-    peer->tries = 0;
-    peer_move(agent, peer, PEER_WITNESSED);
-    peer_send_witness(agent, peer);
-}
-
 /* The highest generation known of this journal: stored, or claimed and on its way to be stored. */
 static void journal_highest(const struct agent_journal *journal, uint64_t *ret_epoch,
                             uint64_t *ret_nonce)
@@ -301,6 +288,47 @@ static void peer_fence(struct agent *agent, struct agent_peer *peer)
     agent_notice(agent, AGENT_NOTICE_FENCED, NULL,
                  "a coordinator claimed epoch %llu where epoch %llu is known",
                  (unsigned long long)peer->claim.epoch, (unsigned long long)epoch);
+}
+
+static void peer_take_claim(struct agent *agent, struct agent_peer *peer)
+{
+    if (claim_is_stale(peer->journal, &peer->claim)) {
+        peer_fence(agent, peer);
+        return;
+    }
+    peer->journal->claimed_epoch = peer->claim.epoch;
+    peer->journal->claimed_nonce = peer->claim.epoch_nonce;
+    /* While an older claim of this session is being stored, its result will see that it was
+     * overtaken. */
+    if (peer->state != PEER_CLAIMED && peer->state != PEER_STORING) {
+        peer_move(agent, peer, PEER_CLAIMED);
+    }
+}
+
+static void peer_loaded(struct agent *agent, struct agent_peer *peer,
+                        const struct command_result *result)
+{
+    peer->load_id = 0;
+    if (result->class != PG_OK || peer->load_history != agent->history) {
+        peer_move(agent, peer, PEER_UNLOADED);
+        peer_retry_later(agent, peer);
+        return;
+    }
+    journal_loaded(peer->journal, &result->witness);
+    for (size_t i = 0; i < agent->peer_count; i++) {
+        struct agent_peer *other = agent->peers[i];
+        if (other->journal == peer->journal && other->state == PEER_WELCOMED &&
+            claim_is_stale(other->journal, &other->claim)) {
+            peer_fence(agent, other); /* another agent process has served a newer coordinator */
+        }
+    }
+    peer_move(agent, peer, PEER_WITNESSED);
+    if (peer->claim.epoch != 0) {
+        peer_take_claim(agent, peer); /* the database had refused it; what it knows tells why */
+        return;
+    }
+    peer->tries = 0;
+    peer_send_witness(agent, peer);
 }
 
 static void peer_send_welcome(struct agent *agent, const struct agent_peer *peer)
@@ -341,18 +369,8 @@ void agent_claim(struct agent *agent, struct agent_peer *peer, const struct mess
         CHECK(!"no peer is in this state");
     }
     peer->claim = *claim;
-    if (claim_is_stale(peer->journal, claim)) {
-        peer_fence(agent, peer);
-        return;
-    }
-    peer->journal->claimed_epoch = claim->epoch;
-    peer->journal->claimed_nonce = claim->epoch_nonce;
     peer->tries = 0;
-    /* While an older claim of this session is being stored, its result will see that it was
-     * overtaken. */
-    if (peer->state != PEER_CLAIMED && peer->state != PEER_STORING) {
-        peer_move(agent, peer, PEER_CLAIMED);
-    }
+    peer_take_claim(agent, peer);
 }
 
 /* One session speaks for a journal: the newest that was welcomed. */
@@ -474,7 +492,8 @@ static void journal_stored(struct agent *agent, struct agent_journal *journal,
         } else if (is_ok && is_its) {
             peer_welcome(agent, peer);
         } else {
-            peer_move(agent, peer, PEER_CLAIMED);
+            /* Refused: the database may know more than this process (another agent wrote it). */
+            peer_move(agent, peer, result->class == PG_REFUSED ? PEER_UNLOADED : PEER_CLAIMED);
             if (!is_ok) {
                 peer_retry_later(agent, peer);
             }

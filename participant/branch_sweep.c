@@ -90,7 +90,7 @@ void agent_branches_await(struct agent *agent, const struct journal_id *journal)
 
 /* A row of ours that no branch of this process stands for: an earlier incarnation left it, or it
  * came late. */
-static void row_adopt(struct agent *agent, struct agent_branch *branch, uint64_t age_ms)
+void agent_branch_adopt(struct agent *agent, struct agent_branch *branch, uint64_t age_ms)
 {
     branch->prepared_ms = age_ms < agent->now_ms ? agent->now_ms - age_ms : 0;
     branch->tries = 0;
@@ -100,6 +100,9 @@ static void row_adopt(struct agent *agent, struct agent_branch *branch, uint64_t
         agent->counters.late_prepares++;
         agent_notice(agent, AGENT_NOTICE_LATE_PREPARE, &branch->gid,
                      "prepared after its abort was told");
+    }
+    if (branch->txn->erase != NULL) {
+        agent_branch_roll_back(agent, branch); /* the word for all attempts of its gtrid is there */
     }
 }
 
@@ -112,13 +115,13 @@ static struct agent_branch *row_seen(struct agent *agent, const struct gid *gid,
             return NULL;
         }
         branch = agent_branch_new(agent, gid);
-        row_adopt(agent, branch, age_ms);
+        agent_branch_adopt(agent, branch, age_ms);
     } else if (branch->state == BRANCH_DONE && branch->since_step < agent->scan_step) {
         /* It was over before the scan was issued, and is prepared again: a late second PREPARE. */
         branch->word = WORD_NONE;
         branch->asked_by_gid = false;
         branch->vote = VOTE_UNKNOWN;
-        row_adopt(agent, branch, age_ms);
+        agent_branch_adopt(agent, branch, age_ms);
     }
     branch->seen_scan = agent->scan_number;
     return branch;

@@ -376,6 +376,24 @@ static void test_agent_p11_rollback_without_gid_looks_before_it_answers(void **s
     assert_int_equal(ack(bench)->gid.attempt, 0);
 }
 
+/* P-11: a late row that the scan finds while the ROLLBACK is being carried out goes with it. */
+static void test_agent_p11_row_found_during_the_rollback_goes_too(void **state)
+{
+    struct bench *bench = *state;
+    struct gtrid gtrid = bench_gtrid(1);
+    struct gid late = bench_gid(1, 77);
+    bench_rollback_all(bench, &gtrid);
+    uint64_t id = bench_command(bench, COMMAND_LOOK)->id;
+    bench_scan(bench, 1, &late, 10);
+    assert_int_equal(bench_counters(bench).late_prepares, 1);
+    struct command finish = *bench_command(bench, COMMAND_FINISH);
+    assert_false(finish.as.finish.commit);
+    bench_answer(bench, id, COMMAND_LOOK, PG_NOT_FOUND);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_answer(bench, finish.id, COMMAND_FINISH, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+}
+
 /* P-11: a row that LOOK reports but that is of another gtrid or participant is left alone. */
 static void test_agent_p11_look_touches_only_its_own_rows(void **state)
 {
@@ -464,6 +482,7 @@ int main(void)
         TEST(test_agent_p11_lost_execute_is_fenced_before_it_is_denied),
         TEST(test_agent_p11_failed_look_is_repeated),
         TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),
+        TEST(test_agent_p11_row_found_during_the_rollback_goes_too),
         TEST(test_agent_p11_look_touches_only_its_own_rows),
         TEST(test_agent_p11_settled_agent_answers_at_once),
         TEST(test_agent_drain_waits_for_a_rollback_that_looks),

@@ -180,11 +180,48 @@ static void test_agent_p10_higher_epoch_replaces_the_older_session(void **state)
     assert_int_equal(bench_send(bench, MESSAGE_FENCED)->session, SESSION);
     bench_answer(bench, execute_id, COMMAND_EXECUTE, PG_OK);
     assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0); /* nobody there may hear it */
-    bench_commit(bench, &gid); /* on the old session */
+    bench_commit(bench, &gid);                                   /* on the old session */
     assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
     bench_work(bench, 2);
     assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
     assert_true(bench_counters(bench).fenced >= 3);
+}
+
+/* P-10: a newer epoch that the database learned from another agent process fences the older session
+ * here. */
+static void test_agent_p10_newer_epoch_in_the_database_fences_the_session(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_peer_up(bench, SESSION + 1);
+    load_witness(bench, EPOCH + 1, 2, 30);
+    assert_int_equal(bench_send(bench, MESSAGE_FENCED)->session, SESSION);
+    bench_work(bench, 1);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+}
+
+/* P-10: a claim that the database refuses is compared with what the database knows, and then fenced
+ * or stored. */
+static void test_agent_p10_refused_store_reads_the_witness_again(void **state)
+{
+    struct bench *bench = *state;
+    for (uint64_t known = EPOCH; known <= EPOCH + 1; known++) {
+        bench_peer_up(bench, SESSION + known);
+        load_witness(bench, EPOCH - 1, NONCE, 10);
+        bench_claim(bench, SESSION + known, EPOCH, NONCE, 12);
+        answer_store(bench, PG_REFUSED);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_WELCOME), 0);
+        bench_wait(bench, 2000);
+        load_witness(bench, known, NONCE, 10);
+        if (known == EPOCH) { /* its own epoch: a permission that was missing, say */
+            answer_store(bench, PG_OK);
+            assert_int_equal(bench_count_sends(bench, MESSAGE_WELCOME), 1);
+            struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION + known};
+            bench_step(bench, &down);
+        } else {
+            assert_int_equal(bench_count_sends(bench, MESSAGE_FENCED), 1);
+        }
+    }
 }
 
 /* P-10: nothing but a claim is heard from a session that is not welcomed. */
@@ -484,6 +521,8 @@ int main(void)
         TEST(test_agent_p10_lower_claim_loses_while_the_higher_is_stored),
         TEST(test_agent_p10_overtaken_claim_is_not_welcomed),
         TEST(test_agent_p10_higher_epoch_replaces_the_older_session),
+        TEST(test_agent_p10_newer_epoch_in_the_database_fences_the_session),
+        TEST(test_agent_p10_refused_store_reads_the_witness_again),
         TEST(test_agent_p10_messages_before_the_welcome_are_ignored),
         TEST(test_agent_p10_work_of_another_epoch_is_ignored),
         TEST(test_agent_p10_word_about_another_journal_is_ignored),
