@@ -241,6 +241,9 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
     if (pg->options.participant == NULL || !participant_name_valid(pg->options.participant)) {
         return error_set(ret_error, ERROR_INVALID, "the participant's name is not valid");
     }
+    if (pg->options.worker_count + pg->options.finisher_count > PG_MEMBERS_MAX) {
+        return error_set(ret_error, ERROR_LIMIT, "more than %d connections", PG_MEMBERS_MAX);
+    }
     if (pg->options.conninfo == NULL || pg->options.token_file == NULL) {
         return error_set(ret_error, ERROR_INVALID, "conninfo and token_file must be set");
     }

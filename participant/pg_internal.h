@@ -17,8 +17,12 @@
 #define PG_FINISH_TIMEOUT_MS  10000 /* of one batch; a COMMIT PREPARED may wait for a standby */
 #define PG_SETTLE_TIMEOUT_MS  5000
 #define PG_HEARTBEAT_MS       1000
+#define PG_MEMBERS_MAX        500 /* workers and finishers */
+#define PG_ORPHANS_MAX        128
+#define PG_VOTED_MAX          8192
 #define PG_FINISH_BATCH_MAX   64
 
+#define PG_OID_BOOL  16
 #define PG_OID_BYTEA 17
 #define PG_OID_INT8  20
 #define PG_OID_INT4  23
@@ -83,6 +87,14 @@ struct pg {
     uint64_t lost_from_lsn; /* WAL from here to lost_to_lsn was seen and then lost: xids in it are
                                reused */
     uint64_t lost_to_lsn;
+    /* Backends of connections that workers gave up: one may still be about to prepare (P-11). */
+    size_t orphan_count;
+    int32_t orphans[PG_ORPHANS_MAX];
+    bool
+        orphans_lost; /* there were more; then every backend that is not an open connection's is one */
+    uint64_t lsn_at_connect; /* the insert position when the keeper connected */
+    size_t voted_next;
+    uint64_t voted[PG_VOTED_MAX]; /* xids that this process prepared in this history, a ring */
     uint32_t ring;
     struct pg_counters counters;
 };
@@ -102,6 +114,10 @@ size_t pg_running_pids(struct pg *pg, const struct gtrid *gtrid, const struct gi
                        int32_t *ret_pids);
 /* Backends of all open connections. */
 size_t pg_open_pids(struct pg *pg, size_t max, int32_t *ret_pids);
+/* Backends of connections that were given up; *ret_lost: and others that were not noted. */
+size_t pg_orphan_pids(struct pg *pg, int32_t ret_pids[PG_ORPHANS_MAX], bool *ret_lost);
+/* These are gone; lost: so are those that were not noted. */
+void pg_orphans_gone(struct pg *pg, const int32_t *pids, size_t count, bool lost);
 /* Ends queued EXECUTEs of this gtrid (or only of this gid) with an answer, and marks a running one;
  * the running one's backend, or 0. */
 int32_t pg_cancel_execute(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid);

@@ -49,7 +49,8 @@ static void put_status(struct keeper *keeper, enum health health, bool history_c
 }
 
 /* Takes over what the session found. True if the history is not the one that votes were given in (P-14). */
-static bool accept_server(struct pg *pg, const struct pg_facts *facts, uint64_t lsn_before)
+static bool accept_server(struct pg *pg, const struct pg_facts *facts, uint64_t lsn_before,
+                          bool connected)
 {
     const struct identity *here = &facts->identity;
     (void)pthread_mutex_lock(&pg->mutex);
@@ -66,7 +67,13 @@ static bool accept_server(struct pg *pg, const struct pg_facts *facts, uint64_t 
         pg->lost_to_lsn = pg->lsn_seen > pg->lost_to_lsn ? pg->lsn_seen : pg->lost_to_lsn;
     }
     pg->identity = *here;
-    pg->generation += changed; /* connections made before are made anew */
+    if (connected) {
+        pg->lsn_at_connect = here->lsn;
+    }
+    if (changed) {
+        pg->generation++; /* connections made before are made anew */
+        memset(pg->voted, 0, sizeof pg->voted);
+    }
     if (changed || facts->flush_lsn > pg->lsn_seen) {
         pg->lsn_seen = facts->flush_lsn;
     }
@@ -110,7 +117,7 @@ static void warn_settings(struct keeper *keeper, const struct pg_facts *facts)
 }
 
 /* Judges the server that the open session reached and tells the core. False: nothing may be done there. */
-static bool judge_server(struct keeper *keeper)
+static bool judge_server(struct keeper *keeper, bool connected)
 {
     struct pg_member *member = keeper->member;
     char text[HEALTH_TEXT_SIZE];
@@ -123,7 +130,7 @@ static bool judge_server(struct keeper *keeper)
         return false;
     }
     warn_settings(keeper, &member->session.facts);
-    bool changed = accept_server(member->pg, &member->session.facts, keeper->lsn_before);
+    bool changed = accept_server(member->pg, &member->session.facts, keeper->lsn_before, connected);
     if (changed) {
         pg_warn(member->pg, "history changed",
                 "timeline %" PRIu32 ", position %" PRIX64 ": votes given before are void",
@@ -152,7 +159,7 @@ static bool ready(struct keeper *keeper)
         }
         return false;
     }
-    if (!judge_server(keeper)) {
+    if (!judge_server(keeper, true)) {
         pg_member_close(member);
         pg_session_back_off(&member->session);
         return false;
@@ -185,7 +192,7 @@ static void beat(struct keeper *keeper)
         if (!ready(keeper)) {
             return;
         }
-    } else if (!judge_server(keeper)) {
+    } else if (!judge_server(keeper, false)) {
         pg_member_close(member);
         pg_session_back_off(&member->session);
     }

@@ -9,11 +9,52 @@
 #include "participant/pg_internal.h"
 #include "participant/pg_text.h"
 
+/* The server notices a closed connection only when it next reads or writes, so its backend may go on. */
+static void add_orphan(struct pg *pg, int32_t pid)
+{
+    if (pg->orphan_count < PG_ORPHANS_MAX) {
+        pg->orphans[pg->orphan_count++] = pid;
+    } else {
+        pg->orphans_lost = true;
+    }
+}
+
+size_t pg_orphan_pids(struct pg *pg, int32_t ret_pids[PG_ORPHANS_MAX], bool *ret_lost)
+{
+    (void)pthread_mutex_lock(&pg->mutex);
+    size_t count = pg->orphan_count;
+    memcpy(ret_pids, pg->orphans, count * sizeof ret_pids[0]);
+    *ret_lost = pg->orphans_lost;
+    (void)pthread_mutex_unlock(&pg->mutex);
+    return count;
+}
+
+void pg_orphans_gone(struct pg *pg, const int32_t *pids, size_t count, bool lost)
+{
+    (void)pthread_mutex_lock(&pg->mutex);
+    size_t kept = 0;
+    for (size_t i = 0; i < pg->orphan_count; i++) {
+        bool gone = false;
+        for (size_t k = 0; k < count && !gone; k++) {
+            gone = pids[k] == pg->orphans[i];
+        }
+        if (!gone) {
+            pg->orphans[kept++] = pg->orphans[i];
+        }
+    }
+    pg->orphan_count = kept;
+    pg->orphans_lost = pg->orphans_lost && !lost;
+    (void)pthread_mutex_unlock(&pg->mutex);
+}
+
 void pg_member_close(struct pg_member *member)
 {
     struct pg *pg = member->pg;
     pg_session_close(&member->session);
     (void)pthread_mutex_lock(&pg->mutex);
+    if (member->open && member->kind == PG_MEMBER_WORKER) {
+        add_orphan(pg, member->pid);
+    }
     member->pid = 0;
     if (member->open && member->kind == PG_MEMBER_WORKER) {
         pg->workers_open--;

@@ -23,8 +23,7 @@
 #include "participant/pg_internal.h"
 #include "participant/pg_text.h"
 
-#define FENCE_WAIT_MS 5000
-#define PIDS_MAX      256
+#define PIDS_MAX (PG_MEMBERS_MAX + 1)
 
 /* One command's questions: stops at the first that is not answered. */
 struct inquest {
@@ -61,7 +60,7 @@ static bool ask(struct inquest *inquest, const struct pg_query *query, PGresult 
 
 /* ---- the fence ---- */
 
-#define PID_LIST_SIZE (PIDS_MAX * 12 + 3)
+#define PID_LIST_SIZE ((PG_ORPHANS_MAX + PIDS_MAX) * 12 + 3)
 
 static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIST_SIZE])
 {
@@ -74,10 +73,11 @@ static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIS
     (void)snprintf(ret_list + length, PID_LIST_SIZE - length, "}");
 }
 
-/* Client backends of the agent's own login role in this database that are not of this incarnation, those that run the
- * branch, and workers' backends of this incarnation whose connection was given up: such a backend may
- * still be about to prepare. A worker that is connecting at this very moment looks like the last kind and may be hit;
- * it has no work yet and connects again. */
+/* Client backends of the agent's own login role in this database that are not of this incarnation ($1), and of this
+ * one those that run the branch or belong to a connection that was given up ($2): these may still be about to prepare.
+ * Process ids are used again, hence never one that belongs to an open connection ($3) unless it is asked for by
+ * name; and if there were more of them than we noted ($4), every worker's backend without an open connection. The last
+ * rule can hit a worker that is connecting at this moment; its branch then fails as unavailable. */
 #define FENCED_BACKENDS                                                                            \
     " FROM pg_catalog.pg_stat_activity a"                                                          \
     " WHERE a.usename OPERATOR(pg_catalog.=) session_user"                                         \
@@ -85,54 +85,85 @@ static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIS
     " AND a.backend_type OPERATOR(pg_catalog.=) 'client backend'"                                  \
     " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"                               \
     " AND (NOT pg_catalog.starts_with(a.application_name, $1)"                                     \
-    "  OR a.pid OPERATOR(pg_catalog.=) ANY ($3::pg_catalog.int4[])"                                \
-    "  OR (a.application_name OPERATOR(pg_catalog.=) ($1 OPERATOR(pg_catalog.||) 'worker')"        \
-    "   AND a.pid OPERATOR(pg_catalog.<>) ALL ($2::pg_catalog.int4[])))"
+    "  OR a.pid OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.int4[])"                                \
+    "  OR ($4 AND a.application_name OPERATOR(pg_catalog.=)"                                       \
+    "    ($1 OPERATOR(pg_catalog.||) 'worker')"                                                    \
+    "   AND a.pid OPERATOR(pg_catalog.<>) ALL ($3::pg_catalog.int4[])))"
 
-static const char fence_find_sql[] =
+static const char fence_tell_sql[] =
     "SELECT pg_catalog.pg_terminate_backend(a.pid)" FENCED_BACKENDS;
 static const char fence_wait_sql[] =
     "SELECT pg_catalog.pg_terminate_backend(a.pid, 5000)" FENCED_BACKENDS;
 static const char fence_left_sql[] = "SELECT a.pid" FENCED_BACKENDS;
 
-/* Ends the backends and waits until they are gone. */
-static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const struct gid *gid)
+/* First all are told, then each is waited for, then we look whether they are gone: the return value of
+ * pg_terminate_backend does not tell "could not" from "was gone already". Each step stops if nothing is left. */
+static bool end_backends(struct inquest *inquest, struct pg_query *query)
 {
-    struct pg *pg = inquest->keeper->pg;
-    int32_t open[PIDS_MAX];
-    int32_t running[PIDS_MAX];
-    char open_list[PID_LIST_SIZE];
-    char running_list[PID_LIST_SIZE];
-    char prefix[PG_APPLICATION_NAME_SIZE];
-    format_pids(open, pg_open_pids(pg, PIDS_MAX, open), open_list);
-    format_pids(running, pg_running_pids(pg, gtrid, gid, PIDS_MAX, running), running_list);
-    pg_application_name(pg->options.participant, pg->options.incarnation, "", prefix);
-    struct pg_query query = {
-        .param_count = 3,
-        .types = (const Oid[]){PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT},
-        .values = (const char *const[]){prefix, open_list, running_list},
-    };
-    /* First all are told, then each is waited for, then we look whether they are gone: the return value of
-     * pg_terminate_backend does not tell "could not" from "was gone already". */
-    const char *const steps[] = {fence_find_sql, fence_wait_sql, fence_left_sql};
+    const char *const steps[] = {fence_tell_sql, fence_wait_sql, fence_left_sql};
     int found = 0;
-    FAULT(FAULT_A_FENCE_PRE);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         PGresult *result = NULL;
-        query.sql = steps[i];
-        if (!ask(inquest, &query, &result)) {
+        query->sql = steps[i];
+        if (!ask(inquest, query, &result)) {
             return false;
         }
         found = PQntuples(result);
         PQclear(result);
         if (found == 0) {
-            FAULT(FAULT_A_FENCE_POST);
             return true;
         }
     }
     (void)snprintf(inquest->result->detail, sizeof inquest->result->detail,
                    "%d backends of this role do not end", found);
     return false;
+}
+
+/* Drops from pids those that are also in others. */
+static size_t without(int32_t *pids, size_t count, const int32_t *others, size_t other_count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < other_count && !found; k++) {
+            found = pids[i] == others[k];
+        }
+        if (!found) {
+            pids[kept++] = pids[i];
+        }
+    }
+    return kept;
+}
+
+/* Ends the backends and waits until they are gone. */
+static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const struct gid *gid)
+{
+    struct pg *pg = inquest->keeper->pg;
+    int32_t open[PIDS_MAX];
+    int32_t ended[PG_ORPHANS_MAX + PIDS_MAX];
+    char open_list[PID_LIST_SIZE];
+    char ended_list[PID_LIST_SIZE];
+    char prefix[PG_APPLICATION_NAME_SIZE];
+    bool lost = false;
+    size_t orphan_count = pg_orphan_pids(pg, ended, &lost);
+    size_t open_count = pg_open_pids(pg, PIDS_MAX, open);
+    size_t ended_count = without(ended, orphan_count, open, open_count);
+    ended_count += pg_running_pids(pg, gtrid, gid, PIDS_MAX, ended + ended_count);
+    format_pids(open, open_count, open_list);
+    format_pids(ended, ended_count, ended_list);
+    pg_application_name(pg->options.participant, pg->options.incarnation, "", prefix);
+    struct pg_query query = {
+        .param_count = 4,
+        .types = (const Oid[]){PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT, PG_OID_BOOL},
+        .values = (const char *const[]){prefix, ended_list, open_list, lost ? "true" : "false"},
+    };
+    FAULT(FAULT_A_FENCE_PRE);
+    if (!end_backends(inquest, &query)) {
+        return false;
+    }
+    pg_orphans_gone(pg, ended, ended_count, lost);
+    FAULT(FAULT_A_FENCE_POST);
+    return true;
 }
 
 /* ---- prepared rows ---- */
@@ -268,17 +299,22 @@ static bool below_floor(struct inquest *inquest, const struct gid *gid, bool *re
     return true;
 }
 
-/* Is what pg_xact_status says about this xid about our branch? After a restore or a lost tail of the WAL the same xid
- * belongs to somebody else. */
+/* Is what pg_xact_status says about this xid about our branch? After a restore or a lost tail of the WAL the same
+ * xid belongs to somebody else. So the vote must lie before the position at which we connected, or be one that this
+ * process gave since then; a position that is reached by now may have been reached by other history. */
 static bool xid_believed(struct pg *pg, const struct proof *proof)
 {
     (void)pthread_mutex_lock(&pg->mutex);
     const struct identity *here = &pg->identity;
     bool lost =
         pg->lost_to_lsn != 0 && proof->lsn >= pg->lost_from_lsn && proof->lsn <= pg->lost_to_lsn;
+    bool known = proof->lsn <= pg->lsn_at_connect;
+    for (size_t i = 0; i < PG_VOTED_MAX && !known; i++) {
+        known = pg->voted[i] == proof->xid8;
+    }
     bool believed = proof->xid8 != 0 && proof->system_id == here->system_id &&
                     proof->timeline == here->timeline &&
-                    proof->database_oid == here->database_oid && here->lsn >= proof->lsn && !lost;
+                    proof->database_oid == here->database_oid && known && !lost;
     (void)pthread_mutex_unlock(&pg->mutex);
     return believed;
 }

@@ -213,16 +213,17 @@ static const char setup_functions_sql[] =
     "END\n"
     "$assent$;\n"
     "\n"
-    /* One step of the ring: empties the oldest partition if all of it has passed, and moves on to the next one if
-     * that is empty and this one is a day old, large, or itself passing. TRUNCATE, not DROP or DETACH: those wait for
-     * every prepared insert into any partition, and new inserts wait behind them. */
+    /* One step of the ring: empties one partition if all of it has passed, and moves on to the next empty one if
+     * this one is a day old, large, or itself passing. A partition that never passes (a journal that is gone for
+     * good) only takes up its own place. TRUNCATE, not DROP or DETACH: those wait for every prepared insert
+     * into any partition, and new inserts wait behind them. */
     "CREATE OR REPLACE FUNCTION assent.rotate(p_token bytea, OUT ring integer, OUT note text)\n"
     "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $assent$\n"
     "DECLARE\n"
     "    r assent.ring;\n"
     "    part integer;\n"
+    "    free_part integer;\n"
     "    used boolean;\n"
-    "    next_free boolean;\n"
     "    first_gid text;\n"
     "BEGIN\n"
     "    PERFORM assent.check_token(p_token);\n"
@@ -232,7 +233,7 @@ static const char setup_functions_sql[] =
     "    FOR i IN 1..7 LOOP\n"
     "        part := (r.current + i) % 8;\n"
     "        EXECUTE format('SELECT EXISTS (SELECT FROM assent.outcome_%s)', part) INTO used;\n"
-    "        IF used AND assent.partition_passed(part, true) THEN\n"
+    "        IF used AND note = 'kept' AND assent.partition_passed(part, true) THEN\n"
     "            EXECUTE format('LOCK TABLE ONLY assent.outcome_%s IN ACCESS EXCLUSIVE MODE', "
     "part);\n"
     "            IF assent.partition_passed(part, false) THEN\n"
@@ -241,11 +242,12 @@ static const char setup_functions_sql[] =
     "                used := false;\n"
     "            END IF;\n"
     "        END IF;\n"
-    "        next_free := coalesce(next_free, NOT used);\n"
-    "        EXIT WHEN used OR note <> 'kept';\n"
+    "        IF NOT used THEN\n"
+    "            free_part := coalesce(free_part, part);\n"
+    "        END IF;\n"
     "    END LOOP;\n"
     "    EXECUTE format('SELECT gid FROM assent.outcome_%s LIMIT 1', r.current) INTO first_gid;\n"
-    "    IF next_free AND first_gid IS NOT NULL AND (\n"
+    "    IF free_part IS NOT NULL AND first_gid IS NOT NULL AND (\n"
     "        r.advanced_at < now() - interval '1 day'\n"
     "        OR pg_relation_size(format('assent.outcome_%s', r.current)::regclass) > 268435456\n"
     "        OR EXISTS (SELECT FROM assent.witness w\n"
@@ -253,9 +255,9 @@ static const char setup_functions_sql[] =
     "            AND (split_part(split_part(first_gid, ':', 2), '-', 2)::numeric,\n"
     "                 split_part(split_part(first_gid, ':', 2), '-', 4)::numeric)\n"
     "                <= (w.floor_epoch::numeric, w.floor_sequence::numeric))) THEN\n"
-    "        ring := (r.current + 1) % 8;\n"
-    "        UPDATE assent.ring SET current = rotate.ring, advanced_at = now();\n"
-    "        note := note || format(', now %s', ring);\n"
+    "        ring := free_part;\n"
+    "        UPDATE assent.ring SET current = free_part, advanced_at = now();\n"
+    "        note := note || format(', now %s', free_part);\n"
     "    END IF;\n"
     "END\n"
     "$assent$;\n";

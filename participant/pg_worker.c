@@ -59,8 +59,11 @@ static void answer(struct pg_member *member, struct command_result *result)
     struct pg *pg = member->pg;
     (void)pthread_mutex_lock(&pg->mutex);
     member->running = false;
-    if (result->class == PG_OK && result->proof.lsn > pg->lsn_seen) {
-        pg->lsn_seen = result->proof.lsn; /* PREPARE flushed it */
+    if (result->class == PG_OK && result->proof.kind != PROOF_NONE) {
+        pg->voted[pg->voted_next++ % PG_VOTED_MAX] = result->proof.xid8;
+        if (result->proof.lsn > pg->lsn_seen) {
+            pg->lsn_seen = result->proof.lsn; /* PREPARE flushed it */
+        }
     }
     (void)pthread_mutex_unlock(&pg->mutex);
     pg_post(pg, result);
