@@ -188,70 +188,103 @@ static void step_result(struct agent *agent, struct command_result *result)
     command_result_done(result);
 }
 
-/* Messages of a session that is not welcomed, or of a journal's earlier generation, count for
- * nothing. */
+/* Whose branch a message is about; *ret_gtrid is NULL where it is about none. */
+static void message_subject(const struct message *message, const struct gtrid **ret_gtrid,
+                            const char **ret_participant)
+{
+    *ret_gtrid = NULL;
+    *ret_participant = NULL;
+    switch (message->kind) {
+    case MESSAGE_WORK:
+        *ret_gtrid = &message->as.work.gtrid;
+        break;
+    case MESSAGE_COMMIT:
+        *ret_gtrid = &message->as.commit.gid.gtrid;
+        *ret_participant = message->as.commit.gid.participant;
+        break;
+    case MESSAGE_ROLLBACK:
+        *ret_gtrid = &message->as.rollback.gtrid;
+        *ret_participant =
+            message->as.rollback.has_gid ? message->as.rollback.gid.participant : NULL;
+        break;
+    case MESSAGE_VERDICT:
+        *ret_gtrid = &message->as.verdict.gid.gtrid;
+        *ret_participant = message->as.verdict.gid.participant;
+        break;
+    case MESSAGE_CLAIM:
+    case MESSAGE_HEAD:
+    case MESSAGE_WITNESS:
+    case MESSAGE_WELCOME:
+    case MESSAGE_FENCED:
+    case MESSAGE_VOTE:
+    case MESSAGE_ACK:
+    case MESSAGE_INQUIRY:
+    case MESSAGE_HEALTH:
+        break;
+    }
+}
+
+/* P-6, P-10: a coordinator speaks for its own journal, up to its own epoch, and to us about us. */
+static bool message_is_in_scope(const struct agent *agent, const struct agent_peer *peer,
+                                const struct message *message)
+{
+    const struct gtrid *gtrid = NULL;
+    const char *participant = NULL;
+    message_subject(message, &gtrid, &participant);
+    if (gtrid != NULL && (!journal_id_equal(&gtrid->journal, &peer->journal->id) ||
+                          gtrid->epoch > peer->claim.epoch)) {
+        return false;
+    }
+    return participant == NULL || strcmp(participant, agent->config.participant) == 0;
+}
+
+static void message_hear(struct agent *agent, struct agent_peer *peer, struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_WORK:
+        agent_work(agent, peer, &message->as.work);
+        return;
+    case MESSAGE_COMMIT:
+        agent_commit(agent, &message->as.commit);
+        return;
+    case MESSAGE_ROLLBACK:
+        agent_rollback(agent, &message->as.rollback);
+        return;
+    case MESSAGE_VERDICT:
+        agent_verdict(agent, &message->as.verdict);
+        return;
+    case MESSAGE_HEAD:
+        agent_head(peer, &message->as.head);
+        return;
+    case MESSAGE_CLAIM: /* heard in every state of the session: step_message */
+        return;
+    case MESSAGE_WITNESS:
+    case MESSAGE_WELCOME:
+    case MESSAGE_FENCED:
+    case MESSAGE_VOTE:
+    case MESSAGE_ACK:
+    case MESSAGE_INQUIRY:
+    case MESSAGE_HEALTH:
+        agent->counters.fenced++; /* an agent's own kind of message: nobody sends us that */
+        return;
+    }
+}
+
+/* Messages of a session that is not welcomed, or out of its scope, count for nothing. */
 static void step_message(struct agent *agent, uint64_t session, struct message *message)
 {
     struct agent_peer *peer = agent_peer_find(agent, session);
-    bool is_welcomed = peer != NULL && peer->state == PEER_WELCOMED;
     if (peer != NULL && message->kind == MESSAGE_CLAIM) {
         agent_claim(agent, peer, &message->as.claim);
-    } else if (!is_welcomed) {
+    } else if (peer == NULL || peer->state != PEER_WELCOMED) {
         agent->counters.fenced++;
+    } else if (!message_is_in_scope(agent, peer, message)) {
+        agent->counters.fenced++;
+        agent_notice(agent, AGENT_NOTICE_REFUSED, NULL,
+                     "%s about another journal, epoch or participant was ignored",
+                     message_kind_text(message->kind));
     } else {
-        const struct journal_id *journal = &peer->journal->id;
-        const struct gtrid *gtrid = NULL;
-        const char *participant = agent->config.participant;
-        switch (message->kind) {
-        case MESSAGE_WORK:
-            gtrid = &message->as.work.gtrid;
-            break;
-        case MESSAGE_COMMIT:
-            gtrid = &message->as.commit.gid.gtrid;
-            participant = message->as.commit.gid.participant;
-            break;
-        case MESSAGE_ROLLBACK:
-            gtrid = &message->as.rollback.gtrid;
-            if (message->as.rollback.has_gid) {
-                participant = message->as.rollback.gid.participant;
-            }
-            break;
-        case MESSAGE_VERDICT:
-            gtrid = &message->as.verdict.gid.gtrid;
-            participant = message->as.verdict.gid.participant;
-            break;
-        case MESSAGE_CLAIM:
-        case MESSAGE_HEAD:
-        case MESSAGE_WITNESS:
-        case MESSAGE_WELCOME:
-        case MESSAGE_FENCED:
-        case MESSAGE_VOTE:
-        case MESSAGE_ACK:
-        case MESSAGE_INQUIRY:
-        case MESSAGE_HEALTH:
-            break;
-        }
-        if (gtrid != NULL &&
-            (!journal_id_equal(&gtrid->journal, journal) || gtrid->epoch > peer->claim.epoch ||
-             strcmp(participant, agent->config.participant) != 0)) {
-            /* P-6, P-10: not this coordinator's to say, or not about us. */
-            agent->counters.fenced++;
-            agent_notice(agent, AGENT_NOTICE_REFUSED, NULL,
-                         "%s about another journal, epoch or participant was ignored",
-                         message_kind_text(message->kind));
-        } else if (message->kind == MESSAGE_WORK) {
-            agent_work(agent, peer, &message->as.work);
-        } else if (message->kind == MESSAGE_COMMIT) {
-            agent_commit(agent, &message->as.commit);
-        } else if (message->kind == MESSAGE_ROLLBACK) {
-            agent_rollback(agent, &message->as.rollback);
-        } else if (message->kind == MESSAGE_VERDICT) {
-            agent_verdict(agent, &message->as.verdict);
-        } else if (message->kind == MESSAGE_HEAD) {
-            agent_head(agent, peer, &message->as.head);
-        } else {
-            agent->counters.fenced++; /* an agent's own kind of message: nobody sends us that */
-        }
+        message_hear(agent, peer, message);
     }
     message_done(message);
 }

@@ -11,7 +11,8 @@
  *   branch_peer.c    coordinators: witness, claim, fencing, heads, health (P-10, P-14)
  *   branch_sweep.c   the endless scan and the inquiries (P-6, P-8, P-11, P-13)
  *
- * STATES OF A BRANCH (one gid; the only setter is agent_branch_move in branch_state.c)
+ * STATES OF A BRANCH (one gid; the only setter is agent_branch_move in branch_state.c; below,
+ * roll_back, branch_finish and branch_end stand for agent_branch_roll_back and so on)
  *
  *   WORK                          SCAN or LOOK found it        a word about a gid unknown here
  *    |                                      |                             |
@@ -29,18 +30,18 @@
  *    v  v       v                           v                  |                          |
  *   DONE <----- nothing is prepared --------(row gone: freed)--+--------------------------+
  *
- *   state       true in it                                   durable               done by
- *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       agent_work
- *   CANCELLING  the same, and it was told to roll back       perhaps the row       agent_rollback
+ *   state       true in it                                   durable               entered in
+ *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       work_execute
+ *   CANCELLING  the same, and it was told to roll back       perhaps the row       roll_back
  *   LOOKING     EXECUTE ended in doubt; LOOK is running      perhaps the row       branch_doubt
- *   UNSURE      LOOK failed; it will be tried again          perhaps the row       branch_looked
+ *   UNSURE      LOOK failed; it will be tried again          perhaps the row       agent_looked
  *   PREPARED    this process voted yes (P-3); it asks (P-6)  the row               branch_vote_yes
  *   DOUBTFUL    prepared, no valid vote of this process      the row               scan, P-14
  *   UNOWNED     prepared; its coordinator answered UNKNOWN   the row               agent_verdict
- *   FINISHING   the coordinator's word is being carried out  row, or finished agent_branch_finish
- *   PROVING     FINISH found nothing: what became of it?     unknown               branch_finished
- *   PAUSED      FINISH must be tried again at the timer      unknown               branch_finished
- *   DONE        over; kept a while to answer repetitions     the outcome           agent_branch_end
+ *   FINISHING   the coordinator's word is carried out        the row, or the end   branch_finish
+ *   PROVING     FINISH found nothing: what became of it?     unknown               agent_finished
+ *   PAUSED      FINISH must be tried again at the timer      unknown               agent_finished
+ *   DONE        over; kept a while to answer repetitions     the outcome           branch_end
  *
  * If the process dies in any state, the row (if there is one) is all that stays; the next process
  * finds it with the scan as DOUBTFUL, votes it UNKNOWN and asks. Nothing here is needed for safety
@@ -325,7 +326,7 @@ void agent_peer_down(struct agent *agent, uint64_t session);
 void agent_peer_due(struct agent *agent, struct agent_peer *peer);
 void agent_peers_retry(struct agent *agent); /* the database came up */
 void agent_claim(struct agent *agent, struct agent_peer *peer, const struct message_claim *claim);
-void agent_head(struct agent *agent, struct agent_peer *peer, const struct message_head *head);
+void agent_head(struct agent_peer *peer, const struct message_head *head);
 bool agent_witness_result(struct agent *agent, const struct command_result *result);
 void agent_journals_due(struct agent *agent);
 uint64_t agent_journals_deadline(const struct agent *agent);

@@ -518,9 +518,8 @@ bool agent_witness_result(struct agent *agent, const struct command_result *resu
     return false; /* of a session that is gone */
 }
 
-void agent_head(struct agent *agent, struct agent_peer *peer, const struct message_head *head)
+void agent_head(struct agent_peer *peer, const struct message_head *head)
 {
-    (void)agent;
     struct witness *witness = &peer->journal->witness;
     bool is_news = head_raise(&witness->head, &head->head);
     is_news = floor_raise(&witness->floor, &head->floor) || is_news;
