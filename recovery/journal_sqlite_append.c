@@ -74,6 +74,10 @@ bool sqlite_poison(struct sqlite_journal *journal, struct error *ret_error)
 {
     journal->poisoned = true;
     journal->poison = *ret_error;
+    if (sqlite3_get_autocommit(journal->db) == 0) {
+        /* Only drops what was not committed; in WAL mode that writes nothing. */
+        (void)sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL);
+    }
     return false;
 }
 
