@@ -37,7 +37,7 @@ static uint32_t limit_or(uint32_t value, uint32_t normal)
 
 static struct http_limits limits_effective(const struct http_limits *asked)
 {
-    return (struct http_limits){
+    struct http_limits limits = {
         .body_bytes = limit_or(asked->body_bytes, 1024 * 1024),
         .branches = limit_or(asked->branches, 64),
         .statements = limit_or(asked->statements, 1000),
@@ -47,6 +47,11 @@ static struct http_limits limits_effective(const struct http_limits *asked)
         .connections_per_ip = limit_or(asked->connections_per_ip, 10000),
         .idle_s = limit_or(asked->idle_s, 60),
     };
+    if (limits.timeout_default_ms > limits.timeout_max_ms) {
+        limits.timeout_default_ms =
+            limits.timeout_max_ms; /* what nobody asked for must be allowed */
+    }
+    return limits;
 }
 
 static struct gate *gate_new(void)

@@ -61,8 +61,7 @@ static bool host_check(struct exchange *exchange)
     /* HTTP/1.0 has none; browsers always send one, and they are what this check is for. */
     return host == NULL || host_allowed(host, exchange->http->host_names) ||
            problem_set(&exchange->problem, PROBLEM_MISDIRECTED,
-                       "host \"%.100s\" is not served here: use a loopback name or add it to the "
-                       "configured host names",
+                       "host \"%.100s\" is not served here: use localhost, 127.0.0.1 or [::1]",
                        host);
 }
 
@@ -103,12 +102,17 @@ static bool media_check(struct exchange *exchange)
     return true;
 }
 
+size_t body_bytes_read_max(const struct http *http)
+{
+    return (size_t)http->limits.body_bytes + DISCARD_BYTES_MAX;
+}
+
 bool body_too_large(struct exchange *exchange)
 {
     const uint32_t limit = exchange->http->limits.body_bytes;
-    return problem_set_limit(&exchange->problem, PROBLEM_BODY_TOO_LARGE, "body_bytes", limit,
-                             "the body is larger than the configured limit \"body_bytes\" of %u",
-                             limit);
+    return problem_set_limit(
+        &exchange->problem, PROBLEM_BODY_TOO_LARGE, "max_body", limit,
+        "the body is larger than the configured limit \"max_body\" of %u bytes", limit);
 }
 
 static uint64_t content_length(const struct exchange *exchange)
@@ -185,5 +189,5 @@ bool answer_before_body(struct exchange *exchange)
     }
     /* A client that waits for "100 Continue" sends no body when it gets an answer instead. */
     return exchange_header(exchange, "Expect") != NULL ||
-           content_length(exchange) > DISCARD_BYTES_MAX;
+           content_length(exchange) > body_bytes_read_max(exchange->http);
 }

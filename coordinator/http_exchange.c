@@ -189,7 +189,7 @@ static enum MHD_Result body_receive(struct exchange *exchange, const char *bytes
             body_release(exchange);
         }
     }
-    return exchange->received_bytes <= DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
+    return exchange->received_bytes <= body_bytes_read_max(exchange->http) ? MHD_YES : MHD_NO;
 }
 
 /* Posting */

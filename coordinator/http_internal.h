@@ -45,8 +45,8 @@ struct http {
     struct gate *gate;
 };
 
-/* A body that is refused is still read up to here, since closing with unread data would reset the
- * connection and take the answer with it. */
+/* A body that is refused is still read so far beyond the limit, since closing with unread data would
+ * reset the connection and take the answer with it. */
 #define DISCARD_BYTES_MAX (64u * 1024 * 1024)
 
 enum exchange_phase {
@@ -91,7 +91,8 @@ void exchange_abandon_all(struct gate *gate);
 
 /* http_check.c. False: exchange->problem says why. */
 bool request_check(struct exchange *exchange, const char *method, const char *path);
-bool body_too_large(struct exchange *exchange); /* sets the problem; returns false */
+size_t body_bytes_read_max(const struct http *http); /* beyond that the connection is cut */
+bool body_too_large(struct exchange *exchange);      /* sets the problem; returns false */
 /* Must the problem be answered now, without reading the body? The connection is then closed after
  * it. */
 bool answer_before_body(struct exchange *exchange);

@@ -39,13 +39,14 @@ static void problem_take_id(struct problem *problem, const struct api_answer *an
 
 /* The edge cannot make sense of the answer. For a submission the outcome is then not known to the
  * client. */
-static void reply_internal(enum route route, const struct api_answer *answer, const char *what,
-                           struct reply *ret_reply)
+static void reply_internal(enum route route, bool has_key, const struct api_answer *answer,
+                           const char *what, struct reply *ret_reply)
 {
     struct problem problem;
     problem_set(&problem, PROBLEM_INTERNAL, "%s", what);
     problem_take_id(&problem, answer);
     problem.state = route == ROUTE_SUBMIT ? "unknown" : NULL;
+    problem.retryable = route != ROUTE_SUBMIT || has_key;
     reply_from_problem(&problem, ret_reply);
 }
 
@@ -57,29 +58,29 @@ static void reply_json(struct text *body, const struct txn_view *view, struct re
     }
 }
 
-static void reply_committed(const struct api_answer *answer, struct reply *ret_reply)
+static void reply_committed(bool has_key, const struct api_answer *answer, struct reply *ret_reply)
 {
     const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
     if (view == NULL || (view->state != TXN_COMMITTING && view->state != TXN_COMMITTED &&
                          view->state != TXN_HEURISTIC)) {
-        reply_internal(ROUTE_SUBMIT, answer, "the answer has no outcome", ret_reply);
+        reply_internal(ROUTE_SUBMIT, has_key, answer, "the answer has no outcome", ret_reply);
         return;
     }
     struct text body = {0};
     struct error error = {0};
     if (!render_committed(view, &body, &error)) {
-        reply_internal(ROUTE_SUBMIT, answer, error.text, ret_reply);
+        reply_internal(ROUTE_SUBMIT, has_key, answer, error.text, ret_reply);
         return;
     }
     reply_json(&body, view, ret_reply);
     ret_reply->replayed = answer->replayed;
 }
 
-static void reply_aborted(const struct api_answer *answer, struct reply *ret_reply)
+static void reply_aborted(bool has_key, const struct api_answer *answer, struct reply *ret_reply)
 {
     const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
     if (view == NULL || view->failure.reason == REASON_NONE) {
-        reply_internal(ROUTE_SUBMIT, answer, "the abort has no reason", ret_reply);
+        reply_internal(ROUTE_SUBMIT, has_key, answer, "the abort has no reason", ret_reply);
         return;
     }
     struct problem problem;
@@ -171,7 +172,7 @@ static void reply_other(enum route route, bool has_key, const struct api_answer 
         break;
     }
     if (kind == PROBLEM_NONE) {
-        reply_internal(route, answer, text, ret_reply);
+        reply_internal(route, has_key, answer, text, ret_reply);
         return;
     }
     problem_set(&problem, kind, "%s", text[0] != '\0' ? text : detail_default(kind));
@@ -188,7 +189,7 @@ static void reply_read(enum route route, const struct api_answer *answer, struct
     const bool needs_view =
         route == ROUTE_TRANSACTION || route == ROUTE_EVENTS || route == ROUTE_RESOLVE;
     if (needs_view && answer->view_count != 1) {
-        reply_internal(route, answer, "the answer has no transaction", ret_reply);
+        reply_internal(route, false, answer, "the answer has no transaction", ret_reply);
         return;
     }
     const struct txn_view *view = needs_view ? &answer->views[0] : NULL;
@@ -205,7 +206,7 @@ static void reply_read(enum route route, const struct api_answer *answer, struct
     } else if (route == ROUTE_READY) {
         text_printf(&body, "{\"ready\":true}\n");
     } else if (!render_transaction(view, &body, &error)) {
-        reply_internal(route, answer, error.text, ret_reply);
+        reply_internal(route, false, answer, error.text, ret_reply);
         return;
     }
     reply_json(&body, view, ret_reply);
@@ -226,11 +227,11 @@ void reply_from_call(enum route route, bool has_key, const struct api_call *call
         memcpy(problem.participant, answer->participant, sizeof problem.participant);
         reply_from_problem(&problem, ret_reply);
     } else if (answer->status == API_OK && route == ROUTE_SUBMIT) {
-        reply_committed(answer, ret_reply);
+        reply_committed(has_key, answer, ret_reply);
     } else if (answer->status == API_OK) {
         reply_read(route, answer, ret_reply);
     } else if (answer->status == API_ABORTED && route == ROUTE_SUBMIT) {
-        reply_aborted(answer, ret_reply);
+        reply_aborted(has_key, answer, ret_reply);
     } else if (answer->status == API_REFUSED) {
         reply_refused(answer, ret_reply);
     } else {

@@ -109,10 +109,10 @@ static bool statements_parse(struct submit_parser *parser, const struct json_val
     }
     parser->statement_count += statements->child_count;
     if (parser->statement_count > parser->limits->statements) {
-        return problem_set_limit(parser->problem, PROBLEM_LIMIT, "statements",
+        return problem_set_limit(parser->problem, PROBLEM_LIMIT, "max_statements",
                                  parser->limits->statements,
                                  "more than %u statements in one transaction, which is the "
-                                 "configured limit \"statements\"",
+                                 "configured limit \"max_statements\"",
                                  parser->limits->statements);
     }
     struct work work = {.statements =
@@ -204,9 +204,9 @@ static bool branches_parse(struct submit_parser *parser, const struct json_value
         return problem_at(parser->problem, PROBLEM_INVALID, branches, "is empty");
     }
     if (branches->child_count > parser->limits->branches) {
-        return problem_set_limit(parser->problem, PROBLEM_LIMIT, "branches",
+        return problem_set_limit(parser->problem, PROBLEM_LIMIT, "max_branches",
                                  parser->limits->branches,
-                                 "%zu branches, and the configured limit \"branches\" is %u",
+                                 "%zu branches, and the configured limit \"max_branches\" is %u",
                                  branches->child_count, parser->limits->branches);
     }
     submission->branches = alloc_array(branches->child_count, sizeof *submission->branches);
@@ -229,8 +229,8 @@ static bool timeout_parse(const struct submit_parser *parser, const struct json_
     }
     if (timeout_ms > maximum_ms) {
         return problem_set_limit(
-            parser->problem, PROBLEM_LIMIT, "timeout_max_ms", maximum_ms,
-            "timeout_ms is above the configured limit \"timeout_max_ms\" of %u", maximum_ms);
+            parser->problem, PROBLEM_LIMIT, "timeout_max", maximum_ms,
+            "timeout_ms is above the configured limit \"timeout_max\" of %u ms", maximum_ms);
     }
     *ret_timeout_ms = (uint32_t)timeout_ms;
     return true;

@@ -53,7 +53,7 @@ static const struct bad_body bad_bodies[] = {
      "timeout_ms: must be a number, not a string"},
     {WITH("\"timeout_ms\":NaN"), 400, "malformed", "not JSON"},
     {WITH("\"timeout_ms\":Infinity"), 400, "malformed", "not JSON"},
-    {WITH("\"timeout_ms\":60001"), 422, "limit", "\"limit\":\"timeout_max_ms\",\"maximum\":60000"},
+    {WITH("\"timeout_ms\":60001"), 422, "limit", "\"limit\":\"timeout_max\",\"maximum\":60000"},
     {WITH("\"key\":\"\""), 400, "malformed", "key: must have 1 to 255 bytes"},
     {WITH("\"key\":\"a\\u0000b\""), 400, "malformed", "key: holds a NUL"},
     {WITH("\"queue\":\"q\""), 422, "not_supported", "queue: this version does not support"},
@@ -305,8 +305,7 @@ static void test_submit_over_a_limit_names_the_limit(void **state)
     (void)state;
     struct stand_in stand_in;
     const struct http_options options = {
-        .limits = {
-            .branches = 2, .statements = 3, .timeout_max_ms = 100, .timeout_default_ms = 50}};
+        .limits = {.branches = 2, .statements = 3, .timeout_max_ms = 100}};
     stand_in_start(&stand_in, &options, stand_in_answer_committed, NULL);
 #define S "{\"sql\":\"SELECT 1\"}"
     static const struct {
@@ -318,12 +317,12 @@ static void test_submit_over_a_limit_names_the_limit(void **state)
          NULL},
         {"{\"branches\":[{\"participant\":\"a\",\"statements\":[" S "," S
          "]},{\"participant\":\"b\",\"statements\":[" S "," S "]}]}",
-         "\"limit\":\"statements\",\"maximum\":3"},
+         "\"limit\":\"max_statements\",\"maximum\":3"},
         {"{\"branches\":[{\"participant\":\"a\",\"statements\":[" S
          "]},{\"participant\":\"b\",\"statements\":[" S
          "]},{\"participant\":\"c\",\"statements\":[" S "]}]}",
-         "\"limit\":\"branches\",\"maximum\":2"},
-        {WITH("\"timeout_ms\":101"), "\"limit\":\"timeout_max_ms\",\"maximum\":100"},
+         "\"limit\":\"max_branches\",\"maximum\":2"},
+        {WITH("\"timeout_ms\":101"), "\"limit\":\"timeout_max\",\"maximum\":100"},
         {WITH("\"timeout_ms\":100"), NULL},
     };
 #undef S

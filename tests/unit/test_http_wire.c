@@ -88,7 +88,7 @@ static void test_chunked_body_beyond_the_limit_is_413(void **state)
     struct wire_reply reply;
     assert_true(wire_receive(fd, &reply));
     assert_problem(&reply, 413, "body_too_large");
-    assert_non_null(strstr(reply.body, "\"limit\":\"body_bytes\",\"maximum\":1048576"));
+    assert_non_null(strstr(reply.body, "\"limit\":\"max_body\",\"maximum\":1048576"));
     wire_reply_done(&reply);
     send_text(fd, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     expect_status(fd, 200);
