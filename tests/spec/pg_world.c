@@ -314,6 +314,37 @@ struct command_result *world_finish(struct world *world, const struct gid *gid, 
     return world_await(world, world_submit(world, &command));
 }
 
+static void pause_between_polls(void)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    (void)nanosleep(&pause, NULL);
+}
+
+struct command_result *world_finish_when_ready(struct world *world, const struct gid *gid,
+                                               bool commit)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    struct command_result *result = world_finish(world, gid, commit);
+    while (result->class == PG_RETRY && clock_monotonic_ms() < deadline_ms) {
+        pause_between_polls();
+        result = world_finish(world, gid, commit);
+    }
+    return result;
+}
+
+struct command_result *world_execute_when_ready(struct world *world, const struct gid *gid,
+                                                const char *sql)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    struct command_result *result = world_execute(world, gid, world_work(sql, NULL));
+    while (result->class == PG_ROLLED_BACK && clock_monotonic_ms() < deadline_ms &&
+           result->failure.reason == REASON_PARTICIPANT_UNAVAILABLE) {
+        pause_between_polls();
+        result = world_execute(world, gid, world_work(sql, NULL));
+    }
+    return result;
+}
+
 struct command_result *world_prove(struct world *world, const struct gid *gid,
                                    const struct proof *proof, bool expect_commit, bool fence)
 {
@@ -346,11 +377,10 @@ int world_prepared_count(struct world *world)
 void world_await_sql(struct world *world, const char *sql, const char *expected)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
-    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     while (strcmp(world_sql(world, sql), expected) != 0) {
         if (clock_monotonic_ms() > deadline_ms) {
             fail_msg("%s: \"%s\", expected \"%s\"", sql, world_sql(world, sql), expected);
         }
-        (void)nanosleep(&pause, NULL); /* between polls of another process's state */
+        pause_between_polls();
     }
 }

@@ -81,6 +81,11 @@ struct blob *world_work_one(const char *sql, size_t param_count, const char *con
 struct command world_execute_command(const struct gid *gid, struct blob *work);
 struct command_result *world_execute(struct world *world, const struct gid *gid, struct blob *work);
 struct command_result *world_finish(struct world *world, const struct gid *gid, bool commit);
+/* Tries again while the edge's connections are in their backoff. */
+struct command_result *world_finish_when_ready(struct world *world, const struct gid *gid,
+                                               bool commit);
+struct command_result *world_execute_when_ready(struct world *world, const struct gid *gid,
+                                                const char *sql);
 struct command_result *world_prove(struct world *world, const struct gid *gid,
                                    const struct proof *proof, bool expect_commit, bool fence);
 struct command_result *world_look(struct world *world, const struct gid *gid, bool has_gid);
