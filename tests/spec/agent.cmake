@@ -14,6 +14,6 @@ assent_test(NAME test_agent_config SOURCES test_agent_config.c LIBS assent_agent
 # The daemon itself, with this test in the coordinator's place.
 if(TARGET assent-agent)
     assent_test(NAME test_agent_daemon SOURCES test_agent_daemon.c
-        LIBS assent_testlib assent_link assent_codec LABELS integration TIMEOUT 180)
+        LIBS assent_testlib assent_link assent_codec LABELS integration threads TIMEOUT 180)
     add_dependencies(test_agent_daemon assent-agent)
 endif()
