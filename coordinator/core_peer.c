@@ -169,6 +169,9 @@ static void peer_witness(struct coord *coord, const struct coord_event *event, u
     participant->identity = witness->identity;
     participant->witnessed = true;
     participant->reported = true;
+    if (!participant->welcomed) {
+        participant->claimed = false; /* it speaks again because our CLAIM was lost */
+    }
     peer_check_reconciled(coord, ready);
     peer_claim(coord, participant, ready);
 }

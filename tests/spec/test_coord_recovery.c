@@ -274,6 +274,27 @@ static void test_p10_a_later_owner_fences(void **state)
     world_done(&world);
 }
 
+/* P-10: a lost CLAIM is said again when the agent tells its witness again, and not after the WELCOME. */
+static void test_p10_claim_is_repeated_with_the_witness(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    assert_int_equal(witness_step(&world, 1, 0x1111, 0, false, 0), COORD_RUN);
+    uint64_t session = world.next_session - 1;
+    for (int i = 0; i < 2; i++) {
+        struct message again = {.kind = MESSAGE_WITNESS};
+        world_message(&world, "order", session, &again);
+        assert_int_equal(world_count_sends(&world, MESSAGE_CLAIM), 1);
+    }
+    struct message welcome = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = 1};
+    world_message(&world, "order", session, &welcome);
+    struct message late = {.kind = MESSAGE_WITNESS};
+    world_message(&world, "order", session, &late);
+    assert_int_equal(world_count_sends(&world, MESSAGE_CLAIM), 0);
+    world_done(&world);
+}
+
 /* P-13: a trim is asked for only up to what every participant has swept. */
 static void test_p13_trim_waits_for_every_sweep(void **state)
 {
@@ -378,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_p10_a_journal_behind_a_witness_stops),
         cmocka_unit_test(test_p10_a_head_below_the_floor_is_not_missing),
         cmocka_unit_test(test_p10_a_later_owner_fences),
+        cmocka_unit_test(test_p10_claim_is_repeated_with_the_witness),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
