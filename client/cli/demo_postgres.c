@@ -98,6 +98,21 @@ bool demo_postgres_down(const struct demo *demo, const struct demo_participant *
     return demo_process_stop("postgres", pid_path, SIGINT, SIGQUIT, POSTGRES_TIMEOUT_MS, ret_error);
 }
 
+/*
+ * A killed postmaster leaves lock files, which its successor believes as long as the pid in them exists, be it as a zombie
+ * that nobody reaps (containers without an init). That nothing works in the folder any more has been seen by now.
+ */
+static void postgres_drop_locks(const struct demo *demo, const struct demo_participant *participant,
+                                const char *data)
+{
+    char *lock = text_format("%s/postmaster.pid", data);
+    unlink(lock);
+    free(lock);
+    lock = text_format("%s/.s.PGSQL.%u.lock", demo->sockets, participant->postgres_port);
+    unlink(lock);
+    free(lock);
+}
+
 static bool postgres_start(const struct demo *demo, const struct demo_participant *participant,
                            struct error *ret_error)
 {
@@ -118,8 +133,11 @@ static bool postgres_start(const struct demo *demo, const struct demo_participan
         .pid_path = demo_path(demo, pid_path, "run/postgres-%s.pid", participant->name),
     };
     /* Backends of a killed postmaster hold its shared memory until they notice. */
-    const bool ok =
-        demo_process_wait_folder(data, ret_error) && demo_process_start(demo, &process, ret_error);
+    bool ok = demo_process_wait_folder(data, ret_error);
+    if (ok) {
+        postgres_drop_locks(demo, participant, data);
+        ok = demo_process_start(demo, &process, ret_error);
+    }
     free(program);
     free(title);
     return ok;

@@ -1,0 +1,9 @@
+# `assent demo`, ./quickstart and the command line, from outside.
+foreach(name IN ITEMS demo quickstart)
+    add_test(NAME test_${name}
+        COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_${name}.sh")
+    set_tests_properties(test_${name} PROPERTIES
+        LABELS integration
+        TIMEOUT 180
+        ENVIRONMENT "${ASSENT_TEST_ENVIRONMENT}")
+endforeach()
