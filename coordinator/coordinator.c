@@ -699,10 +699,15 @@ void coordinator_free(struct coordinator *coordinator)
     if (coordinator->journal_thread != NULL) {
         journal_thread_stop(coordinator->journal_thread);
     }
-    /* Nobody posts any more: what is left in the inbox is told to nobody. */
+    /* The edges are stopped, so nobody posts any more. */
     for (struct inbox_item *item = inbox_take(coordinator->inbox, 0); item != NULL;) {
         struct inbox_item *next = item->next;
-        if (item->kind != POST_CALL) {
+        if (item->kind == POST_CALL) { /* came too late; the edge frees it */
+            struct api_call *call = (struct api_call *)item;
+            call->answer.status = API_REFUSED;
+            call->answer.reason = REASON_SHUTDOWN;
+            call->done(call);
+        } else {
             struct post *post = (struct post *)item;
             for (size_t i = 0; i < post->message_count; i++) {
                 message_done(&post->messages[i]);

@@ -91,11 +91,6 @@ static void call_get_by_key(struct coordinator *coordinator, struct api_call *ca
 
 static bool entry_matches(const struct journal_entry *entry, const struct api_list *list)
 {
-    const struct record_commit *commit = &entry->commit.as.commit;
-    if (list->key_bytes > 0 && (commit->key_bytes != list->key_bytes ||
-                                memcmp(commit->key, list->key, list->key_bytes) != 0)) {
-        return false;
-    }
     if (list->any_state) {
         return true;
     }
@@ -106,12 +101,49 @@ static bool entry_matches(const struct journal_entry *entry, const struct api_li
     return matches;
 }
 
+static bool entry_names(const struct journal_entry *entry, const char *participant)
+{
+    const struct record_commit *commit = &entry->commit.as.commit;
+    for (size_t i = 0; i < commit->branch_count; i++) {
+        if (strcmp(commit->branches[i].gid.participant, participant) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool list_by_key(struct coordinator *coordinator, const struct api_list *list,
+                        uint64_t before_number, struct api_answer *answer, struct error *ret_error)
+{
+    bool found = false;
+    struct journal_entry entry;
+    struct txn_view in_memory;
+    if (!journal_find_key(coordinator->journal, list->key, list->key_bytes, &found, &entry,
+                          ret_error)) {
+        return false;
+    }
+    if (!found) {
+        return true;
+    }
+    if (coord_view(coordinator->coord, &entry.commit.as.commit.gtrid, false, &in_memory)) {
+        txn_view_done(&in_memory); /* listed already */
+    } else if (entry.commit_number < before_number && entry_matches(&entry, list) &&
+               (list->participant[0] == '\0' || entry_names(&entry, list->participant))) {
+        coord_view_entry(&entry, false, &answer->views[answer->view_count++]);
+    }
+    journal_entry_done(&entry);
+    return true;
+}
+
 /* Adds what only the journal remembers, older than before_number, until `wanted` are there. */
 static bool list_from_journal(struct coordinator *coordinator, const struct api_list *list,
                               uint64_t before_number, size_t wanted, struct api_answer *answer,
                               struct error *ret_error)
 {
     const char *participant = list->participant[0] == '\0' ? NULL : list->participant;
+    if (list->key_bytes > 0) { /* a key has one decision at most: no need to look through all */
+        return list_by_key(coordinator, list, before_number, answer, ret_error);
+    }
     while (answer->view_count < wanted) {
         struct journal_entry *entries = NULL;
         size_t count = 0;
