@@ -100,6 +100,10 @@ uint64_t db_column_u64(sqlite3_stmt *statement, int column);
 bool db_create(sqlite3 *db, const struct journal_id *id, struct error *ret_error);
 /* *ret_empty: a file without tables, left by a crash during its creation. ERROR_VERSION, ERROR_DAMAGED. */
 bool db_check_format(sqlite3 *db, const char *path, bool *ret_empty, struct error *ret_error);
+#define DB_META_SQL                                                                                \
+    "SELECT id, is_copy, floor_epoch, floor_sequence, first_number, previous_hash, seal FROM meta"
+/* statement: DB_META_SQL, kept by the caller */
+bool db_meta_read(sqlite3_stmt *statement, struct journal_meta *ret_meta, struct error *ret_error);
 bool db_meta_load(sqlite3 *db, struct journal_meta *ret_meta, struct error *ret_error);
 bool db_meta_save(sqlite3 *db, const struct journal_meta *meta, struct error *ret_error);
 bool db_checkpoint_truncate(sqlite3 *db, struct error *ret_error);

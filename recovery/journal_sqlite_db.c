@@ -222,21 +222,25 @@ static bool read_meta_row(sqlite3_stmt *statement, struct journal_meta *ret_meta
     return memcmp(stored, seal, HASH_BYTES) == 0 && ret_meta->floor.first_number > 0;
 }
 
-bool db_meta_load(sqlite3 *db, struct journal_meta *ret_meta, struct error *ret_error)
+bool db_meta_read(sqlite3_stmt *statement, struct journal_meta *ret_meta, struct error *ret_error)
 {
-    sqlite3_stmt *statement;
     bool row = false;
-    if (!db_prepare(db,
-                    "SELECT id, is_copy, floor_epoch, floor_sequence, first_number,"
-                    " previous_hash, seal FROM meta",
-                    &statement, ret_error)) {
-        return false;
-    }
     bool loaded = db_step(statement, &row, ret_error);
     if (loaded && (!row || !read_meta_row(statement, ret_meta))) {
         loaded =
             error_set(ret_error, ERROR_DAMAGED, "the journal's meta row is missing or damaged");
     }
+    (void)sqlite3_reset(statement);
+    return loaded;
+}
+
+bool db_meta_load(sqlite3 *db, struct journal_meta *ret_meta, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    if (!db_prepare(db, DB_META_SQL, &statement, ret_error)) {
+        return false;
+    }
+    bool loaded = db_meta_read(statement, ret_meta, ret_error);
     (void)sqlite3_finalize(statement);
     return loaded;
 }

@@ -14,6 +14,7 @@
 enum find_id {
     FIND_BEGIN,
     FIND_END,
+    FIND_META,
     FIND_READ,
     FIND_TXN,
     FIND_KEY,
@@ -32,6 +33,7 @@ struct sqlite_reader {
 static const char *const find_sql[FIND_COUNT] = {
     [FIND_BEGIN] = "BEGIN",
     [FIND_END] = "COMMIT",
+    [FIND_META] = DB_META_SQL,
     [FIND_READ] = SQLITE_READ_SQL,
     [FIND_TXN] = "SELECT commit_number, end_number FROM txn WHERE epoch = ?1 AND sequence = ?2",
     [FIND_KEY] = "SELECT commit_number FROM txn WHERE key_hash = ?1 ORDER BY commit_number DESC",
@@ -93,7 +95,7 @@ static bool begin(struct sqlite_reader *reader, struct journal_meta *ret_meta,
                   struct error *ret_error)
 {
     return db_run(reader->statements[FIND_BEGIN], ret_error) &&
-           db_meta_load(reader->db, ret_meta, ret_error);
+           db_meta_read(reader->statements[FIND_META], ret_meta, ret_error);
 }
 
 static bool read_notes(struct sqlite_reader *reader, const struct journal_meta *meta,
@@ -170,25 +172,33 @@ static bool read_commit(struct sqlite_reader *reader, const struct journal_meta 
     return true;
 }
 
+/* Is there anything at all? Most look-ups are for what is new, and end here, without a snapshot. */
+static bool probe(sqlite3_stmt *bound, bool *ret_any, struct error *ret_error)
+{
+    bool good = db_step(bound, ret_any, ret_error);
+    (void)sqlite3_reset(bound);
+    return good;
+}
+
 static bool find_gtrid(struct sqlite_reader *reader, const struct gtrid *gtrid, bool *found,
                        struct journal_entry *entry, struct error *ret_error)
 {
     struct journal_meta meta;
     sqlite3_stmt *txn = reader->statements[FIND_TXN];
     bool row = false;
-    if (!begin(reader, &meta, ret_error)) {
-        return false;
-    }
-    if (!journal_id_equal(&gtrid->journal, &meta.id)) {
-        return true;
-    }
     db_bind_u64(txn, 1, gtrid->epoch);
     db_bind_u64(txn, 2, gtrid->sequence);
-    if (!db_step(txn, &row, ret_error)) {
+    if (!probe(txn, &row, ret_error)) {
         return false;
     }
     if (!row) {
         return true;
+    }
+    if (!begin(reader, &meta, ret_error) || !db_step(txn, &row, ret_error)) {
+        return false;
+    }
+    if (!row) {
+        return true; /* trimmed just now */
     }
     if (!read_commit(reader, &meta, db_column_u64(txn, 0), entry, ret_error)) {
         return false;
@@ -197,17 +207,21 @@ static bool find_gtrid(struct sqlite_reader *reader, const struct gtrid *gtrid, 
     return !*found || complete_entry(reader, &meta, entry, ret_error);
 }
 
-static bool find_key(struct sqlite_reader *reader, const char *key, size_t key_bytes, bool *found,
-                     struct journal_entry *entry, struct error *ret_error)
+static bool find_key(struct sqlite_reader *reader, const struct journal_id *id, const char *key,
+                     size_t key_bytes, bool *found, struct journal_entry *entry,
+                     struct error *ret_error)
 {
     struct journal_meta meta;
     sqlite3_stmt *by_key = reader->statements[FIND_KEY];
     bool row = false;
-    if (!begin(reader, &meta, ret_error)) {
+    db_bind_u64(by_key, 1, db_key_hash(id, key, key_bytes));
+    if (!probe(by_key, &row, ret_error)) {
         return false;
     }
-    db_bind_u64(by_key, 1, db_key_hash(&meta.id, key, key_bytes));
-    bool good = db_step(by_key, &row, ret_error);
+    if (!row) {
+        return true;
+    }
+    bool good = begin(reader, &meta, ret_error) && db_step(by_key, &row, ret_error);
     while (good && row && !*found) {
         if (!read_commit(reader, &meta, db_column_u64(by_key, 0), entry, ret_error)) {
             return false;
@@ -254,7 +268,7 @@ bool sqlite_find_key(struct journal *base, const char *key, size_t key_bytes, bo
     struct sqlite_reader *reader = ((struct sqlite_journal *)base)->reader;
     struct journal_entry entry = {0};
     bool found = false;
-    bool good = find_key(reader, key, key_bytes, &found, &entry, ret_error);
+    bool good = find_key(reader, &base->found.id, key, key_bytes, &found, &entry, ret_error);
     return conclude(reader, good, found, &entry, ret_found, ret_entry);
 }
 
