@@ -29,14 +29,16 @@ enum crash_prelude {
 /* What goes on once the point is armed. */
 enum crash_flow {
     FLOW_COMMIT = 1, /* a checkout */
+    FLOW_PLAIN,      /* the same, in statements that let PREPARE travel with them */
     FLOW_REFUSE,     /* a checkout that the payment refuses after the order has prepared */
     FLOW_TIMEOUT,    /* a checkout whose payment takes longer than the deadline */
+    FLOW_STALL,      /* a checkout; the other agent is stopped until after the deadline */
     FLOW_CLIENT,     /* a checkout through the client library */
     FLOW_BULK,       /* checkouts with large answers until the victim is dead */
     FLOW_START,      /* nothing: the victim's own start (and the prelude) leads there */
     FLOW_DRAIN,      /* SIGTERM while a checkout is on its way */
     FLOW_RECONNECT,  /* a checkout; the victim's database connections are ended meanwhile */
-    FLOW_SEVER,      /* a checkout; the backend that runs the victim's branch is ended */
+    FLOW_SEVER,      /* a plain checkout; the backend that runs the victim's branch is killed */
     FLOW_FORGET,     /* an operator acknowledges the heuristic outcome */
 };
 

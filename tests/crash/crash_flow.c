@@ -41,8 +41,15 @@ static struct checkout sale_shape(const struct crash_cell *cell)
     case FLOW_RECONNECT:
         shape.pay_after_ms = 800;
         break;
+    case FLOW_PLAIN:
+        shape.plain = true;
+        break;
     case FLOW_SEVER:
+        shape.plain = true;
         shape.pay_after_ms = 2000;
+        break;
+    case FLOW_STALL:
+        shape.timeout_ms = 800;
         break;
     case FLOW_BULK:
         shape.answer_bytes = LARGE_ANSWER;
@@ -373,17 +380,22 @@ static bool flow_reconnect(struct crash_stage *stage, struct error *ret_error)
            stack_sql(stage->stack, stage->victim_participant, sql, NULL, ret_error);
 }
 
+/* SIGKILL: no last word from the server, and its whole cluster goes through recovery. An ordinary
+ * termination would not do: the error that comes with it says that PREPARE was not reached. */
 static bool branch_is_severed(void *user)
 {
     struct crash_stage *stage = user;
-    char *count = NULL;
-    bool severed = stack_sql(stage->stack, stage->victim_participant,
-                             "SELECT nullif(count(pg_terminate_backend(pid)), 0)"
-                             " FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-                             " AND datname = current_database()",
-                             &count, NULL) &&
-                   count != NULL;
-    free(count);
+    char *text = NULL;
+    bool severed = false;
+    if (stack_sql(stage->stack, stage->victim_participant,
+                  "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+                  " AND datname = current_database()",
+                  &text, NULL) &&
+        text != NULL) {
+        pid_t pid = (pid_t)strtol(text, NULL, 10);
+        severed = pid > 1 && kill(pid, SIGKILL) == 0;
+    }
+    free(text);
     return severed;
 }
 
@@ -430,8 +442,10 @@ static bool run_flow(struct crash_stage *stage, struct error *ret_error)
 {
     switch (stage->cell->flow) {
     case FLOW_COMMIT:
+    case FLOW_PLAIN:
     case FLOW_REFUSE:
     case FLOW_TIMEOUT:
+    case FLOW_STALL:
         sale_begin(stage, &stage->sales[0]);
         return true;
     case FLOW_BULK:
@@ -451,6 +465,15 @@ static bool run_flow(struct crash_stage *stage, struct error *ret_error)
     return false;
 }
 
+/* The agent that is not the victim (for assentd: the payment's) will stop when it is asked to work.
+ * crash_judge lets it go on: it then finds its link gone or its transaction over. */
+static bool arm_stall(struct crash_stage *stage, struct error *ret_error)
+{
+    size_t last = stack_participant_count(stage->stack) - 1;
+    size_t index = stage->cell->victim == VICTIM_PAYMENT ? ORDER_INDEX : last;
+    return rearm(stage, stack_agent(stage->stack, index), "a.prepare.recv:stop", ret_error);
+}
+
 bool crash_run(struct crash_stage *stage, struct error *ret_error)
 {
     const struct crash_cell *cell = stage->cell;
@@ -466,7 +489,8 @@ bool crash_run(struct crash_stage *stage, struct error *ret_error)
             return false;
         }
     }
-    if (!run_prelude(stage, ret_error)) {
+    if (!run_prelude(stage, ret_error) ||
+        (cell->flow == FLOW_STALL && !arm_stall(stage, ret_error))) {
         return false;
     }
     bool on_the_way_back = cell->flow == FLOW_START || cell->prelude != PRELUDE_NONE;

@@ -6,6 +6,7 @@
  * was told (D1, Q1); asking by key agrees with them; the same request again leads to one execution
  * in all (X1); nobody sees a heuristic outcome that no person made (H1); the journal is whole (S1).
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,14 +54,21 @@ static bool await_whole(struct stack *stack, struct error *ret_error)
                      health.live, health.in_doubt);
 }
 
+static size_t all_daemons(struct stack *stack, struct stack_daemon *ret_daemons[])
+{
+    size_t count = 0;
+    ret_daemons[count++] = stack_coordinator(stack);
+    for (size_t i = 0; i < stack_participant_count(stack); i++) {
+        ret_daemons[count++] = stack_agent(stack, i);
+    }
+    return count;
+}
+
 /* A daemon that nobody killed must not have ended: an assertion or a sanitizer ended it. */
 static bool nobody_ended(struct stack *stack, struct error *ret_error)
 {
-    struct stack_daemon *daemons[STACK_PARTICIPANTS_MAX + 1] = {stack_coordinator(stack)};
-    size_t count = 1;
-    for (size_t i = 0; i < stack_participant_count(stack); i++) {
-        daemons[count++] = stack_agent(stack, i);
-    }
+    struct stack_daemon *daemons[STACK_PARTICIPANTS_MAX + 1];
+    size_t count = all_daemons(stack, daemons);
     for (size_t i = 0; i < count; i++) {
         int status = 0;
         if (stack_daemon_runs(daemons[i]) && stack_daemon_wait(daemons[i], 0, &status)) {
@@ -73,14 +81,24 @@ static bool nobody_ended(struct stack *stack, struct error *ret_error)
 
 static bool start_all(struct stack *stack, struct error *ret_error)
 {
-    for (size_t i = 0; i < stack_participant_count(stack); i++) {
-        if (!stack_daemon_runs(stack_agent(stack, i)) &&
-            !stack_daemon_start(stack_agent(stack, i), NULL, ret_error)) {
+    struct stack_daemon *daemons[STACK_PARTICIPANTS_MAX + 1];
+    size_t count = all_daemons(stack, daemons);
+    for (size_t i = 0; i < count; i++) {
+        stack_daemon_signal(daemons[i], SIGCONT); /* the flow may have stopped it */
+        if (!stack_daemon_runs(daemons[i]) && !stack_daemon_start(daemons[i], NULL, ret_error)) {
             return false;
         }
     }
-    return stack_daemon_runs(stack_coordinator(stack)) ||
-           stack_daemon_start(stack_coordinator(stack), NULL, ret_error);
+    return true;
+}
+
+void crash_reset(struct stack *stack)
+{
+    struct stack_daemon *daemons[STACK_PARTICIPANTS_MAX + 1];
+    size_t count = all_daemons(stack, daemons);
+    for (size_t i = 0; i < count; i++) {
+        stack_daemon_kill(daemons[i]);
+    }
 }
 
 bool crash_settle(struct stack *stack, struct error *ret_error)

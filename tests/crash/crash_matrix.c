@@ -172,6 +172,7 @@ static bool run_cell(struct stack *stack, size_t index)
     } else {
         printf("%-6s %8s  %s\n", "RED", "", error.text);
         print_logs(stack, &marks);
+        crash_reset(stack);
     }
     (void)fflush(stdout);
     crash_stage_done(&stage);

@@ -36,6 +36,9 @@ struct crash_stage {
 /* Everything runs, nothing is prepared: where each cell begins. */
 bool crash_settle(struct stack *stack, struct error *ret_error);
 
+/* Kills every daemon: after a red cell nobody knows which of them is still armed. */
+void crash_reset(struct stack *stack);
+
 /* Prelude, arming and flow; true when the victim has died at the armed point. */
 bool crash_run(struct crash_stage *stage, struct error *ret_error);
 

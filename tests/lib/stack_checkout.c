@@ -72,14 +72,20 @@ static void add_answer(json_t *statements, const struct checkout *checkout)
     }
 }
 
+/* -1: no expectation. */
+static int expect(const struct checkout *checkout, int rows)
+{
+    return checkout->plain ? -1 : rows;
+}
+
 static json_t *order_branch(const struct stack *stack, const struct checkout *checkout)
 {
     json_t *statements = json_array();
-    add_statement(statements,
-                  "INSERT INTO orders(id, customer, amount) VALUES ($1, $2, $3::numeric)",
-                  json_pack("[sss]", checkout->id, checkout->account, "12.50"), 1);
+    add_statement(
+        statements, "INSERT INTO orders(id, customer, amount) VALUES ($1, $2, $3::numeric)",
+        json_pack("[sss]", checkout->id, checkout->account, "12.50"), expect(checkout, 1));
     add_statement(statements, "INSERT INTO order_lines(order_id, item) VALUES ($1, $2)",
-                  json_pack("[ss]", checkout->id, "a book"), 1);
+                  json_pack("[ss]", checkout->id, "a book"), expect(checkout, 1));
     add_answer(statements, checkout);
     return json_pack("{s:s,s:o}", "participant", stack_participant(stack, 0), "statements",
                      statements);
@@ -89,17 +95,25 @@ static json_t *payment_branch(const struct stack *stack, size_t index,
                               const struct checkout *checkout)
 {
     json_t *statements = json_array();
-    if (checkout->pay_after_ms > 0) {
+    if (checkout->plain) {
+        add_statement(statements,
+                      "UPDATE accounts SET balance = balance - $2::numeric"
+                      " WHERE id = $1 AND pg_sleep($3::float8 / 1000)::text = ''",
+                      json_pack("[ssi]", checkout->account, "12.50", (int)checkout->pay_after_ms),
+                      -1);
+    } else if (checkout->pay_after_ms > 0) {
         add_statement(statements, "SELECT pg_sleep($1::float8 / 1000)",
                       json_pack("[i]", (int)checkout->pay_after_ms), -1);
     }
-    add_statement(statements,
-                  "UPDATE accounts SET balance = balance - $2::numeric"
-                  " WHERE id = $1 AND balance >= $2::numeric RETURNING id",
-                  json_pack("[ss]", checkout->account, "12.50"), 1);
-    add_statement(statements,
-                  "INSERT INTO payments(order_id, account, amount) VALUES ($1, $2, $3::numeric)",
-                  json_pack("[sss]", checkout->id, checkout->account, "12.50"), 1);
+    if (!checkout->plain) {
+        add_statement(statements,
+                      "UPDATE accounts SET balance = balance - $2::numeric"
+                      " WHERE id = $1 AND balance >= $2::numeric RETURNING id",
+                      json_pack("[ss]", checkout->account, "12.50"), 1);
+    }
+    add_statement(
+        statements, "INSERT INTO payments(order_id, account, amount) VALUES ($1, $2, $3::numeric)",
+        json_pack("[sss]", checkout->id, checkout->account, "12.50"), expect(checkout, 1));
     add_answer(statements, checkout);
     return json_pack("{s:s,s:o}", "participant", stack_participant(stack, index), "statements",
                      statements);

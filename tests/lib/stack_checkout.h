@@ -24,6 +24,8 @@ struct checkout {
     uint32_t timeout_ms;   /* 0: 5000 */
     uint32_t pay_after_ms; /* the payment's branches wait so long first (pg_sleep) */
     uint32_t answer_bytes; /* every branch answers with a text of this size, too */
+    bool plain;            /* statements without expectations or rows, which need no look at their
+                              results before PREPARE; the account is not protected */
     bool decided;          /* "ack": "decided" */
 };
 char *checkout_body(const struct stack *stack, const struct checkout *checkout); /* returns owned */

@@ -46,6 +46,13 @@ bool stack_metric(const struct stack *stack, const char *name, double *ret_value
     return found || error_set(ret_error, ERROR_NOT_FOUND, "no metric is called %s", name);
 }
 
+/* Servers that are killed on purpose say so on every connection. */
+static void swallow_notice(void *user, const char *text)
+{
+    (void)user;
+    (void)text;
+}
+
 static bool connect_member(struct stack *stack, struct stack_member *member,
                            struct error *ret_error)
 {
@@ -56,6 +63,7 @@ static bool connect_member(struct stack *stack, struct stack_member *member,
     char *conninfo = pgcluster_conninfo_for(member->cluster, stack->database, "postgres");
     member->connection = PQconnectdb(conninfo);
     free(conninfo);
+    (void)PQsetNoticeProcessor(member->connection, swallow_notice, NULL);
     return PQstatus(member->connection) == CONNECTION_OK ||
            error_set(ret_error, ERROR_UNAVAILABLE, "%s: %s", member->name,
                      PQerrorMessage(member->connection));
