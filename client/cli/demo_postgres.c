@@ -29,7 +29,7 @@ static const char conf_lines[] =
     "unix_socket_permissions = 0700\n"
     "max_connections = 100\n"
     "# Assent needs it; at least as many as transactions may be in doubt at a time.\n"
-    "max_prepared_transactions = 100\n"
+    "max_prepared_transactions = 300\n"
     "shared_buffers = 64MB\n"
     "log_line_prefix = '%m [%p] %d '\n";
 

@@ -7,3 +7,7 @@ foreach(name IN ITEMS demo quickstart)
         TIMEOUT 180
         ENVIRONMENT "${ASSENT_TEST_ENVIRONMENT}")
 endforeach()
+
+# libassent against real daemons.
+assent_test(NAME test_client_daemon SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_daemon.c
+            LIBS assent_client assent_teststack LABELS integration TIMEOUT 120)
