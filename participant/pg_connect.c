@@ -37,6 +37,9 @@ static void receive_notice(void *arg, const PGresult *result)
 {
     struct pg_session *session = arg;
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) {
+        session->dying = true; /* the server's farewell to an idle connection comes as a notice */
+    }
     if (severity != NULL && strcmp(severity, "WARNING") == 0) {
         session->warned = true;
         pg_text_copy(session->warning, sizeof session->warning,
@@ -149,6 +152,7 @@ bool pg_session_connect(struct pg_session *session, const struct pg_target *targ
         return false;
     }
     session->pid = PQbackendPID(session->conn);
+    session->dying = false;
     return true;
 }
 
@@ -168,16 +172,25 @@ bool pg_session_open(struct pg_session *session, const struct pg_target *target,
 
 bool pg_session_alive(struct pg_session *session)
 {
-    if (session->conn == NULL || PQstatus(session->conn) == CONNECTION_BAD) {
-        return false;
+    /* Something that came though nothing was asked is a notice, or the server's farewell and the end. */
+    for (int i = 0; i < 100 && session->conn != NULL && !session->dying; i++) {
+        struct pollfd fd = {.fd = PQsocket(session->conn), .events = POLLIN};
+        if (PQstatus(session->conn) == CONNECTION_BAD || fd.fd < 0) {
+            return false;
+        }
+        if (poll(&fd, 1, 0) <= 0) {
+            return true;
+        }
+        if (PQconsumeInput(session->conn) == 0 || PQisBusy(session->conn) != 0) {
+            return false;
+        }
+        PGresult *unasked = PQgetResult(session->conn);
+        PQclear(unasked);
+        if (unasked != NULL) {
+            return false;
+        }
     }
-    struct pollfd fd = {.fd = PQsocket(session->conn), .events = POLLIN};
-    if (fd.fd < 0 || poll(&fd, 1, 0) <= 0) {
-        return fd.fd >= 0;
-    }
-    /* Something came though nothing was asked: a notice, or the server's farewell. */
-    return PQconsumeInput(session->conn) == 1 && PQstatus(session->conn) == CONNECTION_OK &&
-           (PQisBusy(session->conn) == 0) && PQgetResult(session->conn) == NULL;
+    return false;
 }
 
 static enum pg_wait take_result(struct pg_session *session, PGresult **ret_result)
