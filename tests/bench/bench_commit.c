@@ -221,7 +221,7 @@ int main(int count, char **arguments)
     struct pgcluster *clusters[2] = {NULL, NULL};
     struct pgcluster_options cluster_options = {.max_prepared_transactions = 500,
                                                 .extra_conf = "max_connections = 300\n"};
-    struct stack_options stack_options = {.clusters = clusters};
+    struct stack_options stack_options = {.clusters = clusters, .log_level = "warn"};
     if (!pgcluster_new(&cluster_options, &clusters[0], &error) ||
         !pgcluster_new(&cluster_options, &clusters[1], &error) ||
         !stack_new(&stack_options, &stack, &error) || !prepare_databases(stack, &error) ||

@@ -222,15 +222,20 @@ static void add_text(struct text_buffer *buffer, const char *format, ...)
     free(piece);
 }
 
+static const char *log_level_of(const struct stack_options *options)
+{
+    return options->log_level != NULL ? options->log_level : "debug";
+}
+
 static bool write_assentd_config(struct stack *stack, const struct stack_options *options,
                                  struct error *ret_error)
 {
     struct text_buffer buffer = {0};
     add_text(&buffer,
              "[assentd]\nhttp = 127.0.0.1:%u\nclient = 127.0.0.1:%u\nlisten = 127.0.0.1:%u\n"
-             "journal = %s\nlog_level = debug\n%s\n",
+             "journal = %s\nlog_level = %s\n%s\n",
              stack->http_port, stack->client_port, stack->listen_port, stack->journal_path,
-             or_empty(options->assentd_lines));
+             log_level_of(options), or_empty(options->assentd_lines));
     for (size_t i = 0; i < stack->member_count; i++) {
         const struct stack_member *member = &stack->members[i];
         add_text(&buffer, "\n[participant %s]\naddress = 127.0.0.1:%u\nsecret_file = %s\n",
@@ -248,8 +253,9 @@ static bool write_agent_config(struct stack *stack, const struct stack_member *m
     struct text_buffer buffer = {0};
     add_text(&buffer,
              "[agent]\nparticipant = %s\nlisten = 127.0.0.1:%u\nsecret_file = %s\n"
-             "log_level = debug\n%s\n\n",
-             member->name, member->port, member->secret_path, or_empty(options->agent_lines));
+             "log_level = %s\n%s\n\n",
+             member->name, member->port, member->secret_path, log_level_of(options),
+             or_empty(options->agent_lines));
     add_text(&buffer,
              "[database]\nconninfo = host=%s port=%u dbname=%s user=%s\n"
              "token_file = %s/%s.token\n%s\n\n[protocol]\n%s\n",

@@ -41,6 +41,7 @@ struct stack_options {
     const char *database_lines; /* [database] */
     const char *protocol_lines; /* [protocol] */
     const char *journal_folder; /* NULL: inside the stack's folder */
+    const char *log_level;      /* of all daemons; NULL: debug */
 };
 
 /* Makes folder, clusters, databases, secrets and files, and runs setup; starts no daemon. Returns
