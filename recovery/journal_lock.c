@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -119,6 +120,11 @@ bool journal_lock(const char *path, int *ret_descriptor, struct error *ret_error
     if (!locked) {
         (void)close(descriptor);
         return false;
+    }
+    struct stat status;
+    if (geteuid() == 0 && stat(path, &status) == 0) {
+        /* `adopt` run by root must not lock the daemon's own user out of the lock file. */
+        (void)!fchown(descriptor, status.st_uid, status.st_gid);
     }
     /* For the other one's message only: that it cannot be written (disk full) is no reason to stay away. */
     char text[32];

@@ -63,8 +63,10 @@ static void give_reserve(struct journal_space *space)
 
 static bool take_reserve(struct journal_space *space)
 {
+    (void)unlink(
+        space->reserve_path); /* cut short, or made by another user (`adopt` run by root) */
     int descriptor =
-        open(space->reserve_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        open(space->reserve_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor < 0) {
         return false;
     }

@@ -60,6 +60,7 @@ static void sqlite_op_close(struct journal *base)
     if (!journal->poisoned) {
         sqlite_reader_close(journal->reader);
         journal->reader = NULL;
+        (void)sqlite3_busy_timeout(journal->db, 200); /* a backup beside us is not waited for */
         (void)db_checkpoint_truncate(journal->db, NULL);
     }
     sqlite_free(journal);

@@ -11,6 +11,9 @@
  *   2. a frame of this generation after a commit frame after a bad frame means that the bad frame's
  *      transaction had been synced, and was damaged later. That is refused.
  *
+ * (SQLite repeats a commit frame to fill up a sector on devices without powersafe overwrite; its Unix file
+ * system assumes that property unless it is told otherwise, and nobody here does.)
+ *
  * What this cannot see: damage in the very last transaction, or a log cut off clean. The head witness of
  * P-10 is for those. Format: https://www.sqlite.org/fileformat2.html#walformat
  */
