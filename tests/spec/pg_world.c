@@ -253,6 +253,14 @@ bool world_answered(struct world *world, uint64_t id)
     return answered;
 }
 
+void world_await_any(struct world *world)
+{
+    (void)pthread_mutex_lock(&world->mutex);
+    bool waited = wait_until(world, clock_monotonic_ms() + WAIT_MS);
+    (void)pthread_mutex_unlock(&world->mutex);
+    assert_true(waited);
+}
+
 struct command_result *world_await(struct world *world, uint64_t id)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;

@@ -72,6 +72,8 @@ const char *world_gid_text(const struct gid *gid);            /* lent until the 
 uint64_t world_submit(struct world *world, struct command *command);
 /* Waits for the result of this id; owned by the world. */
 struct command_result *world_await(struct world *world, uint64_t id);
+/* Waits for the next result or status. */
+void world_await_any(struct world *world);
 bool world_answered(struct world *world, uint64_t id);
 
 /* Statements: texts without parameters, NULL at the end. */

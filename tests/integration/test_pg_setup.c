@@ -1,0 +1,298 @@
+/* `assent-agent setup`'s SQL: idempotent, and it refuses what would be unsafe. */
+#include "tests/spec/pg_world.h"
+
+#include <libpq-fe.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+
+static struct world *world;
+static char *admin;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world = world_new(NULL);
+    admin = pgcluster_conninfo_for(world->cluster, WORLD_DATABASE, "postgres");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(admin);
+    world_free(world);
+    return 0;
+}
+
+static struct pg_setup_options usual(void)
+{
+    struct pg_setup_options options = {
+        .participant = WORLD_PARTICIPANT, .database = WORLD_DATABASE, .login_role = WORLD_ROLE};
+    pg_token_hash(world->token, options.token_hash);
+    return options;
+}
+
+static const char schema_dump_sql[] =
+    "SELECT md5(string_agg(t, E'\\n' ORDER BY t)) FROM ("
+    " SELECT format('%s %s %s', relname, relkind, relacl) AS t FROM pg_class"
+    "  WHERE relnamespace = 'assent'::regnamespace"
+    " UNION ALL SELECT format('%s %s', proname, proacl) FROM pg_proc WHERE pronamespace = "
+    "'assent'::regnamespace"
+    " UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+    "  WHERE connamespace = 'assent'::regnamespace"
+    " UNION ALL SELECT i::text FROM assent.identity i) x";
+
+/* Running it again changes nothing, also while branches are prepared and have written rows. */
+static void test_setup_again_changes_nothing(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    char before[64];
+    (void)snprintf(before, sizeof before, "%s", world_sql(world, schema_dump_sql));
+    world_start(world, NULL);
+    struct gid gid = world_gid(world, 1);
+    assert_int_equal(world_execute(world, &gid, world_work("SELECT 1", NULL))->class, PG_OK);
+    assert_true(pg_setup_apply(admin, &options, 10000, &error));
+    assert_string_equal(world_sql(world, schema_dump_sql), before);
+    assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
+    world_stop(world);
+}
+
+/* The printed SQL runs in psql as well, and does not contain the token. */
+static void test_setup_printed_sql_runs_by_hand(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    char *sql = NULL;
+    char token[2 * PG_TOKEN_BYTES + 1];
+    for (size_t i = 0; i < PG_TOKEN_BYTES; i++) {
+        (void)snprintf(token + 2 * i, 3, "%02x", world->token[i]);
+    }
+    assert_true(pg_setup_sql(&options, &sql, &error));
+    assert_null(strstr(sql, token));
+    (void)world_sql(world, sql);
+    free(sql);
+}
+
+/* A login role that is a superuser is refused, and nothing is changed. */
+static void test_setup_superuser_as_login_role_is_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    options.login_role = "postgres";
+    assert_false(pg_setup_apply(admin, &options, 10000, &error));
+    assert_non_null(strstr(error.text, "superuser"));
+    assert_string_equal(world_sql(world, "SELECT login_role FROM assent.identity"), WORLD_ROLE);
+}
+
+/* One database is one participant. */
+static void test_setup_second_participant_is_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    options.participant = "payment";
+    assert_false(pg_setup_apply(admin, &options, 10000, &error));
+    assert_non_null(strstr(error.text, "order"));
+}
+
+/* The SQL knows which database it is meant for. */
+static void test_setup_wrong_database_is_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    options.database = "elsewhere";
+    assert_false(pg_setup_apply(admin, &options, 10000, &error));
+    assert_non_null(strstr(error.text, "elsewhere"));
+}
+
+/* Names with quotes, dollars and blanks are names, not SQL. */
+static void test_setup_odd_names_are_quoted(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const char *const database = "o'd\"d $assent$ db";
+    const char *const role = "r'o\"le; DROP TABLE $assent$";
+    char *conninfo = pgcluster_conninfo_for(world->cluster, "postgres", "postgres");
+    PGconn *conn = PQconnectdb(conninfo);
+    char *name = PQescapeIdentifier(conn, database, strlen(database));
+    char sql[256];
+    (void)snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
+    PGresult *result = PQexec(conn, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    PQfreemem(name);
+    PQfinish(conn);
+    char other[512];
+    (void)snprintf(other, sizeof other, "%s dbname='o\\'d\"d $assent$ db'", conninfo);
+    struct pg_setup_options options = usual();
+    options.database = database;
+    options.login_role = role;
+    bool applied = pg_setup_apply(other, &options, 10000, &error);
+    assert_string_equal(error.text, "");
+    assert_true(applied);
+    free(conninfo);
+}
+
+/* Names that PostgreSQL would cut or that break lines are refused before anything is sent. */
+static void test_setup_impossible_names_are_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char *sql = NULL;
+    char too_long[65];
+    memset(too_long, 'x', 64);
+    too_long[64] = '\0';
+    struct pg_setup_options options = usual();
+    options.login_role = too_long;
+    assert_false(pg_setup_sql(&options, &sql, &error));
+    options.login_role = "a\nb";
+    assert_false(pg_setup_sql(&options, &sql, &error));
+    options.login_role = "";
+    assert_false(pg_setup_sql(&options, &sql, &error));
+    options = usual();
+    options.participant = "Order; DROP";
+    assert_false(pg_setup_sql(&options, &sql, &error));
+}
+
+/* A new token replaces the old one: the old agent is refused, the new one works, old rows stay. */
+static void test_setup_new_token_replaces_the_old(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char path[sizeof world->token_path + 8];
+    uint8_t token[PG_TOKEN_BYTES];
+    struct pg_setup_options setup = usual();
+    (void)snprintf(path, sizeof path, "%s.new", world->token_path);
+    assert_true(pg_token_make(path, token, &error));
+    pg_token_hash(token, setup.token_hash);
+    assert_true(pg_setup_apply(admin, &setup, 10000, &error));
+    world_start_unready(world, NULL);
+    world_await_health(world, HEALTH_REFUSED);
+    world_stop(world);
+    struct pg_options options = world_options(world);
+    options.token_file = path;
+    world_start(world, &options);
+    struct gid gid = world_gid(world, 2);
+    assert_int_equal(world_execute(world, &gid, world_work("SELECT 1", NULL))->class, PG_OK);
+    assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
+    assert_string_equal(world_sql(world, "SELECT count(*) FROM assent.outcome"), "2");
+    world_stop(world);
+    setup = usual();
+    assert_true(pg_setup_apply(admin, &setup, 10000, &error));
+}
+
+/* A token file is made once, for its owner only, and read back the same. */
+static void test_token_file_is_made_once_and_private(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char path[sizeof world->token_path + 8];
+    uint8_t made[PG_TOKEN_BYTES];
+    uint8_t again[PG_TOKEN_BYTES];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "%s.once", world->token_path);
+    assert_true(pg_token_make(path, made, &error));
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_true(pg_token_make(path, again, &error));
+    assert_memory_equal(made, again, sizeof made);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs("0123\n", file);
+    (void)fclose(file);
+    assert_false(pg_token_load(path, again, &error));
+    assert_int_equal(error.kind, ERROR_INVALID);
+    assert_int_equal(unlink(path), 0);
+    assert_false(pg_token_load(path, again, &error));
+}
+
+/* An administrator who is no superuser can set up a database of his own. */
+static void test_setup_by_database_owner_works(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    assert_true(pgcluster_sql(world->cluster, "postgres", "CREATE ROLE dba LOGIN CREATEROLE", NULL,
+                              &error));
+    assert_true(
+        pgcluster_sql(world->cluster, "postgres", "CREATE DATABASE owned OWNER dba", NULL, &error));
+    char *conninfo = pgcluster_conninfo_for(world->cluster, "owned", "dba");
+    struct pg_setup_options options = usual();
+    options.database = "owned";
+    options.login_role = "owned_agent";
+    bool applied = pg_setup_apply(conninfo, &options, 10000, &error);
+    assert_string_equal(error.text, "");
+    assert_true(applied);
+    free(conninfo);
+}
+
+/* What a journal's witness was is what is read back; a lower epoch or a copied journal's nonce is refused (P-10). */
+static void test_witness_is_kept_and_guarded(void **state)
+{
+    (void)state;
+    world_start(world, NULL);
+    struct gid any = world_gid(world, 1);
+    struct witness stored = {.journal = any.gtrid.journal,
+                             .epoch = 7,
+                             .epoch_nonce = 0xFEDCBA9876543210u,
+                             .head = {.number = 42, .hash = {9, 8, 7}},
+                             .floor = {.epoch = 6, .sequence = 5, .first_number = 4},
+                             .address = "tcp://127.0.0.1:7401"};
+    struct command command = {.kind = COMMAND_LOAD_WITNESS, .as.load = stored.journal};
+    struct command_result *result = world_await(world, world_submit(world, &command));
+    assert_int_equal(result->class, PG_OK);
+    assert_int_equal(result->witness.epoch, 0);
+
+    command = (struct command){.kind = COMMAND_STORE_WITNESS, .as.store = stored};
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_OK);
+    command = (struct command){.kind = COMMAND_LOAD_WITNESS, .as.load = stored.journal};
+    result = world_await(world, world_submit(world, &command));
+    assert_int_equal(result->class, PG_OK);
+    assert_int_equal(result->witness.epoch, stored.epoch);
+    assert_true(result->witness.epoch_nonce == stored.epoch_nonce);
+    assert_int_equal(result->witness.head.number, 42);
+    assert_memory_equal(result->witness.head.hash, stored.head.hash, HASH_BYTES);
+    assert_int_equal(result->witness.floor.sequence, 5);
+    assert_string_equal(result->witness.address, stored.address);
+
+    struct witness lower = stored;
+    lower.epoch = 6;
+    command = (struct command){.kind = COMMAND_STORE_WITNESS, .as.store = lower};
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_REFUSED);
+    struct witness copied = stored;
+    copied.epoch_nonce++;
+    command = (struct command){.kind = COMMAND_STORE_WITNESS, .as.store = copied};
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_REFUSED);
+
+    /* An older head that arrives late does not take back the newer one. */
+    struct witness late = stored;
+    late.head.number = 41;
+    command = (struct command){.kind = COMMAND_STORE_WITNESS, .as.store = late};
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_OK);
+    assert_string_equal(world_sql(world, "SELECT head_number FROM assent.witness"), "42");
+    world_stop(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_setup_again_changes_nothing),
+        cmocka_unit_test(test_setup_printed_sql_runs_by_hand),
+        cmocka_unit_test(test_setup_superuser_as_login_role_is_refused),
+        cmocka_unit_test(test_setup_second_participant_is_refused),
+        cmocka_unit_test(test_setup_wrong_database_is_refused),
+        cmocka_unit_test(test_setup_odd_names_are_quoted),
+        cmocka_unit_test(test_setup_impossible_names_are_refused),
+        cmocka_unit_test(test_setup_new_token_replaces_the_old),
+        cmocka_unit_test(test_token_file_is_made_once_and_private),
+        cmocka_unit_test(test_setup_by_database_owner_works),
+        cmocka_unit_test(test_witness_is_kept_and_guarded),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
