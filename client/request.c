@@ -81,7 +81,7 @@ static struct request_branch *request_branch(struct assent_request *request,
         alloc_resize(request->branches, request->branch_count + 1, sizeof *request->branches);
     struct request_branch *branch = &request->branches[request->branch_count++];
     *branch = (struct request_branch){0};
-    strcpy(branch->participant, participant); /* a valid name fits */
+    snprintf(branch->participant, sizeof branch->participant, "%s", participant);
     return branch;
 }
 

@@ -130,15 +130,20 @@ bool unpack_int(struct unpack *unpack, int64_t *ret_value)
         return true;
     }
     const bool is_signed = tag >= MP_INT8;
-    const size_t bytes = (size_t)1 << (tag - (is_signed ? MP_INT8 : MP_UINT8));
+    const unsigned int width_log2 = (unsigned int)(tag - (is_signed ? MP_INT8 : MP_UINT8)) & 3;
+    const unsigned int bytes = 1u << width_log2;
     uint64_t value = 0;
     if (!unpack_big_endian(unpack, bytes, &value)) {
         return false;
     }
-    if (is_signed && bytes < sizeof value && (value >> (bytes * 8 - 1)) != 0) {
-        value |= UINT64_MAX << (bytes * 8);
+    if (is_signed) {
+        *ret_value = width_log2 == 0   ? (int8_t)value
+                     : width_log2 == 1 ? (int16_t)value
+                     : width_log2 == 2 ? (int32_t)value
+                                       : (int64_t)value;
+        return true;
     }
-    if (!is_signed && value > INT64_MAX) {
+    if (value > INT64_MAX) {
         return unpack_fail(unpack);
     }
     *ret_value = (int64_t)value;

@@ -151,7 +151,7 @@ bool demo_plan_add(struct demo *demo, const char *names, struct error *ret_error
     if (strlen(names) >= sizeof copy) {
         return error_set(ret_error, ERROR_INVALID, "too many participants");
     }
-    strcpy(copy, names);
+    snprintf(copy, sizeof copy, "%s", names);
     char *rest = NULL;
     for (char *name = strtok_r(copy, ", ", &rest); name != NULL;
          name = strtok_r(NULL, ", ", &rest)) {
@@ -173,7 +173,7 @@ bool demo_plan_sockets(struct demo *demo, struct error *ret_error)
             return true;
         }
     }
-    strcpy(demo->sockets, "/tmp/assent-XXXXXX");
+    snprintf(demo->sockets, sizeof demo->sockets, "/tmp/assent-XXXXXX");
     if (mkdtemp(demo->sockets) == NULL) {
         demo->sockets[0] = 0;
         return error_set_errno(ret_error, ERROR_IO, errno, "a folder for sockets in /tmp");

@@ -82,7 +82,7 @@ static bool folder_absolute(const char *given, char ret_folder[DEMO_FOLDER_MAX +
                   "%s: quotes, backslashes and ; # = %% are not possible in the path", folder);
         return error_hint(ret_error, "name another one with --dir");
     }
-    strcpy(ret_folder, folder);
+    memcpy(ret_folder, folder, strlen(folder) + 1);
     return true;
 }
 
@@ -96,7 +96,7 @@ static bool become(const struct passwd *user)
 static bool user_reaches(const struct passwd *user, const char *folder)
 {
     char parent[DEMO_FOLDER_MAX + 1];
-    strcpy(parent, folder);
+    snprintf(parent, sizeof parent, "%s", folder);
     char *slash = strrchr(parent, '/');
     slash[slash == parent ? 1 : 0] = 0;
     const pid_t pid = fork();
@@ -178,7 +178,7 @@ static bool folder_for_root(const struct demo_command *command, const struct pas
     }
     fprintf(stderr, "assent: the user %s cannot reach %s: using " FALLBACK_FOLDER "\n",
             user->pw_name, folder);
-    strcpy(folder, FALLBACK_FOLDER);
+    memcpy(folder, FALLBACK_FOLDER, sizeof FALLBACK_FOLDER);
     return true;
 }
 

@@ -23,7 +23,7 @@ struct journal_command {
 
 static bool action_is(const struct journal_command *command, const char *action)
 {
-    return strcmp(command->action, action) == 0;
+    return command->action != NULL && strcmp(command->action, action) == 0;
 }
 
 static error_t parse_argument(struct journal_command *command, char *argument,
@@ -272,8 +272,10 @@ static int journal_release(const struct journal_command *command, struct error *
     } else {
         struct record record = {.kind = RECORD_RELEASE};
         struct journal_head head;
-        strcpy(record.as.release.participant, command->target);
-        strcpy(record.as.release.comment, command->comment);
+        snprintf(record.as.release.participant, sizeof record.as.release.participant, "%s",
+                 command->target);
+        snprintf(record.as.release.comment, sizeof record.as.release.comment, "%s",
+                 command->comment);
         record.as.release.wall_ms = clock_wall_ms();
         ok = journal_append(journal, state->last_epoch, &record, 1, &head, ret_error);
     }

@@ -153,8 +153,8 @@ static bool answer_abort(void *user, struct api_call *call)
     struct txn_view *view = alloc_zeroed(sizeof *view);
     view->state = TXN_ABORTED;
     view->failure.reason = REASON_CONSTRAINT;
-    strcpy(view->failure.sqlstate, "23505");
-    strcpy(view->failed_participant, "order");
+    memcpy(view->failure.sqlstate, "23505", 6);
+    memcpy(view->failed_participant, "order", 6);
     view->failure.report = pg_report_encode(&report);
     call->answer.status = API_ABORTED;
     call->answer.view_count = 1;
@@ -592,11 +592,11 @@ static bool answer_lists(void *user, struct api_call *call)
     if (call->operation == API_PARTICIPANTS) {
         call->answer.participants = alloc_array(2, sizeof *call->answer.participants);
         call->answer.participant_count = 2;
-        strcpy(call->answer.participants[0].name, "order");
-        strcpy(call->answer.participants[0].address, "127.0.0.1:7410");
+        memcpy(call->answer.participants[0].name, "order", 6);
+        memcpy(call->answer.participants[0].address, "127.0.0.1:7410", 15);
         call->answer.participants[0].ready = true;
-        strcpy(call->answer.participants[1].name, "payment");
-        strcpy(call->answer.participants[1].text, "database down");
+        memcpy(call->answer.participants[1].name, "payment", 8);
+        memcpy(call->answer.participants[1].text, "database down", 14);
         return true;
     }
     assert_int_equal(call->operation, API_LIST);
