@@ -365,16 +365,16 @@ bool frame_read_refuse(const uint8_t *bytes, size_t size_bytes, struct frame_den
 
 enum direction { DIRECTION_TO_AGENT = 1, DIRECTION_TO_COORDINATOR = 2 };
 
+/* Keyed BLAKE2b rather than HMAC-SHA-256: 0.7 us instead of 5 us for 440 bytes with libsodium. */
 static void data_mac(const uint8_t *key, const uint8_t *bytes, size_t size_bytes,
-                     uint8_t ret_mac[HANDSHAKE_MAC_BYTES])
+                     uint8_t ret_mac[FRAME_MAC_BYTES])
 {
-    crypto_auth_hmacsha256(ret_mac, bytes, size_bytes, key);
+    (void)crypto_generichash(ret_mac, FRAME_MAC_BYTES, bytes, size_bytes, key, FRAME_KEY_BYTES);
 }
 
 void frame_seal(uint8_t *frame, const struct frame_keys *keys, bool to_agent, uint64_t number,
                 const uint8_t *body, size_t size_bytes)
 {
-    uint8_t mac[HANDSHAKE_MAC_BYTES];
     memset(frame, 0, FRAME_HEADER_BYTES);
     memcpy(frame, magic, sizeof magic);
     frame[4] = FRAME_DATA;
@@ -388,8 +388,7 @@ void frame_seal(uint8_t *frame, const struct frame_keys *keys, bool to_agent, ui
         memcpy(frame + FRAME_HEADER_BYTES, body, size_bytes);
     }
     data_mac(to_agent ? keys->to_agent : keys->to_coordinator, frame,
-             FRAME_HEADER_BYTES + size_bytes, mac);
-    memcpy(frame + FRAME_HEADER_BYTES + size_bytes, mac, FRAME_MAC_BYTES);
+             FRAME_HEADER_BYTES + size_bytes, frame + FRAME_HEADER_BYTES + size_bytes);
 }
 
 bool frame_open(const uint8_t *bytes, size_t size_bytes, const struct frame_keys *keys,
@@ -401,7 +400,7 @@ bool frame_open(const uint8_t *bytes, size_t size_bytes, const struct frame_keys
         memcmp(bytes + 8, keys->session, FRAME_SESSION_BYTES) != 0) {
         return false;
     }
-    uint8_t mac[HANDSHAKE_MAC_BYTES];
+    uint8_t mac[FRAME_MAC_BYTES];
     size_t covered_bytes = size_bytes - FRAME_MAC_BYTES;
     data_mac(to_agent ? keys->to_agent : keys->to_coordinator, bytes, covered_bytes, mac);
     if (sodium_memcmp(mac, bytes + covered_bytes, FRAME_MAC_BYTES) != 0) {

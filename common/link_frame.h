@@ -2,7 +2,7 @@
  * link_frame.h - the bytes of a link: handshake frames and data frames (docs/PROTOCOL.md, "The
  * wire").
  *
- * Pure functions over bytes and keys (HMAC-SHA-256 from libsodium); used by link_peer.c and the
+ * Pure functions over bytes and keys (HMAC-SHA-256 and BLAKE2b from libsodium); used by link_peer.c and the
  * fuzzer. Must not know about nng, sessions or time. Nothing here trusts its input.
  *
  *   coordinator                               agent

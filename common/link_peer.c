@@ -174,7 +174,7 @@ void peer_pipe_ready(struct peer *peer, uint32_t pipe)
 /* How long a coordinator waits before its next hello: doubling, with jitter. */
 static void plan_next_hello(struct peer *peer)
 {
-    uint32_t shift = peer->failures < 6 ? peer->failures : 6;
+    uint32_t shift = peer->failures < 7 ? peer->failures : 7;
     uint32_t pause_ms = 50u << shift;
     if (pause_ms > LINK_PAUSE_MAX_MS) {
         pause_ms = LINK_PAUSE_MAX_MS;

@@ -214,6 +214,68 @@ static void test_link_frame_data_opens_only_where_it_belongs(void **state)
     handshake_done(&b);
 }
 
+/* Compares with lower-case hex. */
+static void assert_hex(const uint8_t *bytes, size_t size_bytes, const char *hex)
+{
+    assert_int_equal(strlen(hex), 2 * size_bytes);
+    for (size_t i = 0; i < size_bytes; i++) {
+        char digits[3];
+        (void)snprintf(digits, sizeof digits, "%02x", bytes[i]);
+        assert_memory_equal(digits, hex + 2 * i, 2);
+    }
+}
+
+/* The example in docs/PROTOCOL.md is what this program sends. Its bytes were computed by another
+ * program in another language from that description alone. */
+static void test_link_frame_documented_example_is_what_is_sent(void **state)
+{
+    (void)state;
+    struct frame_greeting greeting = {.version_min = 1,
+                                      .version_max = 1,
+                                      .release = "0.1.0",
+                                      .participant = "stock",
+                                      .address = "tcp://127.0.0.1:7402",
+                                      .receive_limit_bytes = 16777216,
+                                      .silence_ms = 10000};
+    struct link_secret secret = {.size_bytes = 16, .bytes = "0123456789abcdef"};
+    struct codec_buffer hello = {0}, accept = {0}, confirm = {0}, body = {0};
+    struct frame_keys keys;
+    for (uint8_t i = 0; i < JOURNAL_ID_BYTES; i++) {
+        greeting.journal.bytes[i] = i;
+    }
+    memset(greeting.nonce, 1, sizeof greeting.nonce);
+    frame_write_greeting(&hello, FRAME_HELLO, &greeting, &secret, NULL);
+    memset(greeting.nonce, 2, sizeof greeting.nonce);
+    frame_write_greeting(&accept, FRAME_ACCEPT, &greeting, &secret, &hello);
+    frame_write_confirm(&confirm, &secret, &hello, &accept);
+    frame_derive_keys(&secret, &hello, &accept, 1, &keys);
+    assert_hex(hello.bytes, hello.size_bytes,
+               "41736e74010000008a01010201030004a5302e312e3005a573746f636b06c410000102030405"
+               "060708090a0b0c0d0e0f07b47463703a2f2f3132372e302e302e313a3734303208c420010101"
+               "010101010101010101010101010101010101010101010101010101010109ce010000000acd27"
+               "1036b4c772a7379291813179e6c5b164f59a51a7ddfb1cc77c47fdcb1508fafccd");
+    assert_hex(accept.bytes, accept.size_bytes,
+               "41736e74020000008901010201030004a5302e312e3005a573746f636b06c410000102030405"
+               "060708090a0b0c0d0e0f08c42002020202020202020202020202020202020202020202020202"
+               "0202020202020209ce010000000acd2710c3d850b6b6d59ddac74c68eaf046dab92ae4cea996"
+               "a2eedc37e4fe3f18c70f45");
+    assert_hex(confirm.bytes, confirm.size_bytes,
+               "41736e740300000080882ec5b44b1258e17014da2db4140cd3e9844818484314c6bcada143d2"
+               "4b7933");
+    struct message message = {.kind = MESSAGE_FENCED, .as.fenced = {.epoch = 7, .epoch_nonce = 9}};
+    uint8_t frame[47];
+    codec_encode_message(&body, &message);
+    assert_int_equal(body.size_bytes + FRAME_OVERHEAD_BYTES, sizeof frame);
+    frame_seal(frame, &keys, false, 1, body.bytes, body.size_bytes);
+    assert_hex(frame, sizeof frame,
+               "41736e741002010031177301c87e2a9a000000000000000183001201070209088dc7187ae00d"
+               "42db030b0d250693d4");
+    codec_buffer_done(&hello);
+    codec_buffer_done(&accept);
+    codec_buffer_done(&confirm);
+    codec_buffer_done(&body);
+}
+
 /* ---- secret files ---- */
 
 static char secret_path[] = "/tmp/assent-secret-XXXXXX";
@@ -272,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_link_frame_greeting_round_trips),
         cmocka_unit_test(test_link_frame_hello_of_a_later_release_is_read),
         cmocka_unit_test(test_link_frame_data_opens_only_where_it_belongs),
+        cmocka_unit_test(test_link_frame_documented_example_is_what_is_sent),
         cmocka_unit_test(test_link_secret_file_is_read_strictly),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
