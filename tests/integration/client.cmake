@@ -1,10 +1,10 @@
 # `assent demo`, ./quickstart and the command line, from outside.
-foreach(name IN ITEMS demo quickstart)
+foreach(name IN ITEMS cli demo quickstart)
     add_test(NAME test_${name}
         COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_${name}.sh")
     set_tests_properties(test_${name} PROPERTIES
         LABELS integration
-        TIMEOUT 180
+        TIMEOUT 300
         ENVIRONMENT "${ASSENT_TEST_ENVIRONMENT}")
 endforeach()
 

@@ -6,3 +6,6 @@ assent_test(NAME test_client_library
                     ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
             LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
             LABELS unit threads)
+assent_test(NAME test_client_json
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_json.c ${CMAKE_SOURCE_DIR}/client/cli/json.c
+            LIBS assent_common PkgConfig::yajl)

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# test_cli.sh - the `assent` command against a running demo: answers, exit codes, JSON, journal tools.
+# shellcheck source=tests/integration/demo_lib.sh
+source "$(dirname "$0")/demo_lib.sh"
+
+port=$(free_port)
+export ASSENT_API="http://127.0.0.1:$port"
+request=$work/request.json
+
+says() {
+    grep -q -- "$1" "$work/out" || {
+        cat "$work/out" >&2
+        fail "no \"$1\" in the output"
+    }
+}
+
+# write ID AMOUNT
+write() {
+    cat >"$request" <<JSON
+{"branches":[{"participant":"order","statements":[
+  {"sql":"INSERT INTO orders (id, customer, amount) VALUES (\$1, 'c-1', \$2) RETURNING amount","params":["$1", $2]}]}]}
+JSON
+}
+
+# Help names what there is and nothing else; wrong usage is 64.
+expect 0 "$assent" --help
+if grep -qE 'watch|explain|doctor|bench' "$work/out"; then
+    fail "--help promises what does not exist"
+fi
+for command in submit status list history participants resolve journal demo; do
+    expect 0 "$assent" "$command" --help
+done
+expect 0 "$assent" --version
+says "$(cat "$ASSENT_SOURCE_DIR/VERSION")"
+expect 64 "$assent"
+expect 64 "$assent" nonsense
+expect 64 "$assent" submit
+expect 64 "$assent" status
+expect 64 "$assent" resolve x commit
+expect 64 "$assent" journal verify
+
+# Nobody there: 69, and no claim about an outcome.
+write o-1 1.00
+expect 69 "$assent" submit "$request"
+expect 69 "$assent" list
+
+expect 0 "$assent" demo up --dir "$demo" --port "$port"
+
+# Numbers keep every digit, in tables and in JSON.
+write o-1 12345678901234567890.10
+expect 0 "$assent" submit --key key-1 "$request"
+says '^committed  '
+says '12345678901234567890.10'
+expect 0 "$assent" submit --key key-1 --json - <"$request"
+[ "$(jq -r '.branches[0].results[0].rows[0][0]' "$work/out")" = 12345678901234567890.10 ] ||
+    fail "digits in JSON"
+id=$(jq -r .id "$work/out")
+
+# What is wrong is said before anything is sent, with its place.
+printf '{"branches": [\n  {"participant": }\n]}' >"$work/bad.json"
+expect 64 "$assent" submit "$work/bad.json"
+says 'line 2'
+expect 64 "$assent" submit "$work/missing.json"
+printf '[1]' >"$work/bad.json"
+expect 64 "$assent" submit "$work/bad.json"
+
+# What the server refuses: an abort is 1, a request that can never work is 64.
+expect 1 "$assent" submit --key key-2 "$request"
+says 'orders_pkey'
+expect 1 "$assent" submit --json "$request"
+[ "$(jq -r .sqlstate "$work/out")" = 23505 ] || fail "sqlstate in JSON"
+write o-2 1.00
+expect 64 "$assent" submit --key key-1 "$request"
+sed 's/"order"/"nobody"/' "$request" >"$work/other.json"
+expect 64 "$assent" submit "$work/other.json"
+expect 64 "$assent" submit --timeout 99999999 "$request"
+
+# Looking: by id, by key, lists with pages, history.
+expect 0 "$assent" status "$id"
+says 'committed, completed'
+expect 0 "$assent" status --key key-1 --json
+[ "$(jq -r .id "$work/out")" = "$id" ] || fail "id by key"
+expect 1 "$assent" status --key never-used
+expect 1 "$assent" status nonsense
+expect 0 "$assent" submit --key key-3 --ack completed --timeout 4000 "$request"
+expect 0 "$assent" list --state committed --limit 1
+says '^more: --after '
+after=$(sed -n 's/^more: --after //p' "$work/out")
+expect 0 "$assent" list --state committed --after "$after"
+says "$id"
+expect 0 "$assent" list --in-doubt --json
+[ "$(jq -c '.transactions' "$work/out")" = '[]' ] || fail "something is in doubt"
+expect 0 "$assent" history "$id"
+says 'decided-commit'
+expect 0 "$assent" participants
+says '^payment '
+if grep -q $'\033' "$work/out"; then
+    fail "colours in a file"
+fi
+expect 1 "$assent" resolve "$id" forget --participant order --comment 'nothing to forget'
+
+# A participant that is down: 69, and nothing was done.
+agent=$("$assent" demo status --json --dir "$demo" |
+    jq '.processes[] | select(.role == "agent" and .participant == "order") | .pid')
+kill -9 "$agent"
+write o-4 1.00
+expect 69 "$assent" submit "$request"
+expect 0 "$assent" demo up --dir "$demo"
+expect 0 "$assent" submit "$request"
+
+# The journal: sound, printable, copied while in use; the copy is marked until it is adopted.
+journal=$demo/journal/journal.db
+expect 0 "$assent" journal verify "$journal"
+says 'sound'
+expect 0 "$assent" journal dump "$journal"
+[ "$(jq -r 'select(.kind == "commit" and .key == "key-1") | .id' "$work/out")" = "$id" ] ||
+    fail "the dump lacks a decision"
+expect 0 "$assent" journal backup "$journal" "$work/copy.db"
+expect 0 "$assent" journal verify --json "$work/copy.db"
+[ "$(jq -r .copy "$work/out")" = true ] || fail "the copy is not marked"
+expect 69 "$assent" journal release "$journal" payment --comment 'it is gone'
+expect 0 "$assent" journal adopt "$work/copy.db" --comment 'a drill'
+expect 0 "$assent" journal verify --json "$work/copy.db"
+[ "$(jq -r .copy "$work/out")" = false ] || fail "the adopted copy is still marked"
+expect 0 "$assent" journal release "$work/copy.db" payment --comment 'it is gone'
+expect 0 "$assent" journal verify --json "$work/copy.db"
+[ "$(jq -c .participants "$work/out")" = '["order"]' ] || fail "payment was not released"
+expect 1 "$assent" journal release "$work/copy.db" payment --comment 'again'
+
+echo "all command line checks passed"
