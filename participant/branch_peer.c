@@ -78,6 +78,7 @@ uint64_t agent_session_for(struct agent *agent, const struct gtrid *gtrid)
 
 static bool journal_is_used(const struct agent *agent, const struct agent_journal *journal)
 {
+    CHECK(journal != NULL);
     for (size_t i = 0; i < agent->peer_count; i++) {
         if (agent->peers[i]->journal == journal) {
             return true;

@@ -60,7 +60,8 @@ only 'nng/.*' 'common/(link|nng_).*\.[ch]|coordinator/client_edge.*\.c|client/.*
 only 'msgpack(\.h|/.*)' \
     'common/(codec|work).*\.[ch]|recovery/record_codec\.c|(coordinator|client)/.*(codec|msgpack).*\.[ch]|tests/.*' \
     'msgpack belongs to the codecs'
-only 'libpq-fe\.h|libpq/.*' 'participant/(pg_.*|setup)\.[ch]|tests/.*' 'libpq belongs to the PostgreSQL edge'
+only 'libpq-fe\.h|libpq/.*' 'participant/(pg_.*|setup)\.[ch]|client/cli/demo_postgres\.c|tests/.*' \
+    'libpq belongs to the PostgreSQL edge (and to the demo, which makes databases)'
 only 'sqlite3\.h' 'recovery/.*sqlite.*\.[ch]|tests/.*' 'SQLite belongs to the journal backend'
 only 'microhttpd\.h' 'coordinator/http.*\.[ch]|tests/.*' 'libmicrohttpd belongs to the HTTP edge'
 only 'curl/.*' 'client/.*|tests/.*' 'libcurl belongs to the command line and the tests'
