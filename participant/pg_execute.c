@@ -7,8 +7,8 @@
  * server): the server cannot know what the client expects, and a branch whose rows do not fit into
  * the answer must not stay prepared.
  *
- *     BEGIN | limits | statement ... | SET CONSTRAINTS ALL IMMEDIATE | settle | [Flush] | proof row
- * | PREPARE | Sync
+ *     BEGIN | limits | statement ... | SET CONSTRAINTS ALL IMMEDIATE | SET LOCAL ROLE NONE | [Flush]
+ *     | proof row and settings | PREPARE | Sync
  *
  * All internal statements are parsed anew each time (unnamed). Named prepared statements would save
  * some parsing, but a client's function may run DEALLOCATE or PREPARE over them in its own session,
@@ -39,6 +39,8 @@
 
 #define PARAMS_MAX 65535 /* what the protocol can count */
 
+#define LIMITS_COUNT 3 /* statements that send_limits sends */
+
 enum { INDEX_NONE = -1, INDEX_BEGIN = -2, INDEX_OWN = -3, INDEX_PREPARE = -4 };
 
 struct execution {
@@ -49,7 +51,7 @@ struct execution {
     struct work work;
     struct pg_results collected;
     char gid_text[GID_TEXT_SIZE];
-    char began_at[64];    /* the transaction's own start time: a chained transaction has another */
+    char marker[32];      /* set for the transaction at its beginning, looked for at its end */
     uint64_t deadline_ms; /* with overtime */
     bool overtime;
     bool by_rollback; /* declared read-only and not serializable: no PREPARE (P-19) */
@@ -59,29 +61,23 @@ struct execution {
     bool broken;       /* the connection is not to be used again */
 };
 
-static const char limits_sql[] =
-    "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
-    " pg_catalog.set_config('lock_timeout', $2, true),"
-    " pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')";
+/* What the last statement before PREPARE gives back, and does (P-3): WARNINGs must come, the wait for the standby must
+ * happen, the marker set at the beginning must still be there (a COMMIT AND CHAIN would have taken it away), and the
+ * rest goes into the proof. It rides on the INSERT of the proof row, for one statement less to plan. */
+#define SETTLE_COLUMNS                                                                             \
+    "pg_catalog.set_config('synchronous_commit', 'on', true),"                                     \
+    " pg_catalog.set_config('client_min_messages', 'warning', true),"                              \
+    " pg_catalog.current_setting('assent.branch', true),"                                          \
+    " pg_catalog.pg_current_xact_id(),"                                                            \
+    " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0'),"                  \
+    " pg_catalog.pg_backend_pid()"
 
-/* After the client's last statement: takes back what could make PREPARE mean something else (P-3).
- * WARNINGs must come, the wait for the standby must happen, and the owner of the branch must be the
- * login role. */
-static const char settle_sql[] =
-    "SELECT pg_catalog.set_config('role', 'none', true),"
-    " pg_catalog.set_config('synchronous_commit', 'on', true),"
-    " pg_catalog.set_config('client_min_messages', 'warning', true),"
-    " pg_catalog.set_config('search_path', 'pg_catalog', true),"
-    " pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex'),"
-    " pg_catalog.pg_current_xact_id(),"
-    " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0'),"
-    " pg_catalog.pg_backend_pid()";
-
-/* Session state that survives the branch (G15), without DISCARD PLANS: throwing away the plans of
- * functions and foreign keys after every branch would cost far more than the rest together. */
+/* Session state that survives the branch (G15), in one message. Cursors, temporary objects and LISTEN are not in it:
+ * a branch that has them cannot be prepared. Nor is DISCARD PLANS: throwing away the plans of functions and
+ * foreign keys after every branch would cost far more than the rest together. */
 static const char reset_sql[] =
     "SELECT pg_catalog.pg_advisory_unlock_all(); SET SESSION AUTHORIZATION DEFAULT; RESET ALL;"
-    " CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD SEQUENCES; DISCARD TEMP";
+    " DEALLOCATE ALL; DISCARD SEQUENCES";
 
 /* ---- saying no ---- */
 
@@ -232,19 +228,22 @@ static const char *begin_sql(const struct execution *x)
     return "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE";
 }
 
-/* lock_timeout fires before statement_timeout and both before the deadline, so that the reason
- * still arrives. */
+/* lock_timeout fires before statement_timeout and both before the deadline, so that the reason still arrives. SET LOCAL
+ * costs the server less than a SELECT of set_config, which has to be planned. */
 static bool send_limits(struct execution *x, uint64_t left_ms)
 {
-    char statement_ms[32];
-    char lock_ms[32];
-    uint64_t statement = left_ms - left_ms / 20;
-    uint64_t lock = left_ms - left_ms / 8;
-    (void)snprintf(statement_ms, sizeof statement_ms, "%" PRIu64, statement > 0 ? statement : 1);
-    (void)snprintf(lock_ms, sizeof lock_ms, "%" PRIu64, lock > 0 ? lock : 1);
-    const Oid types[] = {PG_OID_TEXT, PG_OID_TEXT};
-    const char *const values[] = {statement_ms, lock_ms};
-    return PQsendQueryParams(x->session->conn, limits_sql, 2, types, values, NULL, NULL, 0) == 1;
+    char sql[96];
+    uint64_t statement_ms = left_ms - left_ms / 20;
+    uint64_t lock_ms = left_ms - left_ms / 8;
+    statement_ms = statement_ms < INT32_MAX ? statement_ms : INT32_MAX;
+    lock_ms = lock_ms < INT32_MAX ? lock_ms : INT32_MAX;
+    (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64,
+                   statement_ms > 0 ? statement_ms : 1);
+    bool sent = send_sql(x, sql);
+    (void)snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %" PRIu64, lock_ms > 0 ? lock_ms : 1);
+    sent = sent && send_sql(x, sql);
+    (void)snprintf(sql, sizeof sql, "SET LOCAL assent.branch = '%s'", x->marker);
+    return sent && send_sql(x, sql);
 }
 
 static bool send_body(struct execution *x, uint64_t left_ms)
@@ -256,7 +255,8 @@ static bool send_body(struct execution *x, uint64_t left_ms)
                                  NULL, (const char *const *)statement->params, NULL, NULL, 0) == 1;
     }
     if (sent && !x->by_rollback) {
-        sent = send_sql(x, "SET CONSTRAINTS ALL IMMEDIATE") && send_sql(x, settle_sql);
+        /* The role comes back before our own words run and before the branch gets its owner. */
+        sent = send_sql(x, "SET CONSTRAINTS ALL IMMEDIATE") && send_sql(x, "SET LOCAL ROLE NONE");
     }
     return sent;
 }
@@ -268,18 +268,23 @@ static bool send_proof_row(struct execution *x)
     (void)pthread_mutex_lock(&pg->mutex);
     uint32_t ring = pg->ring;
     (void)pthread_mutex_unlock(&pg->mutex);
-    char sql[128];
+    char sql[640];
     char sequence[32];
-    (void)snprintf(
-        sql, sizeof sql,
-        "INSERT INTO assent.outcome_%u (ring, sequence, gid, token) VALUES (%u, $1, $2, $3)", ring,
-        ring);
+    (void)snprintf(sql, sizeof sql,
+                   "INSERT INTO assent.outcome_%u (ring, sequence, gid, token)"
+                   " VALUES (%u, $1, $2, $3) RETURNING " SETTLE_COLUMNS,
+                   ring, ring);
     (void)snprintf(sequence, sizeof sequence, "%" PRId64, (int64_t)x->execute->gid.gtrid.sequence);
     const Oid types[] = {PG_OID_INT8, PG_OID_TEXT, PG_OID_BYTEA};
     const char *const values[] = {sequence, x->gid_text, (const char *)pg->token};
     const int lengths[] = {0, 0, PG_TOKEN_BYTES};
     const int formats[] = {0, 0, 1};
     return PQsendQueryParams(x->session->conn, sql, 3, types, values, lengths, formats, 0) == 1;
+}
+
+static bool send_settle(struct execution *x)
+{
+    return x->proof_row ? send_proof_row(x) : send_sql(x, "SELECT " SETTLE_COLUMNS);
 }
 
 static bool send_sync(struct execution *x)
@@ -296,7 +301,7 @@ static bool send_end(struct execution *x)
     /* The gid takes no parameter (G9); it has only letters, digits, '_', '-' and ':'. */
     char sql[GID_TEXT_SIZE + 32];
     (void)snprintf(sql, sizeof sql, "PREPARE TRANSACTION '%s'", x->gid_text);
-    if (x->proof_row && !send_proof_row(x)) {
+    if (!send_settle(x)) {
         return false;
     }
     x->prepare_sent = true;
@@ -418,18 +423,18 @@ static bool read_settle(struct execution *x)
     if (!read_own(x, PGRES_TUPLES_OK, INDEX_OWN, &result)) {
         return false;
     }
-    bool same = strcmp(PQgetvalue(result, 0, 4), x->began_at) == 0 &&
-                strtol(PQgetvalue(result, 0, 7), NULL, 10) == x->session->pid;
-    bool settled = strcmp(PQgetvalue(result, 0, 1), "on") == 0 &&
-                   strcmp(PQgetvalue(result, 0, 2), "warning") == 0;
+    bool settled = strcmp(PQgetvalue(result, 0, 0), "on") == 0 &&
+                   strcmp(PQgetvalue(result, 0, 1), "warning") == 0;
+    bool same = strcmp(PQgetvalue(result, 0, 2), x->marker) == 0 &&
+                strtol(PQgetvalue(result, 0, 5), NULL, 10) == x->session->pid;
     const struct identity *identity = &x->session->facts.identity;
     x->result->proof = (struct proof){
         .kind = x->proof_row ? PROOF_ROW : PROOF_XID,
         .timeline = identity->timeline,
         .database_oid = identity->database_oid,
         .system_id = identity->system_id,
-        .xid8 = strtoull(PQgetvalue(result, 0, 5), NULL, 10),
-        .lsn = strtoull(PQgetvalue(result, 0, 6), NULL, 10),
+        .xid8 = strtoull(PQgetvalue(result, 0, 3), NULL, 10),
+        .lsn = strtoull(PQgetvalue(result, 0, 4), NULL, 10),
     };
     PQclear(result);
     if (!same || !settled) {
@@ -442,27 +447,24 @@ static bool read_settle(struct execution *x)
 
 static bool read_body(struct execution *x)
 {
-    PGresult *limits = NULL;
-    if (!skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN) ||
-        !read_own(x, PGRES_TUPLES_OK, INDEX_BEGIN, &limits)) {
-        return false;
+    bool begun = skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN);
+    for (int i = 0; i < LIMITS_COUNT && begun; i++) {
+        begun = skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN);
     }
-    pg_text_copy(x->began_at, sizeof x->began_at, PQgetvalue(limits, 0, 2));
-    PQclear(limits);
-    for (size_t i = 0; i < x->work.statement_count; i++) {
-        if (!read_statement(x, (int)i)) {
-            return false;
-        }
+    for (size_t i = 0; i < x->work.statement_count && begun; i++) {
+        begun = read_statement(x, (int)i);
     }
-    if (x->by_rollback) {
-        return true;
+    if (!begun || x->by_rollback) {
+        return begun;
     }
-    return skip_own(x, PGRES_COMMAND_OK, INDEX_NONE) && read_settle(x);
+    return skip_own(x, PGRES_COMMAND_OK,
+                    INDEX_NONE) && /* SET CONSTRAINTS: may fail for the client */
+           skip_own(x, PGRES_COMMAND_OK, INDEX_OWN);
 }
 
 static bool read_end(struct execution *x)
 {
-    if (x->proof_row && !skip_own(x, PGRES_COMMAND_OK, INDEX_OWN)) {
+    if (!x->by_rollback && !read_settle(x)) {
         return false;
     }
     x->session->warned = false;
@@ -649,6 +651,7 @@ void pg_execute(struct pg_member *member, struct pg_types *types,
      * either. */
     x.proof_row = member->pg->options.proof == PROOF_ROW && !execute->read_only;
     gid_format(&execute->gid, x.gid_text);
+    (void)snprintf(x.marker, sizeof x.marker, "%016" PRIx64, execute->gid.attempt);
     pg_results_init(&x.collected, member->pg->options.max_result_bytes);
     if (check_work(&x) && run(&x)) {
         name_types(&x, types);

@@ -136,6 +136,20 @@ static void test_execute_client_encoding_changed_says_no(void **state)
     assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
 }
 
+/* The branch's marker is looked for at the end; a statement that takes it away, as a chained commit would, gets no
+ * yes, and what may be prepared is left to the coordinator's abort. */
+static void test_execute_marker_gone_is_no_yes(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 225);
+    struct command_result *voted = world_execute(
+        world, &gid, world_work("SELECT set_config('assent.branch', '', true)", NULL));
+    assert_int_equal(voted->class, PG_UNKNOWN);
+    assert_int_equal(voted->failure.reason, REASON_REJECTED_BY_POLICY);
+    assert_int_equal(world_look(world, &gid, true)->class, PG_OK);
+    assert_int_equal(world_finish_when_ready(world, &gid, false)->class, PG_OK);
+}
+
 /* A session-level lock on a key that is also held for the transaction cannot be prepared; it is gone afterwards. */
 static void test_execute_session_lock_does_not_survive_a_failed_prepare(void **state)
 {
@@ -157,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_execute_role_changed_by_client_is_taken_back),
         cmocka_unit_test(test_execute_transaction_made_read_only_says_no),
         cmocka_unit_test(test_execute_client_encoding_changed_says_no),
+        cmocka_unit_test(test_execute_marker_gone_is_no_yes),
         cmocka_unit_test(test_execute_session_lock_does_not_survive_a_failed_prepare),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
