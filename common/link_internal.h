@@ -33,10 +33,14 @@
 #define LINK_REDIAL_MAX_MS       1000
 #define LINK_PAUSE_MAX_MS        5000
 #define LINK_UNREACHABLE_MS      1000 /* dialling for so long is worth telling */
-#define LINK_AGENT_PEERS_MAX     64
-#define LINK_INLETS_MAX          512
-#define LINK_STRANGERS_MAX       64 /* connections that have not proved anything yet */
-#define LINK_DECODE_BATCH        64 /* messages per call of on_messages */
+/* A dial or a handshake that has led nowhere for so long is begun anew, and a listener that nobody
+ * connected to for so long is asked. Far below the silence of a session: what was lost with a death
+ * of either side must be found well within the ten seconds in which everything heals. */
+#define LINK_ATTEMPT_MS      2000
+#define LINK_AGENT_PEERS_MAX 64
+#define LINK_INLETS_MAX      512
+#define LINK_STRANGERS_MAX   64 /* connections that have not proved anything yet */
+#define LINK_DECODE_BATCH    64 /* messages per call of on_messages */
 
 /*
  *            add/HELLO            pipe up                   proof of the other side

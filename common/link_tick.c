@@ -12,6 +12,11 @@
 #include "common/clock.h"
 #include "common/link_internal.h"
 
+static uint32_t attempt_ms(const struct link *link)
+{
+    return link->options.silence_ms < LINK_ATTEMPT_MS ? link->options.silence_ms : LINK_ATTEMPT_MS;
+}
+
 static void tick_up(struct peer *peer, uint64_t now_ms)
 {
     uint32_t silence_ms = peer->link->options.silence_ms;
@@ -44,9 +49,10 @@ static void tick_dialling(struct peer *peer, uint64_t now_ms)
         peer_trouble(peer, LINK_UNREACHABLE, text);
     }
     /* A connect that hangs in the network, or a dialler that nng lost (some errors end its attempts
-     * silently), is given up for a new one. */
-    if (now_ms - peer->since_ms > link->options.silence_ms &&
-        now_ms - peer->dialled_ms > link->options.silence_ms) {
+     * silently; so does, about once in a hundred times, the end of an agent that the last attempt
+     * had just reached), is given up for a new one. */
+    if (now_ms - peer->since_ms > attempt_ms(link) &&
+        now_ms - peer->dialled_ms > attempt_ms(link)) {
         (void)socket_dial(peer, NULL);
     }
 }
@@ -54,7 +60,7 @@ static void tick_dialling(struct peer *peer, uint64_t now_ms)
 static void tick_greeting(struct peer *peer, uint64_t now_ms)
 {
     struct link *link = peer->link;
-    if (now_ms - peer->since_ms <= link->options.silence_ms) {
+    if (now_ms - peer->since_ms <= attempt_ms(link)) {
         return;
     }
     if (link->options.is_coordinator) {
@@ -134,7 +140,7 @@ static void tick_listener(struct link *link, uint64_t now_ms)
         (void)socket_listen(link, link->address, NULL); /* the port may take a moment to be free */
         return;
     }
-    if (now_ms - link->checked_ms < link->options.silence_ms / 2) {
+    if (now_ms - link->checked_ms < attempt_ms(link) / 2) {
         return;
     }
     link->checked_ms = now_ms;
