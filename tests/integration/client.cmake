@@ -1,5 +1,5 @@
 # `assent demo`, ./quickstart and the command line, from outside.
-foreach(name IN ITEMS cli demo quickstart)
+foreach(name IN ITEMS cli demo libassent quickstart)
     add_test(NAME test_${name}
         COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_${name}.sh")
     set_tests_properties(test_${name} PROPERTIES
