@@ -6,7 +6,6 @@
  */
 #include "recovery/journal_memory.h"
 
-#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,60 +13,17 @@
 #include "common/alloc.h"
 #include "common/check.h"
 #include "common/fault.h"
-#include "common/map.h"
-#include "recovery/journal_backend.h"
-#include "recovery/record_codec.h"
+#include "recovery/journal_memory_internal.h"
 
-struct row {
-    struct record record;
-    uint8_t hash[HASH_BYTES];
-};
-
-struct note {
-    uint64_t number;
-    enum record_kind kind;
-    bool is_open;
-    char participant[PARTICIPANT_NAME_SIZE];
-};
-
-struct txn {
-    struct gtrid gtrid;
-    struct trim_txn place; /* found: there is a COMMIT */
-    size_t key_bytes;
-    char key[KEY_MAX_BYTES + 1];
-    size_t note_count;
-    struct note *notes;
-};
-
-struct memory_journal {
-    struct journal base;
-    pthread_mutex_t mutex; /* finds come from another thread */
-    struct journal_state now;
-    uint64_t last_epoch_number;
-    struct row *rows; /* record number n lies at rows[n - first_number] */
-    size_t row_count;
-    size_t row_capacity;
-    struct map by_gtrid; /* struct txn, owned */
-    struct map by_key;   /* the newest transaction of each key */
-    struct record_buffer body;
-    bool has_space;
-    bool poisoned;
-    struct error poison;
-    bool fails;
-    size_t fail_countdown;
-    enum error_kind fail_kind;
-    bool fail_written;
-};
-
-static uint64_t first_number(const struct memory_journal *journal)
+uint64_t memory_first_number(const struct memory_journal *journal)
 {
     return journal->now.floor.first_number;
 }
 
-static struct row *row_at(const struct memory_journal *journal, uint64_t number)
+struct row *memory_row_at(const struct memory_journal *journal, uint64_t number)
 {
-    CHECK(number >= first_number(journal) && number <= journal->now.head.number);
-    return &journal->rows[number - first_number(journal)];
+    CHECK(number >= memory_first_number(journal) && number <= journal->now.head.number);
+    return &journal->rows[number - memory_first_number(journal)];
 }
 
 /* ---- the index ---- */
@@ -85,14 +41,14 @@ static bool match_key(const void *value, const void *wanted)
            memcmp(txn->key, commit->key, txn->key_bytes) == 0;
 }
 
-static struct txn *find_txn(const struct memory_journal *journal, const struct gtrid *gtrid)
+struct txn *memory_find_txn(const struct memory_journal *journal, const struct gtrid *gtrid)
 {
     return map_find(&journal->by_gtrid, gtrid_hash(gtrid), match_gtrid, gtrid);
 }
 
 static struct txn *need_txn(struct memory_journal *journal, const struct gtrid *gtrid)
 {
-    struct txn *txn = find_txn(journal, gtrid);
+    struct txn *txn = memory_find_txn(journal, gtrid);
     if (txn == NULL) {
         txn = alloc_zeroed(sizeof *txn);
         txn->gtrid = *gtrid;
@@ -107,7 +63,7 @@ static void free_txn(struct txn *txn)
     free(txn);
 }
 
-static void remove_txn(struct memory_journal *journal, struct txn *txn)
+void memory_remove_txn(struct memory_journal *journal, struct txn *txn)
 {
     if (txn->key_bytes > 0) {
         (void)map_remove(&journal->by_key, map_hash_bytes(txn->key, txn->key_bytes), txn);
@@ -130,15 +86,6 @@ static void add_note(struct memory_journal *journal, const struct record *record
     txn->place.open_notes += record->kind == RECORD_HEURISTIC && is_open;
 }
 
-static void remove_note(struct txn *txn, size_t index)
-{
-    txn->place.open_notes -=
-        txn->notes[index].kind == RECORD_HEURISTIC && txn->notes[index].is_open;
-    txn->note_count--;
-    memmove(&txn->notes[index], &txn->notes[index + 1],
-            (txn->note_count - index) * sizeof *txn->notes);
-}
-
 static void close_notes(struct txn *txn, enum record_kind kind, const char *participant)
 {
     for (size_t i = 0; txn != NULL && i < txn->note_count; i++) {
@@ -151,7 +98,7 @@ static void close_notes(struct txn *txn, enum record_kind kind, const char *part
     }
 }
 
-static bool has_open_note(const struct txn *txn)
+bool memory_has_open_note(const struct txn *txn)
 {
     for (size_t i = 0; i < txn->note_count; i++) {
         if (txn->notes[i].is_open) {
@@ -187,7 +134,7 @@ static bool index_commit(struct memory_journal *journal, const struct record_com
 static bool index_end(struct memory_journal *journal, const struct record_end *end,
                       struct error *ret_error)
 {
-    struct txn *txn = find_txn(journal, &end->gtrid);
+    struct txn *txn = memory_find_txn(journal, &end->gtrid);
     if (txn == NULL || !txn->place.found || txn->place.ended) {
         return error_set(ret_error, ERROR_INVALID,
                          "an END record without a COMMIT that is not ended");
@@ -210,7 +157,7 @@ static bool index_record(struct memory_journal *journal, const struct record *re
         add_note(journal, record, record->as.heuristic.gid.participant, true);
         return true;
     case RECORD_RESOLVED:
-        close_notes(find_txn(journal, &record->as.resolved.gtrid), RECORD_HEURISTIC,
+        close_notes(memory_find_txn(journal, &record->as.resolved.gtrid), RECORD_HEURISTIC,
                     record->as.resolved.participant);
         add_note(journal, record, record->as.resolved.participant, false);
         return true;
@@ -218,7 +165,7 @@ static bool index_record(struct memory_journal *journal, const struct record *re
         add_note(journal, record, "", true);
         return true;
     case RECORD_REFUSED:
-        close_notes(find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
+        close_notes(memory_find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
         add_note(journal, record, "", false);
         return true;
     case RECORD_EPOCH:
@@ -234,8 +181,7 @@ static bool index_record(struct memory_journal *journal, const struct record *re
 
 /* ---- append ---- */
 
-/* Takes the record as the new head, without indexing it. */
-static void put_row(struct memory_journal *journal, struct record record)
+void memory_put_row(struct memory_journal *journal, struct record record)
 {
     struct journal_head *head = &journal->now.head;
     if (journal->row_count == journal->row_capacity) {
@@ -256,7 +202,7 @@ static bool put_record(struct memory_journal *journal, const struct record *reco
 {
     struct record copy;
     record_copy(record, &copy);
-    put_row(journal, copy);
+    memory_put_row(journal, copy);
     journal_state_apply(&journal->now, record);
     return index_record(journal, record, ret_error);
 }
@@ -336,12 +282,12 @@ static bool is_live(const struct memory_journal *journal, uint64_t number,
     if (!record_gtrid(record, &gtrid)) {
         return false;
     }
-    const struct txn *txn = find_txn(journal, &gtrid);
+    const struct txn *txn = memory_find_txn(journal, &gtrid);
     if (txn == NULL) {
         return false;
     }
     bool txn_live = txn->place.found && (!txn->place.ended || txn->place.open_notes > 0);
-    bool notes_live = !txn->place.found && has_open_note(txn);
+    bool notes_live = !txn->place.found && memory_has_open_note(txn);
     if (record->kind == RECORD_COMMIT) {
         return txn_live && txn->place.commit_number == number;
     }
@@ -362,7 +308,7 @@ static bool memory_replay(struct journal *base, journal_visit visit, void *user,
     struct memory_journal *journal = (struct memory_journal *)base;
     (void)ret_error;
     for (size_t i = 0; i < journal->row_count; i++) {
-        uint64_t number = first_number(journal) + i;
+        uint64_t number = memory_first_number(journal) + i;
         const struct record *record = &journal->rows[i].record;
         if (is_live(journal, number, record)) {
             FAULT(FAULT_C_RECOVER_SCAN);
@@ -379,201 +325,6 @@ static bool memory_has_space(struct journal *base)
     return ((struct memory_journal *)base)->has_space;
 }
 
-/* ---- trim ---- */
-
-static enum trim_action plan_row(const struct memory_journal *journal,
-                                 const struct journal_trim *trim, uint64_t number,
-                                 const struct record *record, struct journal_floor *floor)
-{
-    struct gtrid gtrid = {0};
-    const struct txn *txn = record_gtrid(record, &gtrid) ? find_txn(journal, &gtrid) : NULL;
-    switch (record->kind) {
-    case RECORD_COMMIT:
-        CHECK(txn != NULL && txn->place.commit_number == number);
-        return journal_trim_commit(trim, &txn->place);
-    case RECORD_HEURISTIC:
-    case RECORD_RESOLVED:
-    case RECORD_ACCEPT:
-    case RECORD_REFUSED:
-        return txn != NULL && !txn->place.found && has_open_note(txn) ? TRIM_CARRY : TRIM_PASS;
-    case RECORD_EPOCH:
-        if (number == journal->last_epoch_number) {
-            return TRIM_CARRY;
-        }
-        if (journal->now.epoch_count > TRIM_EPOCHS_MAX && journal->by_gtrid.count == 0 &&
-            journal->last_epoch_number <= trim->swept_number) {
-            journal_floor_raise(floor, record->as.epoch.epoch, UINT64_MAX);
-        }
-        return TRIM_PASS;
-    case RECORD_END:
-    case RECORD_FLOOR:
-    case RECORD_RELEASE:
-    case RECORD_ADOPT:
-        return TRIM_PASS;
-    }
-    return TRIM_STOP;
-}
-
-/* Appends record `number` again and returns its new number. */
-static uint64_t move_row(struct memory_journal *journal, uint64_t number)
-{
-    struct record copy;
-    record_copy(&row_at(journal, number)->record, &copy);
-    put_row(journal, copy);
-    return journal->now.head.number;
-}
-
-static void move_txn(struct memory_journal *journal, struct txn *txn)
-{
-    struct trim_txn *place = &txn->place;
-    bool end_moved = !place->ended;
-    if (place->found) {
-        place->commit_number = move_row(journal, place->commit_number);
-    }
-    for (size_t i = 0; i < txn->note_count; i++) {
-        if (!end_moved && txn->notes[i].number > place->end_number) {
-            place->end_number = move_row(journal, place->end_number);
-            end_moved = true;
-        }
-        txn->notes[i].number = move_row(journal, txn->notes[i].number);
-    }
-    if (!end_moved) {
-        place->end_number = move_row(journal, place->end_number);
-    }
-}
-
-/* Forgets what is kept for a note that trimming passes. */
-static void drop_note(struct memory_journal *journal, struct txn *txn, uint64_t number)
-{
-    for (size_t i = 0; i < txn->note_count; i++) {
-        if (txn->notes[i].number == number) {
-            remove_note(txn, i);
-            break;
-        }
-    }
-    if (!txn->place.found && txn->note_count == 0) {
-        remove_txn(journal, txn);
-    }
-}
-
-static void carry_epoch(struct memory_journal *journal)
-{
-    struct record epoch;
-    journal_epoch_record(&journal->now, &epoch);
-    put_row(journal, epoch);
-    journal->last_epoch_number = journal->now.head.number;
-    journal_state_apply(&journal->now, &epoch);
-}
-
-static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t cut,
-                      enum trim_action action)
-{
-    const struct record *record = &row_at(journal, number)->record;
-    struct gtrid gtrid = {0};
-    struct txn *txn = record_gtrid(record, &gtrid) ? find_txn(journal, &gtrid) : NULL;
-    enum record_kind kind = record->kind; /* moving rows moves the record */
-    if (kind == RECORD_EPOCH) {
-        return; /* comes last */
-    }
-    if (action == TRIM_CARRY) {
-        bool is_moved = !txn->place.found && txn->notes[0].number >= cut;
-        if (!is_moved) {
-            move_txn(journal, txn);
-        }
-    } else if (action == TRIM_FORGET) {
-        remove_txn(journal, txn);
-    } else if (kind != RECORD_END && txn != NULL) {
-        drop_note(journal, txn, number);
-    }
-}
-
-static void drop_rows(struct memory_journal *journal, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        record_done(&journal->rows[i].record);
-    }
-    journal->row_count -= count;
-    memmove(journal->rows, journal->rows + count, journal->row_count * sizeof *journal->rows);
-}
-
-static void apply_plan(struct memory_journal *journal, const struct trim_slice *slice,
-                       const enum trim_action *actions, struct journal_floor floor)
-{
-    uint64_t first = first_number(journal);
-    struct record record;
-    struct record copy;
-    floor.first_number = first + slice->rows;
-    journal_floor_record(&journal->now, &floor, slice->trim->now_running_ms, &record);
-    record_copy(&record, &copy);
-    put_row(journal, copy);
-    for (size_t i = 0; i < slice->rows; i++) {
-        apply_row(journal, first + i, floor.first_number, actions[i]);
-    }
-    if (slice->passed < slice->rows) {
-        carry_epoch(journal);
-    }
-    FAULT(FAULT_C_GC_MID);
-    drop_rows(journal, slice->rows);
-    journal_state_apply(&journal->now,
-                        &record); /* from here on rows are found by the new first number */
-    record_done(&record);
-}
-
-static void trim_slice(struct memory_journal *journal, const struct journal_trim *trim,
-                       bool *ret_more)
-{
-    struct trim_slice slice = {.trim = trim};
-    struct journal_floor floor = journal->now.floor;
-    enum trim_action *actions = alloc_array(journal->row_count + 1, sizeof *actions);
-    bool taken = true;
-    for (size_t i = 0; taken && i < journal->row_count; i++) {
-        const struct record *record = &journal->rows[i].record;
-        size_t rows_before = slice.rows;
-        enum trim_action action =
-            plan_row(journal, trim, first_number(journal) + i, record, &floor);
-        taken = journal_trim_take(&slice, action);
-        if (slice.rows > rows_before) {
-            actions[i] = action;
-            if (action == TRIM_FORGET) {
-                journal_floor_raise(&floor, record->as.commit.gtrid.epoch,
-                                    record->as.commit.gtrid.sequence);
-            }
-        }
-    }
-    bool due = journal_trim_is_due(&slice);
-    if (due) {
-        apply_plan(journal, &slice, actions, floor);
-    }
-    *ret_more = due && slice.more;
-    free(actions);
-}
-
-static bool memory_trim(struct journal *base, const struct journal_trim *trim,
-                        struct journal_head *ret_head, struct journal_floor *ret_floor,
-                        bool *ret_more, struct error *ret_error)
-{
-    struct memory_journal *journal = (struct memory_journal *)base;
-    struct error error = {0};
-    pthread_mutex_lock(&journal->mutex);
-    bool good = !journal->poisoned;
-    if (!good) {
-        error = journal->poison;
-    } else if (!journal_check_trim(&journal->now, trim, &error)) {
-        good = false;
-        journal->poisoned = true;
-        journal->poison = error;
-    } else {
-        trim_slice(journal, trim, ret_more);
-        *ret_head = journal->now.head;
-        *ret_floor = journal->now.floor;
-    }
-    pthread_mutex_unlock(&journal->mutex);
-    if (!good && ret_error != NULL) {
-        *ret_error = error;
-    }
-    return good;
-}
-
 /* ---- find ---- */
 
 static void make_entry(const struct memory_journal *journal, const struct txn *txn,
@@ -581,14 +332,14 @@ static void make_entry(const struct memory_journal *journal, const struct txn *t
 {
     struct journal_entry entry = {.commit_number = txn->place.commit_number,
                                   .ended = txn->place.ended};
-    record_copy(&row_at(journal, txn->place.commit_number)->record, &entry.commit);
+    record_copy(&memory_row_at(journal, txn->place.commit_number)->record, &entry.commit);
     if (entry.ended) {
-        entry.end_wall_ms = row_at(journal, txn->place.end_number)->record.as.end.wall_ms;
+        entry.end_wall_ms = memory_row_at(journal, txn->place.end_number)->record.as.end.wall_ms;
     }
     for (size_t i = 0; i < txn->note_count; i++) {
         struct record note;
         if (txn->notes[i].kind == RECORD_HEURISTIC || txn->notes[i].kind == RECORD_RESOLVED) {
-            record_copy(&row_at(journal, txn->notes[i].number)->record, &note);
+            record_copy(&memory_row_at(journal, txn->notes[i].number)->record, &note);
             journal_entry_add_note(&entry, &note);
         }
     }
@@ -601,7 +352,7 @@ static bool memory_find_gtrid(struct journal *base, const struct gtrid *gtrid, b
     struct memory_journal *journal = (struct memory_journal *)base;
     (void)ret_error;
     pthread_mutex_lock(&journal->mutex);
-    const struct txn *txn = find_txn(journal, gtrid);
+    const struct txn *txn = memory_find_txn(journal, gtrid);
     *ret_found = txn != NULL && txn->place.found;
     if (*ret_found) {
         make_entry(journal, txn, ret_entry);
@@ -644,12 +395,12 @@ static bool memory_list(struct journal *base, uint64_t before_number, const char
     pthread_mutex_lock(&journal->mutex);
     for (size_t i = journal->row_count; i-- > 0 && count < limit;) {
         const struct record *record = &journal->rows[i].record;
-        if (record->kind != RECORD_COMMIT || first_number(journal) + i >= before_number ||
+        if (record->kind != RECORD_COMMIT || memory_first_number(journal) + i >= before_number ||
             (participant != NULL && !journal_commit_names(&record->as.commit, participant))) {
             continue;
         }
         entries = alloc_resize(entries, count + 1, sizeof *entries);
-        make_entry(journal, find_txn(journal, &record->as.commit.gtrid), &entries[count++]);
+        make_entry(journal, memory_find_txn(journal, &record->as.commit.gtrid), &entries[count++]);
     }
     pthread_mutex_unlock(&journal->mutex);
     *ret_entries = entries;
@@ -663,9 +414,9 @@ static bool memory_hash_at(struct journal *base, uint64_t number, bool *ret_foun
     struct memory_journal *journal = (struct memory_journal *)base;
     (void)ret_error;
     pthread_mutex_lock(&journal->mutex);
-    *ret_found = number >= first_number(journal) && number <= journal->now.head.number;
+    *ret_found = number >= memory_first_number(journal) && number <= journal->now.head.number;
     if (*ret_found) {
-        memcpy(ret_hash, row_at(journal, number)->hash, HASH_BYTES);
+        memcpy(ret_hash, memory_row_at(journal, number)->hash, HASH_BYTES);
     }
     pthread_mutex_unlock(&journal->mutex);
     return true;

@@ -1,0 +1,69 @@
+/*
+ * journal_memory_internal.h - the memory journal's insides, shared by journal_memory.c and
+ * journal_memory_trim.c and nobody else.
+ */
+#ifndef ASSENT_RECOVERY_JOURNAL_MEMORY_INTERNAL_H
+#define ASSENT_RECOVERY_JOURNAL_MEMORY_INTERNAL_H
+
+#include <pthread.h>
+
+#include "common/map.h"
+#include "recovery/journal_backend.h"
+#include "recovery/record_codec.h"
+
+struct row {
+    struct record record;
+    uint8_t hash[HASH_BYTES];
+};
+
+struct note {
+    uint64_t number;
+    enum record_kind kind;
+    bool is_open;
+    char participant[PARTICIPANT_NAME_SIZE];
+};
+
+struct txn {
+    struct gtrid gtrid;
+    struct trim_txn place; /* found: there is a COMMIT */
+    size_t key_bytes;
+    char key[KEY_MAX_BYTES + 1];
+    size_t note_count;
+    struct note *notes;
+};
+
+struct memory_journal {
+    struct journal base;
+    pthread_mutex_t mutex; /* finds come from another thread */
+    struct journal_state now;
+    uint64_t last_epoch_number;
+    struct row *rows; /* record number n lies at rows[n - first_number] */
+    size_t row_count;
+    size_t row_capacity;
+    struct map by_gtrid; /* struct txn, owned */
+    struct map by_key;   /* the newest transaction of each key */
+    struct record_buffer body;
+    bool has_space;
+    bool poisoned;
+    struct error poison;
+    bool fails;
+    size_t fail_countdown;
+    enum error_kind fail_kind;
+    bool fail_written;
+};
+
+/* --- journal_memory.c --- */
+uint64_t memory_first_number(const struct memory_journal *journal);
+struct row *memory_row_at(const struct memory_journal *journal, uint64_t number);
+struct txn *memory_find_txn(const struct memory_journal *journal, const struct gtrid *gtrid);
+void memory_remove_txn(struct memory_journal *journal, struct txn *txn);
+bool memory_has_open_note(const struct txn *txn);
+/* Takes the record as the new head, without indexing it. */
+void memory_put_row(struct memory_journal *journal, struct record record);
+
+/* --- journal_memory_trim.c --- */
+bool memory_trim(struct journal *base, const struct journal_trim *trim,
+                 struct journal_head *ret_head, struct journal_floor *ret_floor, bool *ret_more,
+                 struct error *ret_error);
+
+#endif
