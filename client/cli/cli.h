@@ -19,6 +19,7 @@
 struct options {
     const char *api; /* "http://127.0.0.1:7400" */
     bool json;
+    long timeout_ms; /* of a whole HTTP request; 0: generous */
 };
 
 /* Child parser of every subcommand: --api, --json. Its input is a struct options *. */

@@ -120,6 +120,8 @@ struct demo_process {
 
 /* The process of a pid file if it is still that very process (pid and start time of this boot); 0 if not. */
 pid_t demo_process_find(const char *pid_path);
+/* The same, and lets it go on if it was stopped. */
+pid_t demo_process_wake(const char *pid_path);
 /* Starts a daemon and waits until it says READY=1 (sd_notify) or ends. */
 bool demo_process_start(const struct demo *demo, const struct demo_process *process,
                         struct error *ret_error);

@@ -312,7 +312,7 @@ bool demo_postgres_up(const struct demo *demo, const struct demo_participant *pa
         return error_hint(ret_error, "apt-get install postgresql-15, or set ASSENT_PG_BINDIR");
     }
     demo_path(demo, pid_path, "run/postgres-%s.pid", participant->name);
-    bool is_running = demo_process_find(pid_path) != 0;
+    bool is_running = demo_process_wake(pid_path) != 0;
     if (is_running && !postgres_is_reachable(demo, participant)) {
         if (!demo_postgres_down(demo, participant, ret_error)) {
             return false;

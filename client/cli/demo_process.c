@@ -94,6 +94,17 @@ pid_t demo_process_find(const char *pid_path)
     return now.start_ticks == then.start_ticks && strcmp(now.boot, then.boot) == 0 ? now.pid : 0;
 }
 
+pid_t demo_process_wake(const char *pid_path)
+{
+    const pid_t pid = demo_process_find(pid_path);
+    if (pid != 0) {
+        kill(
+            pid,
+            SIGCONT); /* a fault point, or a person, may have stopped it; otherwise this does nothing */
+    }
+    return pid;
+}
+
 static bool write_pid_file(const char *pid_path)
 {
     struct identity_of_process self;

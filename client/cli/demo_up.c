@@ -18,6 +18,7 @@
 
 #define READY_TIMEOUT_MS 30000
 #define STOP_TIMEOUT_MS  20000
+#define ASK_TIMEOUT_MS   2000
 
 bool demo_lock(const char *folder, struct error *ret_error)
 {
@@ -47,13 +48,13 @@ bool demo_stop_assentd(const struct demo *demo, struct error *ret_error)
 static bool assentd_runs(const struct demo *demo)
 {
     char path[DEMO_PATH_SIZE];
-    return demo_process_find(demo_path(demo, path, "run/assentd.pid")) != 0;
+    return demo_process_wake(demo_path(demo, path, "run/assentd.pid")) != 0;
 }
 
 static bool agent_runs(const struct demo *demo, const struct demo_participant *participant)
 {
     char path[DEMO_PATH_SIZE];
-    return demo_process_find(demo_path(demo, path, "run/agent-%s.pid", participant->name)) != 0;
+    return demo_process_wake(demo_path(demo, path, "run/agent-%s.pid", participant->name)) != 0;
 }
 
 static bool make_folders(const struct demo *demo, struct error *ret_error)
@@ -205,7 +206,7 @@ static bool start_assentd(const struct demo *demo, bool is_changed, struct error
 static bool participants_are_ready(const struct demo *demo, char *ret_why, size_t why_bytes)
 {
     char api[64];
-    struct options options = {.api = api};
+    struct options options = {.api = api, .timeout_ms = ASK_TIMEOUT_MS};
     struct reply reply = {0};
     struct error error = {0};
     snprintf(api, sizeof api, "http://127.0.0.1:%u", demo->api_port);

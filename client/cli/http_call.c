@@ -42,16 +42,17 @@ char *url_escape(const char *text)
     return copy;
 }
 
-static void call_prepare(CURL *curl, const char *url, struct curl_slist *headers, const char *body,
-                         struct reply *reply)
+static void call_prepare(CURL *curl, const struct options *options, const char *url,
+                         struct curl_slist *headers, const char *body, struct reply *reply)
 {
+    const long timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : ANSWER_TIMEOUT_MS;
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_TIMEOUT_MS);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "assent/" ASSENT_VERSION);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
@@ -95,7 +96,7 @@ enum call_result http_call(const struct options *options, const char *path, cons
     if (asprintf(&url, "%s%s", options->api, path) < 0) {
         url = NULL;
     }
-    call_prepare(curl, url, headers, body, &reply);
+    call_prepare(curl, options, url, headers, body, &reply);
     const CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);

@@ -88,6 +88,11 @@ expect 0 "$assent" demo status --dir "$demo"
 expect 0 submit o-2
 [ "$(query order 'SELECT count(*) FROM orders')" = 2 ] || fail "orders after the repair"
 
+# What was stopped goes on.
+kill -STOP "$(pid assentd)" "$agent"
+expect 0 "$assent" demo up --dir "$demo"
+[ "$(pid agent payment)" = "$agent" ] || fail "up restarted what was stopped"
+
 # The coordinator dies between its decision and the first commit; up finishes the transaction.
 expect 0 "$assent" demo up --dir "$demo" --fault-point c.decide.post_sync:kill
 expect 2 submit o-3
