@@ -114,6 +114,7 @@ static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t 
     if (kind == RECORD_EPOCH) {
         return; /* comes last */
     }
+    CHECK(action == TRIM_PASS || txn != NULL); /* the plan has seen it */
     if (action == TRIM_CARRY) {
         bool is_moved = !txn->place.found && txn->notes[0].number >= cut;
         if (!is_moved) {

@@ -1,5 +1,5 @@
 /*
- * record_encode.c - writes record bodies with msgpack-c's packer; see record_codec.h. Every body is one array
+ * record_codec.c - writes record bodies with msgpack-c's packer; see record_codec.h; record_decode.c reads them. Every body is one array
  * with a fixed number of fields per kind (docs/JOURNAL.md lists them).
  */
 #include <msgpack/pack.h>
