@@ -19,18 +19,14 @@
  * PG_UNKNOWN.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/fault.h"
-#include "common/work.h"
-#include "participant/pg_classify.h"
+#include "participant/pg_execution.h"
 #include "participant/pg_guard.h"
-#include "participant/pg_internal.h"
-#include "participant/pg_results.h"
 #include "participant/pg_text.h"
 
 /* After the deadline the running statement is cancelled and this much longer is waited for its
@@ -40,26 +36,6 @@
 #define PARAMS_MAX 65535 /* what the protocol can count */
 
 #define LIMITS_COUNT 3 /* statements that send_limits sends */
-
-enum { INDEX_NONE = -1, INDEX_BEGIN = -2, INDEX_OWN = -3, INDEX_PREPARE = -4 };
-
-struct execution {
-    struct pg_member *member;
-    struct pg_session *session;
-    const struct command_execute *execute;
-    struct command_result *result;
-    struct work work;
-    struct pg_results collected;
-    char gid_text[GID_TEXT_SIZE];
-    char marker[32];      /* set for the transaction at its beginning, looked for at its end */
-    uint64_t deadline_ms; /* with overtime */
-    bool overtime;
-    bool by_rollback; /* declared read-only and not serializable: no PREPARE (P-19) */
-    bool proof_row;
-    bool split;        /* PREPARE waits until the results were read */
-    bool prepare_sent; /* from now on only PREPARE's reply tells */
-    bool broken;       /* the connection is not to be used again */
-};
 
 /* What the last statement before PREPARE gives back, and does (P-3): WARNINGs must come, the wait for the standby must
  * happen, the marker set at the beginning must still be there (a COMMIT AND CHAIN would have taken it away), and the
@@ -71,132 +47,6 @@ struct execution {
     " pg_catalog.pg_current_xact_id(),"                                                            \
     " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0'),"                  \
     " pg_catalog.pg_backend_pid()"
-
-/* Session state that survives the branch (G15), in one message. Cursors, temporary objects and LISTEN are not in it:
- * a branch that has them cannot be prepared. Nor is DISCARD PLANS: throwing away the plans of functions and
- * foreign keys after every branch would cost far more than the rest together. */
-static const char reset_sql[] =
-    "SELECT pg_catalog.pg_advisory_unlock_all(); SET SESSION AUTHORIZATION DEFAULT; RESET ALL;"
-    " DEALLOCATE ALL; DISCARD SEQUENCES";
-
-/* ---- saying no ---- */
-
-static char *field(const PGresult *result, int code)
-{
-    return pg_text_clean(PQresultErrorField(result, code));
-}
-
-/* The answer: not prepared, or unknown if PREPARE may have been carried out. Returns false, for
- * callers. */
-static bool fail(struct execution *x, enum reason reason, const char *sqlstate,
-                 struct pg_report *report)
-{
-    x->result->class = x->prepare_sent ? PG_UNKNOWN : PG_ROLLED_BACK;
-    x->result->failure.reason = reason;
-    (void)snprintf(x->result->failure.sqlstate, SQLSTATE_SIZE, "%s", sqlstate);
-    x->result->failure.report = pg_report_encode(report);
-    pg_text_copy(x->result->detail, sizeof x->result->detail, report->message);
-    pg_report_done(report);
-    return false;
-}
-
-static bool fail_text(struct execution *x, enum reason reason, int index, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static bool fail_text(struct execution *x, enum reason reason, int index, const char *format, ...)
-{
-    char text[HEALTH_TEXT_SIZE];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    struct pg_report report = {.message = pg_text_clean(text),
-                               .statement_index = index < 0 ? INDEX_NONE : index};
-    return fail(x, reason, "", &report);
-}
-
-/* No reply any more. */
-static bool fail_wait(struct execution *x, enum pg_wait wait, int index)
-{
-    x->broken = true;
-    switch (wait) {
-    case PG_WAIT_DEADLINE:
-        return fail_text(x, REASON_TIMEOUT, index, "no answer from PostgreSQL by the deadline");
-    case PG_WAIT_STOPPED:
-        return fail_text(x, REASON_SHUTDOWN, index, "the agent is shutting down");
-    case PG_WAIT_LOST:
-    case PG_WAIT_OK: /* a reply that makes no sense: treated as no reply */
-        break;
-    }
-    return fail_text(x, REASON_PARTICIPANT_UNAVAILABLE, index, "connection to PostgreSQL lost: %s",
-                     x->session->last_error);
-}
-
-static bool was_cancelled(struct execution *x)
-{
-    struct pg *pg = x->member->pg;
-    (void)pthread_mutex_lock(&pg->mutex);
-    bool cancelled = x->member->cancelled;
-    (void)pthread_mutex_unlock(&pg->mutex);
-    return cancelled;
-}
-
-static enum reason statement_reason(struct execution *x, const struct pg_error *error, int index)
-{
-    enum reason reason = pg_classify_statement(error);
-    if (reason == REASON_TIMEOUT && !x->overtime && was_cancelled(x)) {
-        return REASON_ROLLED_BACK_BY_CLIENT;
-    }
-    if (index == INDEX_BEGIN && reason == REASON_STATEMENT_FAILED) {
-        return REASON_PARTICIPANT_UNAVAILABLE; /* "cannot set read-write mode during recovery" and
-                                                  the like */
-    }
-    if (index == INDEX_OWN && (reason == REASON_STATEMENT_FAILED || reason == REASON_CONSTRAINT)) {
-        /* Our own words failed: either client SQL made the transaction read-only, or the set-up is
-         * damaged. */
-        return strcmp(error->sqlstate, "25006") == 0 ? REASON_REJECTED_BY_POLICY
-                                                     : REASON_PARTICIPANT_UNAVAILABLE;
-    }
-    return reason;
-}
-
-/* The server said no. At PREPARE it may mean that nothing is known; before that it is a sure no
- * even if PREPARE was sent already, because the server skips the rest of a pipeline after an error.
- */
-static bool fail_result(struct execution *x, const PGresult *result, int index)
-{
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (PQresultStatus(result) != PGRES_FATAL_ERROR || sqlstate == NULL) {
-        x->broken = true;
-        return fail_text(x, REASON_REJECTED_BY_POLICY, index, "unexpected answer %s",
-                         PQresStatus(PQresultStatus(result)));
-    }
-    struct pg_error error = {
-        .sqlstate = sqlstate,
-        .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
-        .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION),
-    };
-    struct pg_report report = {
-        .message = field(result, PG_DIAG_MESSAGE_PRIMARY),
-        .detail = field(result, PG_DIAG_MESSAGE_DETAIL),
-        .hint = field(result, PG_DIAG_MESSAGE_HINT),
-        .constraint = field(result, PG_DIAG_CONSTRAINT_NAME),
-        .table = field(result, PG_DIAG_TABLE_NAME),
-        .column = field(result, PG_DIAG_COLUMN_NAME),
-        .statement_index = index < 0 ? INDEX_NONE : index,
-    };
-    enum reason reason = REASON_NONE;
-    enum pg_class class = PG_ROLLED_BACK;
-    if (index == INDEX_PREPARE) {
-        class = pg_classify_prepare(&error, &reason);
-    } else {
-        reason = statement_reason(x, &error, index);
-    }
-    x->broken = x->broken || pg_classify_lost(&error);
-    (void)fail(x, reason, sqlstate, &report);
-    x->result->class = class;
-    return false;
-}
 
 /* ---- sending ---- */
 
@@ -329,11 +179,11 @@ static bool read_own(struct execution *x, ExecStatusType status, int index, PGre
     PGresult *end = NULL;
     enum pg_wait wait = next_result(x, &result);
     if (wait != PG_WAIT_OK) {
-        return fail_wait(x, wait, index);
+        return pg_fail_wait(x, wait, index);
     }
     if (result == NULL || PQresultStatus(result) != status) {
         bool answer =
-            result == NULL ? fail_wait(x, PG_WAIT_OK, index) : fail_result(x, result, index);
+            result == NULL ? pg_fail_wait(x, PG_WAIT_OK, index) : pg_fail_result(x, result, index);
         PQclear(result);
         return answer;
     }
@@ -341,7 +191,7 @@ static bool read_own(struct execution *x, ExecStatusType status, int index, PGre
     if (wait != PG_WAIT_OK || end != NULL) {
         PQclear(result);
         PQclear(end);
-        return fail_wait(x, wait, index);
+        return pg_fail_wait(x, wait, index);
     }
     *ret_result = result;
     return true;
@@ -363,9 +213,9 @@ static bool take_statement_result(struct execution *x, const PGresult *result, i
         if (!pg_results_add(&x->collected, result)) {
             /* More rows are on their way, maybe without end: hang up. */
             x->broken = true;
-            return fail_text(x, REASON_RESULT_TOO_LARGE, index,
-                             "the branch's results are larger than max_result_bytes = %zu",
-                             x->collected.limit_bytes);
+            return pg_fail_text(x, REASON_RESULT_TOO_LARGE, index,
+                                "the branch's results are larger than max_result_bytes = %zu",
+                                x->collected.limit_bytes);
         }
         if (PQresultStatus(result) == PGRES_TUPLES_OK) {
             pg_results_end(&x->collected, result);
@@ -376,7 +226,7 @@ static bool take_statement_result(struct execution *x, const PGresult *result, i
         pg_results_end(&x->collected, result);
         return true;
     default: /* an error, or COPY, which the guard does not let through */
-        return fail_result(x, result, index);
+        return pg_fail_result(x, result, index);
     }
 }
 
@@ -389,7 +239,7 @@ static bool read_statement(struct execution *x, int index)
         PGresult *result = NULL;
         enum pg_wait wait = next_result(x, &result);
         if (wait != PG_WAIT_OK) {
-            return fail_wait(x, wait, index);
+            return pg_fail_wait(x, wait, index);
         }
         if (result == NULL) {
             break;
@@ -404,14 +254,14 @@ static bool read_statement(struct execution *x, int index)
     int64_t expected = x->work.statements[index].expect_rows;
     int64_t affected = x->collected.results.results[index].rows_affected;
     if (expected != EXPECT_ROWS_ANY && affected != expected) {
-        return fail_text(x, REASON_ROW_COUNT, index,
-                         "statement %d touched %" PRId64 " rows, expected were %" PRId64, index,
-                         affected, expected);
+        return pg_fail_text(x, REASON_ROW_COUNT, index,
+                            "statement %d touched %" PRId64 " rows, expected were %" PRId64, index,
+                            affected, expected);
     }
     if (x->collected.invalid) {
-        return fail_text(x, REASON_REJECTED_BY_POLICY, index,
-                         "statement %d's result is not UTF-8 (was client_encoding changed?)",
-                         index);
+        return pg_fail_text(x, REASON_REJECTED_BY_POLICY, index,
+                            "statement %d's result is not UTF-8 (was client_encoding changed?)",
+                            index);
     }
     return true;
 }
@@ -439,8 +289,8 @@ static bool read_settle(struct execution *x)
     PQclear(result);
     if (!same || !settled) {
         x->broken = true;
-        return fail_text(x, REASON_REJECTED_BY_POLICY, INDEX_OWN,
-                         "a statement left the branch's transaction");
+        return pg_fail_text(x, REASON_REJECTED_BY_POLICY, INDEX_OWN,
+                            "a statement left the branch's transaction");
     }
     return true;
 }
@@ -483,13 +333,13 @@ static bool read_end(struct execution *x)
         /* G1: a failed block answers OK with the tag ROLLBACK, and then nothing is prepared. */
         x->prepare_sent = x->prepare_sent && strcmp(tag, "ROLLBACK") != 0;
         x->broken = true;
-        return fail_text(x, REASON_STATEMENT_FAILED, INDEX_PREPARE,
-                         "PREPARE TRANSACTION was answered with %.32s", tag);
+        return pg_fail_text(x, REASON_STATEMENT_FAILED, INDEX_PREPARE,
+                            "PREPARE TRANSACTION was answered with %.32s", tag);
     }
     if (x->session->warned) {
         /* G21: prepared here, but maybe not on the standby. Not a yes (P-3). */
-        return fail_text(x, REASON_PARTICIPANT_UNAVAILABLE, INDEX_PREPARE, "%s",
-                         x->session->warning);
+        return pg_fail_text(x, REASON_PARTICIPANT_UNAVAILABLE, INDEX_PREPARE, "%s",
+                            x->session->warning);
     }
     return true;
 }
@@ -500,18 +350,19 @@ static bool check_work(struct execution *x)
 {
     struct error error = {0};
     if (!work_decode(x->execute->work, &x->work, &error)) {
-        return fail_text(x, REASON_STATEMENT_FAILED, INDEX_NONE, "%.200s", error.text);
+        return pg_fail_text(x, REASON_STATEMENT_FAILED, INDEX_NONE, "%.200s", error.text);
     }
     for (size_t i = 0; i < x->work.statement_count; i++) {
         const struct statement *statement = &x->work.statements[i];
         char word[PG_GUARD_WORD_SIZE];
         if (!pg_guard_allows(statement->sql, word)) {
-            return fail_text(x, REASON_REJECTED_BY_POLICY, (int)i,
-                             "%s controls the transaction or the session; a branch may not", word);
+            return pg_fail_text(x, REASON_REJECTED_BY_POLICY, (int)i,
+                                "%s controls the transaction or the session; a branch may not",
+                                word);
         }
         if (statement->param_count > PARAMS_MAX) {
-            return fail_text(x, REASON_STATEMENT_FAILED, (int)i, "more than %d parameters",
-                             PARAMS_MAX);
+            return pg_fail_text(x, REASON_STATEMENT_FAILED, (int)i, "more than %d parameters",
+                                PARAMS_MAX);
         }
         x->split = x->split || statement->expect_rows != EXPECT_ROWS_ANY ||
                    pg_guard_may_return_rows(statement->sql);
@@ -532,12 +383,13 @@ static void flush_end(struct execution *x)
 static bool run(struct execution *x)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    if (was_cancelled(x)) {
-        return fail_text(x, REASON_ROLLED_BACK_BY_CLIENT, INDEX_NONE, "cancelled before it began");
+    if (pg_execution_cancelled(x)) {
+        return pg_fail_text(x, REASON_ROLLED_BACK_BY_CLIENT, INDEX_NONE,
+                            "cancelled before it began");
     }
     if (now_ms >= x->execute->deadline_ms) {
-        return fail_text(x, REASON_TIMEOUT, INDEX_NONE,
-                         "the deadline passed before the branch began");
+        return pg_fail_text(x, REASON_TIMEOUT, INDEX_NONE,
+                            "the deadline passed before the branch began");
     }
     FAULT(FAULT_A_BEGIN);
     x->session->sync_queued = false;
@@ -547,7 +399,7 @@ static bool run(struct execution *x)
     if (!sent) {
         pg_text_copy(x->session->last_error, sizeof x->session->last_error,
                      PQerrorMessage(x->session->conn));
-        return fail_wait(x, PG_WAIT_LOST, INDEX_NONE);
+        return pg_fail_wait(x, PG_WAIT_LOST, INDEX_NONE);
     }
     if (!x->split) {
         flush_end(x);
@@ -556,83 +408,15 @@ static bool run(struct execution *x)
         return false;
     }
     if (x->split) {
-        if (was_cancelled(x)) {
-            return fail_text(x, REASON_ROLLED_BACK_BY_CLIENT, INDEX_NONE, "cancelled");
+        if (pg_execution_cancelled(x)) {
+            return pg_fail_text(x, REASON_ROLLED_BACK_BY_CLIENT, INDEX_NONE, "cancelled");
         }
         if (!send_end(x)) {
-            return fail_wait(x, PG_WAIT_LOST, INDEX_PREPARE);
+            return pg_fail_wait(x, PG_WAIT_LOST, INDEX_PREPARE);
         }
         flush_end(x);
     }
     return read_end(x);
-}
-
-/* Reads on to the Sync's reply; queues one if there is none. */
-static bool drain(struct pg_session *session, uint64_t deadline_ms)
-{
-    if (PQpipelineStatus(session->conn) == PQ_PIPELINE_OFF) {
-        return true;
-    }
-    if (!session->sync_queued && PQpipelineSync(session->conn) == 0) {
-        return false;
-    }
-    session->sync_queued = true;
-    int ends = 0; /* in a row; two mean that nothing more is to come */
-    while (ends < 2) {
-        PGresult *result = NULL;
-        if (pg_session_result(session, deadline_ms, &result) != PG_WAIT_OK) {
-            return false;
-        }
-        ends = result == NULL ? ends + 1 : 0;
-        ExecStatusType status = PQresultStatus(result);
-        PQclear(result);
-        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-            return false;
-        }
-        if (status == PGRES_PIPELINE_SYNC) {
-            session->sync_queued = false;
-            return PQexitPipelineMode(session->conn) == 1;
-        }
-    }
-    return false;
-}
-
-/* Asks for the names of types that no earlier branch met. The branch is prepared by now: a failure
- * costs the names and the connection, not the vote. */
-static void name_types(struct execution *x, struct pg_types *types)
-{
-    uint32_t oids[64];
-    size_t missing = pg_types_apply(types, &x->collected.results, 64, oids);
-    uint64_t deadline_ms = clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS;
-    if (missing == 0 || !drain(x->session, deadline_ms)) {
-        x->broken = x->broken || missing != 0;
-        return;
-    }
-    char list[64 * 12 + 3] = "{";
-    size_t length = 1;
-    for (size_t i = 0; i < missing; i++) {
-        length += (size_t)snprintf(list + length, sizeof list - length, "%s%u", i == 0 ? "" : ",",
-                                   oids[i]);
-    }
-    (void)snprintf(list + length, sizeof list - length, "}");
-    const struct pg_query query = {
-        .sql = "SELECT t.oid, t.typname FROM pg_catalog.pg_type t"
-               " WHERE t.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[])",
-        .param_count = 1,
-        .types = (const Oid[]){PG_OID_TEXT},
-        .values = (const char *const[]){list},
-    };
-    PGresult *result = NULL;
-    if (pg_session_query(x->session, &query, deadline_ms, &result) != PG_WAIT_OK) {
-        x->broken = true;
-        return;
-    }
-    for (int i = 0; PQresultStatus(result) == PGRES_TUPLES_OK && i < PQntuples(result); i++) {
-        pg_types_learn(types, (uint32_t)strtoul(PQgetvalue(result, i, 0), NULL, 10),
-                       PQgetvalue(result, i, 1));
-    }
-    PQclear(result);
-    (void)pg_types_apply(types, &x->collected.results, 0, NULL);
 }
 
 void pg_execute(struct pg_member *member, struct pg_types *types,
@@ -654,7 +438,7 @@ void pg_execute(struct pg_member *member, struct pg_types *types,
     (void)snprintf(x.marker, sizeof x.marker, "%016" PRIx64, execute->gid.attempt);
     pg_results_init(&x.collected, member->pg->options.max_result_bytes);
     if (check_work(&x) && run(&x)) {
-        name_types(&x, types);
+        pg_settle_types(&x, types);
         result->class = PG_OK;
         result->results = results_encode(&x.collected.results);
         if (x.by_rollback) {
@@ -666,38 +450,4 @@ void pg_execute(struct pg_member *member, struct pg_types *types,
     pg_results_done(&x.collected);
     work_done(&x.work);
     *ret_keep = !x.broken;
-}
-
-bool pg_execute_settle(struct pg_member *member)
-{
-    struct pg_session *session = &member->session;
-    uint64_t deadline_ms = clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS;
-    if (!drain(session, deadline_ms)) {
-        return false;
-    }
-    if (PQtransactionStatus(session->conn) != PQTRANS_IDLE) {
-        PGresult *result = NULL;
-        if (pg_session_query(session, &(struct pg_query){.sql = "ROLLBACK"}, deadline_ms,
-                             &result) != PG_WAIT_OK) {
-            return false;
-        }
-        PQclear(result);
-    }
-    if (PQsendQuery(session->conn, reset_sql) == 0) {
-        return false;
-    }
-    for (;;) {
-        PGresult *result = NULL;
-        if (pg_session_result(session, deadline_ms, &result) != PG_WAIT_OK) {
-            return false;
-        }
-        if (result == NULL) {
-            return PQtransactionStatus(session->conn) == PQTRANS_IDLE;
-        }
-        ExecStatusType status = PQresultStatus(result);
-        PQclear(result);
-        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-            return false;
-        }
-    }
 }
