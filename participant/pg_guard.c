@@ -1,10 +1,8 @@
 /* pg_guard.c - see pg_guard.h. The white space and comments are those of PostgreSQL's scan.l. */
 #include "participant/pg_guard.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 static const char *const refused_words[] = {
     "ABORT", "BEGIN",    "COMMIT",    "COPY",   "DEALLOCATE", "DISCARD",
@@ -14,40 +12,40 @@ static const char *const refused_words[] = {
 
 /* SET LOCAL of these changes how a statement is planned or shown, and ends with the branch. */
 static const char *const local_names[] = {
-    "bytea_output",
-    "constraint_exclusion",
-    "cpu_index_tuple_cost",
-    "cpu_operator_cost",
-    "cpu_tuple_cost",
-    "cursor_tuple_fraction",
-    "datestyle",
-    "default_statistics_target",
-    "default_text_search_config",
-    "effective_cache_size",
-    "extra_float_digits",
-    "force_parallel_mode",
-    "from_collapse_limit",
-    "geqo",
-    "gin_fuzzy_search_limit",
-    "hash_mem_multiplier",
-    "intervalstyle",
-    "jit",
-    "join_collapse_limit",
-    "maintenance_work_mem",
-    "max_parallel_workers_per_gather",
-    "parallel_setup_cost",
-    "parallel_tuple_cost",
-    "plan_cache_mode",
-    "quote_all_identifiers",
-    "random_page_cost",
-    "search_path",
-    "seq_page_cost",
-    "temp_buffers",
-    "time",
-    "timezone",
-    "work_mem",
-    "xmlbinary",
-    "xmloption",
+    "BYTEA_OUTPUT",
+    "CONSTRAINT_EXCLUSION",
+    "CPU_INDEX_TUPLE_COST",
+    "CPU_OPERATOR_COST",
+    "CPU_TUPLE_COST",
+    "CURSOR_TUPLE_FRACTION",
+    "DATESTYLE",
+    "DEFAULT_STATISTICS_TARGET",
+    "DEFAULT_TEXT_SEARCH_CONFIG",
+    "EFFECTIVE_CACHE_SIZE",
+    "EXTRA_FLOAT_DIGITS",
+    "FORCE_PARALLEL_MODE",
+    "FROM_COLLAPSE_LIMIT",
+    "GEQO",
+    "GIN_FUZZY_SEARCH_LIMIT",
+    "HASH_MEM_MULTIPLIER",
+    "INTERVALSTYLE",
+    "JIT",
+    "JOIN_COLLAPSE_LIMIT",
+    "MAINTENANCE_WORK_MEM",
+    "MAX_PARALLEL_WORKERS_PER_GATHER",
+    "PARALLEL_SETUP_COST",
+    "PARALLEL_TUPLE_COST",
+    "PLAN_CACHE_MODE",
+    "QUOTE_ALL_IDENTIFIERS",
+    "RANDOM_PAGE_COST",
+    "SEARCH_PATH",
+    "SEQ_PAGE_COST",
+    "TEMP_BUFFERS",
+    "TIME",
+    "TIMEZONE",
+    "WORK_MEM",
+    "XMLBINARY",
+    "XMLOPTION",
 };
 
 static bool is_space(char c)
@@ -95,9 +93,16 @@ static const char *skip_blank(const char *sql, bool semicolons)
     }
 }
 
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A')
+                                : c; /* keywords are ASCII in every locale */
+}
+
 static bool is_word(char c)
 {
-    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+    return (upper(c) >= 'A' && upper(c) <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
+           (unsigned char)c >= 0x80;
 }
 
 /* Reads one word (or quoted identifier, or dotted name) in upper case; "" if there is none. Too
@@ -115,7 +120,7 @@ static const char *read_word(const char *sql, bool dotted, char ret_word[PG_GUAR
             break;
         }
         if (length + 1 < PG_GUARD_WORD_SIZE) {
-            ret_word[length++] = (char)toupper((unsigned char)*sql);
+            ret_word[length++] = upper(*sql);
         }
     }
     ret_word[length] = '\0';
@@ -126,13 +131,13 @@ static const char *read_word(const char *sql, bool dotted, char ret_word[PG_GUAR
 static bool local_name_allowed(const char *name)
 {
     if (strchr(name, '.') != NULL) {
-        return strncasecmp(name, "assent.", 7) != 0;
+        return strncmp(name, "ASSENT.", 7) != 0;
     }
-    if (strncasecmp(name, "enable_", 7) == 0) {
+    if (strncmp(name, "ENABLE_", 7) == 0) {
         return true;
     }
     for (size_t i = 0; i < sizeof local_names / sizeof local_names[0]; i++) {
-        if (strcasecmp(name, local_names[i]) == 0) {
+        if (strcmp(name, local_names[i]) == 0) {
             return true;
         }
     }
@@ -169,6 +174,21 @@ bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
     return strcmp(word, "SET") != 0 || set_allowed(rest, ret_word);
 }
 
+/* Is the word anywhere in the text? Inside a literal or a name too: that only costs a round trip. */
+static bool mentions(const char *sql, const char *word)
+{
+    for (; *sql != '\0'; sql++) {
+        size_t length = 0;
+        while (word[length] != '\0' && upper(sql[length]) == word[length]) {
+            length++;
+        }
+        if (word[length] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pg_guard_may_return_rows(const char *sql)
 {
     char word[PG_GUARD_WORD_SIZE];
@@ -177,5 +197,5 @@ bool pg_guard_may_return_rows(const char *sql)
         strcmp(word, "MERGE") != 0) {
         return true;
     }
-    return strcasestr(sql, "returning") != NULL;
+    return mentions(sql, "RETURNING");
 }
