@@ -2,7 +2,7 @@
  * client.c - the public calls on a client: submitting, asking, dispatching (assent.h).
  *
  * Completed exchanges are queued by nng's threads and turned into answers by the caller's: a
- * synchronous call waits on `wake` for its own, dispatch takes the queue of the asynchronous ones,
+ * synchronous call waits for its own, dispatch takes the queue of the asynchronous ones,
  * whose eventfd is readable while it holds something. Callbacks never run with the lock held.
  */
 #include <errno.h>
@@ -30,7 +30,6 @@ struct assent_client {
     nng_socket socket;
     int event_fd;
     pthread_mutex_t lock; /* guards everything below, and exchanges' is_done */
-    pthread_cond_t wake;
     uint32_t connect_timeout_ms;
     struct exchange *free_first;
     struct exchange *all_first;
@@ -75,7 +74,6 @@ int assent_client_open(const char *address, struct assent_client **ret_client)
         return result;
     }
     CHECK(pthread_mutex_init(&client->lock, NULL) == 0);
-    CHECK(pthread_cond_init(&client->wake, NULL) == 0);
     client->connect_timeout_ms = CLIENT_CONNECT_TIMEOUT_MS;
     client->done_link = &client->done_first;
     *ret_client = client;
@@ -101,12 +99,12 @@ void assent_client_close(struct assent_client *client)
     (void)assent_client_dispatch(client);
     for (struct exchange *exchange = client->all_first; exchange != NULL; exchange = next) {
         next = exchange->next_of_all;
+        pthread_cond_destroy(&exchange->wake);
         free(exchange);
     }
     connection_park(client->url, client->socket);
     close(client->event_fd);
     pthread_mutex_destroy(&client->lock);
-    pthread_cond_destroy(&client->wake);
     free(client);
 }
 
@@ -142,6 +140,7 @@ static struct exchange *client_take_exchange(struct assent_client *client,
         free(exchange);
         return NULL;
     }
+    CHECK(pthread_cond_init(&exchange->wake, NULL) == 0);
     pthread_mutex_lock(&client->lock);
     exchange->next_of_all = client->all_first;
     client->all_first = exchange;
@@ -207,7 +206,7 @@ static void client_done_sync(struct exchange *exchange)
     struct assent_client *client = exchange->client;
     pthread_mutex_lock(&client->lock);
     exchange->is_done = true;
-    pthread_cond_broadcast(&client->wake);
+    pthread_cond_signal(&exchange->wake);
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -241,7 +240,7 @@ static struct exchange *client_exchange(struct assent_client *client, struct pac
     exchange_start(exchange, pack, connect_timeout_ms, answer_timeout_ms);
     pthread_mutex_lock(&client->lock);
     while (!exchange->is_done) {
-        pthread_cond_wait(&client->wake, &client->lock);
+        pthread_cond_wait(&exchange->wake, &client->lock);
     }
     pthread_mutex_unlock(&client->lock);
     return exchange;

@@ -10,6 +10,7 @@
 #define ASSENT_CLIENT_EXCHANGE_H
 
 #include <nng/nng.h>
+#include <pthread.h>
 
 #include "client/internal.h"
 
@@ -29,6 +30,7 @@ struct exchange {
     exchange_done_fn done;
     bool is_submit;
     bool is_done;             /* synchronous ones; under the client's lock */
+    pthread_cond_t wake;      /* for is_done; of its own, so that an answer wakes one thread only */
     assent_callback callback; /* asynchronous ones */
     void *user;
     enum exchange_result result;

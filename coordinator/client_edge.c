@@ -395,6 +395,11 @@ uint16_t client_edge_port(const struct client_edge *edge)
                                                                                     : 0;
 }
 
+uint32_t client_edge_connections(const struct client_edge *edge)
+{
+    return atomic_load(&edge->connections);
+}
+
 void client_edge_drain(struct client_edge *edge)
 {
     atomic_store(&edge->is_draining, true);

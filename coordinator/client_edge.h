@@ -34,6 +34,7 @@ struct client_edge;
 bool client_edge_start(const struct client_edge_options *options, struct client_edge **ret_edge,
                        struct error *ret_error);
 uint16_t client_edge_port(const struct client_edge *edge);
+uint32_t client_edge_connections(const struct client_edge *edge); /* open now */
 
 /* New submissions are refused as "shutdown"; what runs may finish, questions are answered. */
 void client_edge_drain(struct client_edge *edge);

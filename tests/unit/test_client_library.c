@@ -4,6 +4,7 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/util/platform.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -708,6 +709,64 @@ static void test_client_edge_strange_frames_are_answered(void **state)
     sink_free(sink);
 }
 
+/* True if the connection carries a question and its answer. */
+static bool connection_works(nng_socket socket)
+{
+    static const char question[] = "\x82\xa1v\x01\xa2op\xacparticipants";
+    nng_msg *message = NULL;
+    assert_int_equal(nng_msg_alloc(&message, 0), 0);
+    nng_msg_append(message, question, sizeof question - 1);
+    if (nng_sendmsg(socket, message, 0) != 0) {
+        nng_msg_free(message);
+        return false;
+    }
+    if (nng_recvmsg(socket, &message, 0) != 0) {
+        return false;
+    }
+    nng_msg_free(message);
+    return true;
+}
+
+static nng_socket raw_connection(const struct sink *sink)
+{
+    char url[64];
+    nng_socket socket;
+    snprintf(url, sizeof url, "tcp://%s", sink_address(sink));
+    assert_int_equal(nng_req0_open(&socket), 0);
+    nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, 0);
+    nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, 300);
+    nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, 3000);
+    nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, 60000); /* one attempt */
+    assert_int_equal(nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK), 0);
+    return socket;
+}
+
+/* Connections beyond the limit are refused, and refused or closed ones do not count for ever. */
+static void test_client_edge_connections_are_bounded(void **state)
+{
+    (void)state;
+    const struct client_edge_options options = {.connections = 2};
+    enum api_status status = API_OK;
+    struct sink *sink = sink_new(answer_status, &status, &options, 0);
+    for (int round = 0; round < 3; round++) {
+        nng_socket first = raw_connection(sink);
+        nng_socket second = raw_connection(sink);
+        assert_true(connection_works(first));
+        assert_true(connection_works(second));
+        nng_socket third = raw_connection(sink);
+        assert_false(connection_works(third));
+        nng_close(third);
+        nng_close(second);
+        nng_close(first);
+        const uint64_t until_ms = clock_monotonic_ms() + 5000;
+        while (client_edge_connections(sink_edge(sink)) > 0 && clock_monotonic_ms() < until_ms) {
+            nng_msleep(5);
+        }
+        assert_int_equal(client_edge_connections(sink_edge(sink)), 0);
+    }
+    sink_free(sink);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -727,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_client_lists_carry_filter_and_cursor),
         cmocka_unit_test(test_client_close_and_open_again_never_hangs),
         cmocka_unit_test(test_client_edge_strange_frames_are_answered),
+        cmocka_unit_test(test_client_edge_connections_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
