@@ -1,5 +1,5 @@
 /*
- * inbox.h - many threads post, one thread owns: the only lock in either daemon.
+ * inbox.h - many threads post, one thread owns, without a lock.
  *
  * Items are intrusive and handed over by pointer, in posting order. The owner takes everything at
  * once; what was posted while it worked (a sync, a step) comes together next time, which is what
