@@ -1,6 +1,6 @@
 /*
- * record_codec.c - writes record bodies with msgpack-c's packer; see record_codec.h; record_decode.c reads them. Every body is one array
- * with a fixed number of fields per kind (docs/JOURNAL.md lists them).
+ * record_codec.c - writes record bodies with msgpack-c's packer; record_decode.c reads them. Every body is one
+ * array with a fixed number of fields per kind (docs/JOURNAL.md lists them).
  */
 #include <msgpack/pack.h>
 #include <stdlib.h>

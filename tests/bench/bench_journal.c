@@ -59,7 +59,8 @@ static void make_commit(uint64_t sequence, struct blob *results, struct record_b
         branches[i] = (struct record_branch){.results = results};
         branches[i].gid.gtrid = commit->gtrid;
         branches[i].gid.attempt = sequence * 0x9e3779b97f4a7c15u + i;
-        (void)strcpy(branches[i].gid.participant, names[i]);
+        (void)snprintf(branches[i].gid.participant, sizeof branches[i].gid.participant, "%s",
+                       names[i]);
         branches[i].proof = (struct proof){.kind = PROOF_ROW,
                                            .timeline = 1,
                                            .database_oid = 16384,

@@ -20,7 +20,7 @@ const struct journal_id kit_id = {.bytes = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1
 void kit_init(struct journal_kit *kit, bool memory)
 {
     *kit = (struct journal_kit){.memory = memory};
-    (void)strcpy(kit->folder, "/tmp/assent-journal-XXXXXX");
+    (void)snprintf(kit->folder, sizeof kit->folder, "%s", "/tmp/assent-journal-XXXXXX");
     assert_non_null(mkdtemp(kit->folder));
     (void)snprintf(kit->path, sizeof kit->path, "%s/journal.db", kit->folder);
     kit->options = (struct journal_options){
@@ -86,7 +86,8 @@ struct record kit_epoch(uint64_t epoch, size_t count, const char *const *partici
     record.as.epoch.participant_count = count;
     record.as.epoch.participants = alloc_array(count + 1, PARTICIPANT_NAME_SIZE);
     for (size_t i = 0; i < count; i++) {
-        (void)strcpy(record.as.epoch.participants[i], participants[i]);
+        (void)snprintf(record.as.epoch.participants[i], sizeof record.as.epoch.participants[i],
+                       "%s", participants[i]);
     }
     return record;
 }
@@ -100,7 +101,7 @@ struct record kit_commit(struct gtrid gtrid, const char *key)
     commit->wall_ms = 1700000000000u + gtrid.sequence;
     if (key != NULL) {
         commit->key_bytes = strlen(key);
-        (void)strcpy(commit->key, key);
+        (void)snprintf(commit->key, sizeof commit->key, "%s", key);
     }
     memset(commit->body_hash, 0x5a, sizeof commit->body_hash);
     commit->branch_count = 2;
@@ -109,7 +110,8 @@ struct record kit_commit(struct gtrid gtrid, const char *key)
         struct record_branch *branch = &commit->branches[i];
         branch->gid.gtrid = gtrid;
         branch->gid.attempt = gtrid.sequence * 16 + i + 1;
-        (void)strcpy(branch->gid.participant, participants[i]);
+        (void)snprintf(branch->gid.participant, sizeof branch->gid.participant, "%s",
+                       participants[i]);
         branch->proof = (struct proof){.kind = PROOF_ROW,
                                        .timeline = 1,
                                        .database_oid = 16384,
@@ -135,9 +137,11 @@ struct record kit_heuristic(struct gtrid gtrid, const char *participant)
     struct record record = {.kind = RECORD_HEURISTIC};
     record.as.heuristic.gid.gtrid = gtrid;
     record.as.heuristic.gid.attempt = gtrid.sequence * 16 + 1;
-    (void)strcpy(record.as.heuristic.gid.participant, participant);
+    (void)snprintf(record.as.heuristic.gid.participant, sizeof record.as.heuristic.gid.participant,
+                   "%s", participant);
     record.as.heuristic.ack = ACK_HEURISTIC_ROLLBACK;
-    (void)strcpy(record.as.heuristic.detail, "rolled back by hand");
+    (void)snprintf(record.as.heuristic.detail, sizeof record.as.heuristic.detail, "%s",
+                   "rolled back by hand");
     return record;
 }
 
@@ -145,9 +149,11 @@ struct record kit_resolved(struct gtrid gtrid, const char *participant)
 {
     struct record record = {.kind = RECORD_RESOLVED};
     record.as.resolved.gtrid = gtrid;
-    (void)strcpy(record.as.resolved.participant, participant);
+    (void)snprintf(record.as.resolved.participant, sizeof record.as.resolved.participant, "%s",
+                   participant);
     record.as.resolved.action = RESOLVE_FORGET;
-    (void)strcpy(record.as.resolved.comment, "booked by hand");
+    (void)snprintf(record.as.resolved.comment, sizeof record.as.resolved.comment, "%s",
+                   "booked by hand");
     return record;
 }
 
@@ -156,7 +162,7 @@ struct record kit_accept(struct gtrid gtrid, const char *key)
     struct record record = {.kind = RECORD_ACCEPT};
     record.as.accept.gtrid = gtrid;
     record.as.accept.key_bytes = strlen(key);
-    (void)strcpy(record.as.accept.key, key);
+    (void)snprintf(record.as.accept.key, sizeof record.as.accept.key, "%s", key);
     record.as.accept.request = blob_new("request", 7);
     return record;
 }
@@ -166,14 +172,16 @@ struct record kit_refused(struct gtrid gtrid)
     struct record record = {.kind = RECORD_REFUSED};
     record.as.refused.gtrid = gtrid;
     record.as.refused.failure.reason = REASON_CONSTRAINT;
-    (void)strcpy(record.as.refused.failure.sqlstate, "23505");
+    (void)snprintf(record.as.refused.failure.sqlstate, sizeof record.as.refused.failure.sqlstate,
+                   "%s", "23505");
     return record;
 }
 
 struct record kit_release(const char *participant)
 {
     struct record record = {.kind = RECORD_RELEASE};
-    (void)strcpy(record.as.release.participant, participant);
+    (void)snprintf(record.as.release.participant, sizeof record.as.release.participant, "%s",
+                   participant);
     return record;
 }
 

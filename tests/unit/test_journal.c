@@ -3,6 +3,7 @@
  */
 #include "tests/lib/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,13 +199,13 @@ static void test_journal_find_key_gives_commit_with_notes(void **state)
 static void assert_list(struct journal_kit *kit, uint64_t before, const char *participant,
                         size_t limit, const uint64_t *sequences, size_t count)
 {
-    struct journal_entry *entries;
-    size_t found;
+    struct journal_entry *entries = NULL;
+    size_t found = 0;
     struct error error = {0};
     assert_success(journal_list(kit->journal, before, participant, limit, &entries, &found, &error),
                    &error);
     assert_int_equal(found, count);
-    for (size_t i = 0; i < found; i++) {
+    for (size_t i = 0; i < count; i++) {
         assert_int_equal(entries[i].commit.as.commit.gtrid.sequence, sequences[i]);
         journal_entry_done(&entries[i]);
     }
@@ -218,7 +219,8 @@ static void test_journal_list_newest_first_with_filters(void **state)
     kit_start(kit);
     kit_finished(kit, 1, NULL, 1);                              /* 2 3 */
     struct record other = kit_commit(kit_gtrid(1, 2), "order"); /* the key is no participant */
-    (void)strcpy(other.as.commit.branches[0].gid.participant, "stock");
+    (void)snprintf(other.as.commit.branches[0].gid.participant,
+                   sizeof other.as.commit.branches[0].gid.participant, "%s", "stock");
     (void)kit_append(kit, other);                             /* 4 */
     (void)kit_append(kit, kit_commit(kit_gtrid(1, 3), NULL)); /* 5 */
     assert_list(kit, UINT64_MAX, NULL, 10, (const uint64_t[]){3, 2, 1}, 3);
@@ -226,8 +228,8 @@ static void test_journal_list_newest_first_with_filters(void **state)
     assert_list(kit, 5, NULL, 10, (const uint64_t[]){2, 1}, 2);
     assert_list(kit, UINT64_MAX, "order", 10, (const uint64_t[]){3, 1}, 2);
     assert_list(kit, UINT64_MAX, "stock", 1, (const uint64_t[]){2}, 1);
-    assert_list(kit, UINT64_MAX, "nobody", 10, NULL, 0);
-    assert_list(kit, UINT64_MAX, NULL, 0, NULL, 0);
+    assert_list(kit, UINT64_MAX, "nobody", 10, (const uint64_t[]){0}, 0);
+    assert_list(kit, UINT64_MAX, NULL, 0, (const uint64_t[]){0}, 0);
 }
 
 /* The hash at the head's number is the head's; numbers never written are not found (P-10). */

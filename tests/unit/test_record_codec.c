@@ -3,6 +3,7 @@
  */
 #include "tests/lib/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,8 @@ static void make_samples(struct record ret_samples[SAMPLE_COUNT])
     ret_samples[10] = kit_release("payment");
     ret_samples[11] = (struct record){.kind = RECORD_ADOPT};
     ret_samples[11].as.adopt.wall_ms = 77;
-    (void)strcpy(ret_samples[11].as.adopt.comment, "restored on host b");
+    (void)snprintf(ret_samples[11].as.adopt.comment, sizeof ret_samples[11].as.adopt.comment, "%s",
+                   "restored on host b");
 }
 
 static void free_samples(struct record samples[SAMPLE_COUNT])
