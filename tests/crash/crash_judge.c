@@ -16,42 +16,9 @@
 
 /* --- healing ---------------------------------------------------------------------------------- */
 
-struct health {
-    struct stack *stack;
-    bool ready;
-    int prepared;
-    double live;
-    double in_doubt;
-};
-
-static bool is_whole(void *user)
-{
-    struct health *health = user;
-    struct http_reply reply;
-    health->prepared = stack_prepared_total(health->stack);
-    health->ready = stack_http(health->stack, "/readyz", NULL, NULL, &reply, NULL);
-    if (health->ready) {
-        health->ready = reply.status == 200;
-        http_reply_done(&reply);
-    }
-    return health->ready && health->prepared == 0 &&
-           stack_metric(health->stack, "assent_transactions_live", &health->live, NULL) &&
-           health->live == 0 &&
-           stack_metric(health->stack, "assent_branches_in_doubt", &health->in_doubt, NULL) &&
-           health->in_doubt == 0;
-}
-
 static bool await_whole(struct stack *stack, struct error *ret_error)
 {
-    struct health health = {.stack = stack};
-    if (stack_poll(stack_coordinator(stack), clock_monotonic_ms() + CRASH_HEAL_MS, is_whole,
-                   &health)) {
-        return true;
-    }
-    return error_set(ret_error, ERROR_UNAVAILABLE,
-                     "not healed within %d ms: %s, %d prepared, %g unfinished, %g in doubt",
-                     CRASH_HEAL_MS, health.ready ? "ready" : "not ready", health.prepared,
-                     health.live, health.in_doubt);
+    return stack_wait_whole(stack, clock_monotonic_ms() + CRASH_HEAL_MS, ret_error);
 }
 
 static size_t all_daemons(struct stack *stack, struct stack_daemon *ret_daemons[])

@@ -451,6 +451,11 @@ struct pgcluster *stack_cluster(const struct stack *stack, size_t index)
     return stack->members[index].cluster;
 }
 
+const char *stack_secret_path(const struct stack *stack, size_t index)
+{
+    return stack->members[index].secret_path;
+}
+
 const char *stack_database(const struct stack *stack)
 {
     return stack->database;

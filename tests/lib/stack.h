@@ -59,6 +59,7 @@ bool stack_start(struct stack *stack, struct error *ret_error);
 size_t stack_participant_count(const struct stack *stack);
 const char *stack_participant(const struct stack *stack, size_t index);
 struct pgcluster *stack_cluster(const struct stack *stack, size_t index);
+const char *stack_secret_path(const struct stack *stack, size_t index);
 const char *stack_database(const struct stack *stack); /* the same name in every cluster */
 const char *stack_folder(const struct stack *stack);
 const char *stack_journal_path(const struct stack *stack);
@@ -101,6 +102,10 @@ bool stack_daemon_log_contains(const struct stack_daemon *daemon, off_t offset, 
 
 /* Waits until /readyz answers 200; fails at once if assentd ends meanwhile. */
 bool stack_wait_ready(struct stack *stack, uint64_t deadline_ms, struct error *ret_error);
+
+/* Waits until nothing is left to do: ready, nothing of Assent's prepared in any cluster, no
+ * transaction unfinished, no branch in doubt. */
+bool stack_wait_whole(struct stack *stack, uint64_t deadline_ms, struct error *ret_error);
 
 /* Another configuration file, which counts from the daemon's next start or SIGHUP on.
  * stack_config_text gives what stands there now (returns owned). */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "recovery/journal.h"
 #include "tests/lib/stack_internal.h"
 
@@ -129,6 +130,43 @@ int stack_prepared_total(struct stack *stack)
         total += count;
     }
     return total;
+}
+
+struct wholeness {
+    struct stack *stack;
+    uint64_t begin_ms;
+    bool ready;
+    int prepared;
+    double live;
+    double in_doubt;
+};
+
+static bool is_whole(void *user)
+{
+    struct wholeness *whole = user;
+    struct http_reply reply;
+    whole->prepared = stack_prepared_total(whole->stack);
+    whole->ready = stack_http(whole->stack, "/readyz", NULL, NULL, &reply, NULL);
+    if (whole->ready) {
+        whole->ready = reply.status == 200;
+        http_reply_done(&reply);
+    }
+    return whole->ready && whole->prepared == 0 &&
+           stack_metric(whole->stack, "assent_transactions_live", &whole->live, NULL) &&
+           whole->live == 0 &&
+           stack_metric(whole->stack, "assent_branches_in_doubt", &whole->in_doubt, NULL) &&
+           whole->in_doubt == 0;
+}
+
+bool stack_wait_whole(struct stack *stack, uint64_t deadline_ms, struct error *ret_error)
+{
+    struct wholeness whole = {.stack = stack, .begin_ms = clock_monotonic_ms()};
+    return stack_poll(stack_coordinator(stack), deadline_ms, is_whole, &whole) ||
+           error_set(ret_error, ERROR_UNAVAILABLE,
+                     "not healed after %llu ms: %s, %d prepared, %g unfinished, %g in doubt",
+                     (unsigned long long)(clock_monotonic_ms() - whole.begin_ms),
+                     whole.ready ? "ready" : "not ready", whole.prepared, whole.live,
+                     whole.in_doubt);
 }
 
 bool stack_journal_verify(const struct stack *stack, struct error *ret_error)
