@@ -151,38 +151,11 @@ static struct pg_job *take_matching(struct pg_queue *queue, const struct gtrid *
     return taken;
 }
 
-static bool runs(const struct pg_member *member, const struct gtrid *gtrid, const struct gid *gid)
+bool pg_member_runs(const struct pg_member *member, const struct gtrid *gtrid,
+                    const struct gid *gid)
 {
     return member->running &&
            (gid != NULL ? gid_equal(&member->gid, gid) : gtrid_equal(&member->gid.gtrid, gtrid));
-}
-
-size_t pg_running_pids(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid, size_t max,
-                       int32_t *ret_pids)
-{
-    size_t count = 0;
-    (void)pthread_mutex_lock(&pg->mutex);
-    for (size_t i = 0; i < pg->member_count && count < max; i++) {
-        const struct pg_member *member = &pg->members[i];
-        if (member->pid != 0 && runs(member, gtrid, gid)) {
-            ret_pids[count++] = member->pid;
-        }
-    }
-    (void)pthread_mutex_unlock(&pg->mutex);
-    return count;
-}
-
-size_t pg_open_pids(struct pg *pg, size_t max, int32_t *ret_pids)
-{
-    size_t count = 0;
-    (void)pthread_mutex_lock(&pg->mutex);
-    for (size_t i = 0; i < pg->member_count && count < max; i++) {
-        if (pg->members[i].pid != 0) {
-            ret_pids[count++] = pg->members[i].pid;
-        }
-    }
-    (void)pthread_mutex_unlock(&pg->mutex);
-    return count;
 }
 
 int32_t pg_cancel_execute(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid)
@@ -192,7 +165,7 @@ int32_t pg_cancel_execute(struct pg *pg, const struct gtrid *gtrid, const struct
     struct pg_job *jobs = take_matching(&pg->execute, gtrid, gid);
     for (size_t i = 0; i < pg->member_count; i++) {
         struct pg_member *member = &pg->members[i];
-        if (runs(member, gtrid, gid)) {
+        if (pg_member_runs(member, gtrid, gid)) {
             member->cancelled = true;
             pid = member->pid;
         }

@@ -103,7 +103,8 @@ bool pg_fail_result(struct execution *x, const PGresult *result, int index)
     };
     struct pg_report report = {
         .message = field(result, PG_DIAG_MESSAGE_PRIMARY),
-        .detail = field(result, PG_DIAG_MESSAGE_DETAIL),
+        /* The detail of a failed proof row would show the row, token included. */
+        .detail = index == INDEX_OWN ? NULL : field(result, PG_DIAG_MESSAGE_DETAIL),
         .hint = field(result, PG_DIAG_MESSAGE_HINT),
         .constraint = field(result, PG_DIAG_CONSTRAINT_NAME),
         .table = field(result, PG_DIAG_TABLE_NAME),

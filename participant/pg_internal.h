@@ -109,13 +109,21 @@ void pg_job_free(struct pg_job *job);
 void pg_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadline_ms);
 /* Answers a command that was never begun, by its kind. */
 void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const char *detail);
-/* Backends of ours that run an EXECUTE of this gtrid (of this gid only, if it is not NULL). */
-size_t pg_running_pids(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid, size_t max,
-                       int32_t *ret_pids);
-/* Backends of all open connections. */
-size_t pg_open_pids(struct pg *pg, size_t max, int32_t *ret_pids);
-/* Backends of connections that were given up; *ret_lost: and others that were not noted. */
-size_t pg_orphan_pids(struct pg *pg, int32_t ret_pids[PG_ORPHANS_MAX], bool *ret_lost);
+/* The backends of this incarnation as the fence sees them, all at one moment: a connection that is given up goes
+ * from open to ended without a gap. */
+struct pg_backends {
+    size_t ended_count; /* run the branch, or belong to connections that were given up */
+    int32_t ended[PG_ORPHANS_MAX + PG_MEMBERS_MAX + 1];
+    size_t open_count; /* belong to open connections */
+    int32_t open[PG_MEMBERS_MAX + 1];
+    bool orphans_lost; /* there are given-up ones that were not noted */
+};
+/* Whether it runs this attempt, or (gid NULL) any attempt of gtrid; mutex held. */
+bool pg_member_runs(const struct pg_member *member, const struct gtrid *gtrid,
+                    const struct gid *gid);
+/* gid NULL: every attempt of gtrid is the branch. */
+void pg_backends_read(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid,
+                      struct pg_backends *ret_backends);
 /* These are gone; lost: so are those that were not noted. */
 void pg_orphans_gone(struct pg *pg, const int32_t *pids, size_t count, bool lost);
 /* Ends queued EXECUTEs of this gtrid (or only of this gid) with an answer, and marks a running one;

@@ -19,14 +19,41 @@ static void add_orphan(struct pg *pg, int32_t pid)
     }
 }
 
-size_t pg_orphan_pids(struct pg *pg, int32_t ret_pids[PG_ORPHANS_MAX], bool *ret_lost)
+static bool is_open(const struct pg_backends *backends, int32_t pid)
 {
+    for (size_t i = 0; i < backends->open_count; i++) {
+        if (backends->open[i] == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pg_backends_read(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid,
+                      struct pg_backends *ret_backends)
+{
+    struct pg_backends *backends = ret_backends;
+    backends->ended_count = 0;
+    backends->open_count = 0;
     (void)pthread_mutex_lock(&pg->mutex);
-    size_t count = pg->orphan_count;
-    memcpy(ret_pids, pg->orphans, count * sizeof ret_pids[0]);
-    *ret_lost = pg->orphans_lost;
+    for (size_t i = 0; i < pg->member_count; i++) {
+        const struct pg_member *member = &pg->members[i];
+        if (member->pid == 0) {
+            continue;
+        }
+        backends->open[backends->open_count++] = member->pid;
+        if (pg_member_runs(member, gtrid, gid)) {
+            backends->ended[backends->ended_count++] = member->pid;
+        }
+    }
+    for (size_t i = 0; i < pg->orphan_count; i++) {
+        /* The system gives process ids again: one of an open connection is no orphan any more. */
+        if (!is_open(backends, pg->orphans[i])) {
+            backends->ended[backends->ended_count++] = pg->orphans[i];
+        }
+    }
+    backends->orphans_lost = pg->orphans_lost;
     (void)pthread_mutex_unlock(&pg->mutex);
-    return count;
 }
 
 void pg_orphans_gone(struct pg *pg, const int32_t *pids, size_t count, bool lost)

@@ -23,8 +23,6 @@
 #include "participant/pg_internal.h"
 #include "participant/pg_text.h"
 
-#define PIDS_MAX (PG_MEMBERS_MAX + 1)
-
 /* One command's questions: stops at the first that is not answered. */
 struct inquest {
     struct pg_member *keeper;
@@ -60,7 +58,7 @@ static bool ask(struct inquest *inquest, const struct pg_query *query, PGresult 
 
 /* ---- the fence ---- */
 
-#define PID_LIST_SIZE ((PG_ORPHANS_MAX + PIDS_MAX) * 12 + 3)
+#define PID_LIST_SIZE ((PG_ORPHANS_MAX + PG_MEMBERS_MAX + 1) * 12 + 3)
 
 static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIST_SIZE])
 {
@@ -119,49 +117,29 @@ static bool end_backends(struct inquest *inquest, struct pg_query *query)
     return false;
 }
 
-/* Drops from pids those that are also in others. */
-static size_t without(int32_t *pids, size_t count, const int32_t *others, size_t other_count)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool found = false;
-        for (size_t k = 0; k < other_count && !found; k++) {
-            found = pids[i] == others[k];
-        }
-        if (!found) {
-            pids[kept++] = pids[i];
-        }
-    }
-    return kept;
-}
-
 /* Ends the backends and waits until they are gone. */
 static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const struct gid *gid)
 {
     struct pg *pg = inquest->keeper->pg;
-    int32_t open[PIDS_MAX];
-    int32_t ended[PG_ORPHANS_MAX + PIDS_MAX];
+    struct pg_backends backends;
     char open_list[PID_LIST_SIZE];
     char ended_list[PID_LIST_SIZE];
     char prefix[PG_APPLICATION_NAME_SIZE];
-    bool lost = false;
-    size_t orphan_count = pg_orphan_pids(pg, ended, &lost);
-    size_t open_count = pg_open_pids(pg, PIDS_MAX, open);
-    size_t ended_count = without(ended, orphan_count, open, open_count);
-    ended_count += pg_running_pids(pg, gtrid, gid, PIDS_MAX, ended + ended_count);
-    format_pids(open, open_count, open_list);
-    format_pids(ended, ended_count, ended_list);
+    pg_backends_read(pg, gtrid, gid, &backends);
+    format_pids(backends.open, backends.open_count, open_list);
+    format_pids(backends.ended, backends.ended_count, ended_list);
     pg_application_name(pg->options.participant, pg->options.incarnation, "", prefix);
     struct pg_query query = {
         .param_count = 4,
         .types = (const Oid[]){PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT, PG_OID_BOOL},
-        .values = (const char *const[]){prefix, ended_list, open_list, lost ? "true" : "false"},
+        .values = (const char *const[]){prefix, ended_list, open_list,
+                                        backends.orphans_lost ? "true" : "false"},
     };
     FAULT(FAULT_A_FENCE_PRE);
     if (!end_backends(inquest, &query)) {
         return false;
     }
-    pg_orphans_gone(pg, ended, ended_count, lost);
+    pg_orphans_gone(pg, backends.ended, backends.ended_count, backends.orphans_lost);
     FAULT(FAULT_A_FENCE_POST);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "tests/spec/pg_world.h"
 
 #include <libpq-fe.h>
+#include <signal.h>
 
 static struct world *world;
 
@@ -145,9 +146,8 @@ static void test_look_queued_branch_never_runs(void **state)
     world_start(world, NULL);
 }
 
-/* A connection that was given up with PREPARE under way (here: it waits for a standby) is ended with the next look, and
- * what it had prepared is found. */
-static void test_look_given_up_connection_is_ended_and_its_row_found(void **state)
+/* A PREPARE that waits for a standby past the deadline is no yes, and the next look finds what it prepared. */
+static void test_look_finds_what_was_prepared_past_the_deadline(void **state)
 {
     (void)state;
     (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
@@ -173,6 +173,41 @@ static void test_look_given_up_connection_is_ended_and_its_row_found(void **stat
         world_sql(world, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
         "0");
     assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
+}
+
+/* A backend that cannot be ended (here: stopped before it read its pipeline) makes the answer "unknown"; once it is gone
+ * the answer is final. */
+static void test_look_backend_that_does_not_end_is_unknown(void **state)
+{
+    (void)state;
+    struct pg_options options = world_options(world);
+    options.worker_count = 1;
+    world_stop(world);
+    world_start(world, &options);
+    const char *const worker_pid =
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%/worker'";
+    world_await_sql(
+        world, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%/worker'", "1");
+    pid_t pid = (pid_t)strtol(world_sql(world, worker_pid), NULL, 10);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    struct gid gid = world_gid(world, 12);
+    struct command command =
+        world_execute_command(&gid, world_work("UPDATE item SET amount = 0 WHERE id = 1", NULL));
+    command.as.execute.deadline_ms -= 9800;
+    struct command_result *voted = world_await(world, world_submit(world, &command));
+    struct command_result *doubtful = world_look(world, &gid, true);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(voted->class, PG_UNKNOWN);
+    assert_int_equal(doubtful->class, PG_UNKNOWN);
+    /* Continued, it may prepare once more before it ends: that is what the fence waits for. */
+    struct command_result *sure = world_look(world, &gid, true);
+    assert_true(sure->class == PG_OK || sure->class == PG_NOT_FOUND);
+    assert_int_equal(world_prepared_count(world), sure->class == PG_OK ? 1 : 0);
+    if (sure->class == PG_OK) {
+        assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
+    }
+    world_stop(world);
+    world_start(world, NULL);
 }
 
 /* Every attempt of the transaction at this participant is found, nobody else's. */
@@ -246,7 +281,8 @@ int main(void)
         cmocka_unit_test(test_look_others_are_spared),
         cmocka_unit_test(test_look_own_running_branch_is_ended),
         cmocka_unit_test(test_look_queued_branch_never_runs),
-        cmocka_unit_test(test_look_given_up_connection_is_ended_and_its_row_found),
+        cmocka_unit_test(test_look_finds_what_was_prepared_past_the_deadline),
+        cmocka_unit_test(test_look_backend_that_does_not_end_is_unknown),
         cmocka_unit_test(test_look_finds_all_attempts_of_this_branch_only),
         cmocka_unit_test(test_scan_shows_our_prefix_of_this_database),
         cmocka_unit_test(test_scan_database_down_is_unknown),
