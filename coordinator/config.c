@@ -81,8 +81,8 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
     }
     config->core.retention_ms = (uint64_t)retention_hours * 3600 * 1000;
     const struct number_key durations[] = {
-        {"timeout_default", 5000, 1, 3600000, &config->timeout_default_ms},
-        {"timeout_max", 60000, 1, 3600000, &config->timeout_max_ms},
+        {"timeout_default", 5000, 1, 1800000, &config->timeout_default_ms},
+        {"timeout_max", 60000, 1, 1800000, &config->timeout_max_ms},
         {"heartbeat", 1000, 10, 60000, &config->core.heartbeat_ms},
         {"retry_min", 100, 1, 60000, &config->core.retry_min_ms},
         {"retry_max", 2000, 1, 60000, &config->core.retry_max_ms},
