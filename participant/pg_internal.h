@@ -48,7 +48,8 @@ struct pg_member {
     bool started;
     struct pg_session session; /* this thread's only */
     struct pg_target target;
-    uint64_t generation; /* in which the session was opened */
+    uint64_t generation;   /* in which the session was opened */
+    int32_t abandoned_pid; /* backend of the connection before this one; 0: none */
 
     /* Guarded by pg->mutex. */
     int32_t pid; /* of the open session; the fence spares it */

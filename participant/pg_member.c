@@ -79,6 +79,9 @@ void pg_member_close(struct pg_member *member)
     struct pg *pg = member->pg;
     pg_session_close(&member->session);
     (void)pthread_mutex_lock(&pg->mutex);
+    if (member->open) {
+        member->abandoned_pid = member->pid;
+    }
     if (member->open && member->kind == PG_MEMBER_WORKER) {
         add_orphan(pg, member->pid);
     }
@@ -152,6 +155,41 @@ static bool make_quiet(struct pg_member *member)
     return quiet;
 }
 
+/* A connection that was given up may have left its backend waiting, for a standby say. Each new attempt would leave one
+ * more, until the server has no connections left for anybody; so the new connection ends the old one's backend. What that
+ * was doing is unknown already, and an ended wait for the standby is no acknowledgement (P-5). */
+static void end_abandoned(struct pg_member *member)
+{
+    struct pg *pg = member->pg;
+    bool reused = false;
+    char pid[16];
+    (void)snprintf(pid, sizeof pid, "%d", (int)member->abandoned_pid);
+    (void)pthread_mutex_lock(&pg->mutex);
+    for (size_t i = 0; i < pg->member_count; i++) {
+        reused = reused || pg->members[i].pid == member->abandoned_pid;
+    }
+    (void)pthread_mutex_unlock(&pg->mutex);
+    member->abandoned_pid = 0;
+    if (reused) {
+        return;
+    }
+    const struct pg_query query = {
+        .sql = "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a"
+               " WHERE a.pid OPERATOR(pg_catalog.=) $1"
+               " AND a.usename OPERATOR(pg_catalog.=) session_user"
+               " AND a.application_name OPERATOR(pg_catalog.=) $2"
+               " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()",
+        .param_count = 2,
+        .types = (const Oid[]){PG_OID_INT4, PG_OID_TEXT},
+        .values = (const char *const[]){pid, member->target.application_name},
+    };
+    PGresult *result = NULL;
+    if (pg_session_query(&member->session, &query, clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS,
+                         &result) == PG_WAIT_OK) {
+        PQclear(result);
+    }
+}
+
 bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE])
 {
     struct pg *pg = member->pg;
@@ -184,6 +222,9 @@ bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE])
     if (fit && member->kind != PG_MEMBER_KEEPER) {
         fit = pg_facts_judge(&session->facts, pg->options.participant, ret_text) == HEALTH_UP &&
               same_server(member, lsn_before, ret_text);
+    }
+    if (fit && member->abandoned_pid != 0) {
+        end_abandoned(member);
     }
     if (!fit) {
         pg_text_copy(session->last_error, sizeof session->last_error, ret_text);

@@ -161,6 +161,31 @@ static void test_finish_wait_for_standby_cancelled_is_to_be_retried(void **state
                      PROOF_SAYS_COMMITTED);
 }
 
+/* A finisher that gives up waiting leaves no backend behind for each attempt; when the standby is back the branch is
+ * finished and proved. Takes as long as a finisher waits. */
+static void test_finish_standby_away_leaves_no_backends_behind(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 34);
+    struct command_result *voted =
+        world_execute(world, &gid, world_work("UPDATE item SET amount = 1 WHERE id = 4", NULL));
+    assert_int_equal(voted->class, PG_OK);
+    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    struct command_result *first = world_finish(world, &gid, true);
+    struct command_result *second = world_finish_when_ready(world, &gid, true);
+    world_await_sql(world, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+                    "0");
+    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
+    (void)world_sql(world, "SELECT pg_reload_conf()");
+    assert_int_equal(first->class, PG_UNKNOWN);
+    assert_int_not_equal(second->class, PG_OK);
+    world_await_sql(world, "SELECT count(*) FROM pg_prepared_xacts", "0");
+    assert_int_equal(world_prove(world, &gid, &voted->proof, true, true)->proved,
+                     PROOF_SAYS_COMMITTED);
+}
+
 /* A branch that another role prepared under our prefix is refused, never "not there" (G10). */
 static void test_finish_other_owner_is_refused(void **state)
 {
@@ -310,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_finish_batch_answers_each_for_itself),
         cmocka_unit_test(test_finish_busy_branch_is_to_be_retried),
         cmocka_unit_test(test_finish_wait_for_standby_cancelled_is_to_be_retried),
+        cmocka_unit_test(test_finish_standby_away_leaves_no_backends_behind),
         cmocka_unit_test(test_finish_other_owner_is_refused),
         cmocka_unit_test(test_finish_other_database_is_refused),
         cmocka_unit_test(test_finish_goes_on_while_every_worker_waits_for_its_rows),
