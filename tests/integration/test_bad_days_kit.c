@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
-#include "tests/lib/process.h"
 
 #define PATIENCE_MS 15000
 
@@ -81,6 +80,7 @@ int day_begin(void **state)
 int day_end(void **state)
 {
     struct day *day = *state;
+    process_free(day->second);
     stack_free(day->stack);
     free(day);
     return 0;
@@ -301,23 +301,53 @@ static void write_text(const char *path, const char *text)
     assert_int_equal(chmod(path, 0644), 0);
 }
 
-char *day_run_assentd(struct day *day, const char *config_text, int *ret_exit_code)
+static void second_start(struct day *day, const char *config_text, struct process **ret_process)
 {
-    char program[256], config[256], log[256];
+    char program[256], config[256];
+    unsigned serial = ++day->serial;
     (void)snprintf(program, sizeof program, "%s/assentd", stack_folder(day->stack));
-    (void)snprintf(config, sizeof config, "%s/second.conf", stack_folder(day->stack));
-    (void)snprintf(log, sizeof log, "%s/second-%u.log", stack_folder(day->stack), ++day->serial);
+    (void)snprintf(config, sizeof config, "%s/second-%u.conf", stack_folder(day->stack), serial);
+    (void)snprintf(day->second_log, sizeof day->second_log, "%s/second-%u.log",
+                   stack_folder(day->stack), serial);
     write_text(config, config_text);
     const char *const argv[] = {program, "--config", config, NULL};
     const struct process_options options = {.argv = argv,
                                             .user = stack_os_user(day->stack),
                                             .folder = stack_folder(day->stack),
-                                            .stdout_path = log,
-                                            .stderr_path = log};
+                                            .stdout_path = day->second_log,
+                                            .stderr_path = day->second_log};
     struct error error;
+    assert_success(process_start(&options, ret_process, &error), &error);
+}
+
+void day_second_start(struct day *day, const char *config_text)
+{
+    assert_null(day->second);
+    second_start(day, config_text, &day->second);
+}
+
+void day_second_wait_log(struct day *day, const char *text)
+{
+    struct error error;
+    assert_success(
+        process_wait_line(day->second, day->second_log, 0, text, day_soon(), NULL, 0, NULL, &error),
+        &error);
+}
+
+char *day_run_assentd(struct day *day, const char *config_text, int *ret_exit_code)
+{
+    struct process *process = NULL;
+    struct error error;
+    int status = 0;
     char *output = NULL;
-    assert_success(process_run(&options, day_soon(), ret_exit_code, &error), &error);
-    assert_success(process_read_file(log, (size_t)1 << 20, &output, &error), &error);
+    second_start(day, config_text, &process);
+    bool ended = process_wait(process, day_soon(), &status);
+    process_free(process);
+    assert_success(process_read_file(day->second_log, (size_t)1 << 20, &output, &error), &error);
+    if (!ended || !WIFEXITED(status)) {
+        fail_msg("it %s: %s", ended ? "was killed" : "did not end", output);
+    }
+    *ret_exit_code = WEXITSTATUS(status);
     return output;
 }
 

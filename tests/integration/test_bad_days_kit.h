@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "tests/lib/process.h"
 #include "tests/lib/stack_checkout.h"
 
 #define DAY_ORDER    0
@@ -26,6 +27,8 @@
 struct day {
     struct pgcluster *const *clusters;
     struct stack *stack;
+    struct process *second; /* another assentd */
+    char second_log[256];
     unsigned serial;
 };
 
@@ -77,6 +80,9 @@ int day_exit_code(struct day *day, struct stack_daemon *daemon);
 
 /* Runs a second assentd with this configuration to its end; its output is returned owned. */
 char *day_run_assentd(struct day *day, const char *config_text, int *ret_exit_code);
+/* The same, but it goes on until the end of the test. */
+void day_second_start(struct day *day, const char *config_text);
+void day_second_wait_log(struct day *day, const char *text);
 /* assentd's configuration with other ports, and another journal (NULL: the same). Returns owned. */
 char *day_other_config(struct day *day, const char *journal);
 
