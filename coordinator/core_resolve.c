@@ -93,6 +93,11 @@ void resolve_step(struct coord *coord, struct coord_event *event, struct coord_r
         resolve_conflict(event->call, "the coordinator is starting", ready);
         return;
     }
+    if (peer_find(coord, resolve->participant, NULL) == NULL) { /* never into a record */
+        struct api_answer *answer = ready_answer(ready, event->call, API_UNKNOWN_PARTICIPANT);
+        memcpy(answer->participant, resolve->participant, sizeof(answer->participant));
+        return;
+    }
     struct txn *txn = txn_find(coord, &resolve->gtrid);
     if (txn == NULL) {
         if (event->prior.found) {

@@ -364,6 +364,34 @@ static void test_p10_a_released_participant_is_not_waited_for(void **state)
     world_done(&world);
 }
 
+/* A person may judge a branch that this journal can not judge: recorded first, then told at the next inquiry. */
+static void test_p08_a_person_judges_what_the_journal_can_not(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    connect_both(&world);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
+    struct gid order = world_gid(&gtrid, "order", 1);
+    struct api_resolve resolve = {.gtrid = gtrid, .action = RESOLVE_ROLLBACK};
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .call = 4, .resolve = &resolve};
+    world_step(&world, &event); /* nobody of that name: never into a record */
+    assert_int_equal(world_answer(&world, 4)->status, API_UNKNOWN_PARTICIPANT);
+    assert_int_equal(world.ready.append_count, 0);
+    snprintf(resolve.participant, sizeof(resolve.participant), "order");
+    event = (struct coord_event){.kind = COORD_EVENT_RESOLVE, .call = 5, .resolve = &resolve};
+    world_step(&world, &event);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 5)->status, API_OK);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    world_done(&world);
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -403,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
+        cmocka_unit_test(test_p08_a_person_judges_what_the_journal_can_not),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,156 @@
+/* test_coord_config.c - assentd.conf: defaults, and errors that name line and remedy. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "coordinator/config.h"
+
+static char folder[] = "/tmp/assent-config-XXXXXX";
+static char config_path[64];
+static char secret_path[64];
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(config_path, sizeof(config_path), "%s/assentd.conf", folder);
+    snprintf(secret_path, sizeof(secret_path), "%s/secret", folder);
+    write_file(secret_path, "0123456789abcdef0123456789abcdef\n", 0600);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(config_path);
+    unlink(secret_path);
+    return rmdir(folder);
+}
+
+static bool load(const char *head, const char *participant, struct config *ret_config,
+                 struct error *ret_error)
+{
+    char text[2048];
+    snprintf(text, sizeof(text), "%s%s", head, participant);
+    write_file(config_path, text, 0644);
+    memset(ret_error, 0, sizeof(*ret_error));
+    return config_load(config_path, ret_config, ret_error);
+}
+
+static const char *participant_text(void)
+{
+    static char text[256];
+    snprintf(text, sizeof(text),
+             "[participant order]\naddress = 127.0.0.1:7410\nsecret_file = %s\n", secret_path);
+    return text;
+}
+
+/* A participant is all that must be said; the rest has the documented defaults, loopback only. */
+static void test_config_defaults_are_safe(void **state)
+{
+    (void)state;
+    struct config config;
+    struct error error;
+    assert_true(load("", participant_text(), &config, &error));
+    assert_string_equal(config.http, "127.0.0.1:7400");
+    assert_string_equal(config.client, "127.0.0.1:7401");
+    assert_string_equal(config.listen, "127.0.0.1:7402");
+    assert_string_equal(config.journal, "/var/lib/assent/journal.db");
+    assert_int_equal(config.core.max_active, 64);
+    assert_int_equal(config.core.retention_ms, UINT64_C(7) * 24 * 3600 * 1000);
+    assert_int_equal(config.participant_count, 1);
+    assert_string_equal(config.participants[0].name, "order");
+    config_done(&config);
+}
+
+struct bad {
+    const char *head;
+    const char *text; /* part of the error */
+    const char *hint; /* part of the remedy, or NULL */
+};
+
+/* Each mistake is refused with the place, and where it helps with the remedy. */
+static void test_config_errors_name_line_and_remedy(void **state)
+{
+    (void)state;
+    static const struct bad table[] = {
+        {"[assentd]\nhttp = 0.0.0.0:7400\n", "assentd.conf:2", "127.0.0.1:7400"},
+        {"[assentd]\nhttp = 127.0.0.1\n", "assentd.conf:2", NULL},
+        {"[assentd]\nlisten = 127.0.0.1:99999\n", "assentd.conf:2", NULL},
+        {"[assentd]\n\nmax_activ = 7\n", "assentd.conf:3", NULL},
+        {"[assentd]\nmax_active = 0\n", "assentd.conf:2", NULL},
+        {"[assentd]\nmax_active = many\n", "assentd.conf:2", NULL},
+        {"[assentd]\ntimeout_default = 5\n", "assentd.conf:2", NULL},
+        {"[assentd]\nlog_level = loud\n", "assentd.conf:2", NULL},
+        {"[assentd]\nmax_body = 1\n", "assentd.conf:2", NULL},
+        {"[asentd]\nhttp = 127.0.0.1:7400\n", "asentd", NULL},
+        {"[participant Order]\naddress = 127.0.0.1:1\nsecret_file = x\n", "Order", "a-z"},
+        {"[participant far]\naddress = 10.0.0.1:7410\nsecret_file = x\n", "loopback", "TLS"},
+        {"[participant x]\naddress = 127.0.0.1:1\n", "secret_file", NULL},
+        {"[participant x]\naddress = 127.0.0.1:1\nsecret_file = /nowhere/secret\n",
+         "/nowhere/secret", NULL},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct config config;
+        struct error error;
+        assert_false(load(table[i].head, participant_text(), &config, &error));
+        if (strstr(error.text, table[i].text) == NULL) {
+            fail_msg("case %zu: \"%s\" does not say \"%s\"", i, error.text, table[i].text);
+        }
+        if (table[i].hint != NULL && strstr(error.hint, table[i].hint) == NULL) {
+            fail_msg("case %zu: hint \"%s\" does not say \"%s\"", i, error.hint, table[i].hint);
+        }
+    }
+}
+
+/* Without a participant there is nothing to coordinate. */
+static void test_config_without_participants_is_refused(void **state)
+{
+    (void)state;
+    struct config config;
+    struct error error;
+    assert_false(load("[assentd]\n", "", &config, &error));
+    assert_non_null(strstr(error.text, "participant"));
+    assert_true(error.hint[0] != '\0');
+}
+
+/* A secret that others can read is refused. */
+static void test_config_open_secret_is_refused(void **state)
+{
+    (void)state;
+    struct config config;
+    struct error error;
+    assert_int_equal(chmod(secret_path, 0644), 0);
+    assert_false(load("", participant_text(), &config, &error));
+    assert_int_equal(chmod(secret_path, 0600), 0);
+    assert_non_null(strstr(error.text, "order"));
+    assert_non_null(strstr(error.hint, "chmod"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_config_defaults_are_safe),
+        cmocka_unit_test(test_config_errors_name_line_and_remedy),
+        cmocka_unit_test(test_config_without_participants_is_refused),
+        cmocka_unit_test(test_config_open_secret_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
