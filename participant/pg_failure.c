@@ -115,6 +115,10 @@ bool pg_fail_result(struct execution *x, const PGresult *result, int index)
     enum pg_class class = PG_ROLLED_BACK;
     if (index == INDEX_PREPARE) {
         class = pg_classify_prepare(&error, &reason);
+        if (strcmp(sqlstate, "42710") == 0) {
+            /* Attempts are random (P-20): two of the same are a collision of identities. */
+            pg_warn(x->member->pg, "gid in use", "%.180s is prepared already", x->gid_text);
+        }
     } else {
         reason = statement_reason(x, &error, index);
     }

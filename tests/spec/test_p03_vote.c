@@ -140,6 +140,7 @@ static void test_execute_gid_in_use_says_no(void **state)
         world_execute(world, &gid, world_work("UPDATE item SET amount = 2 WHERE id = 2", NULL));
     assert_int_equal(again->class, PG_ROLLED_BACK);
     assert_string_equal(again->failure.sqlstate, "42710");
+    world_await_warning(world, "gid in use");
     assert_int_equal(world_prepared_count(world), 1);
     assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
 }

@@ -273,9 +273,21 @@ static void test_scan_database_down_is_unknown(void **state)
     assert_int_equal(world_simple(world, COMMAND_SCAN)->class, PG_OK);
 }
 
+/* PostgreSQL cuts application_name at 63 bytes: the incarnation and the role stand whole before that. */
+static void test_application_name_long_participant_keeps_the_incarnation(void **state)
+{
+    (void)state;
+    char name[PG_APPLICATION_NAME_SIZE];
+    pg_application_name("a-participant-whose-name-is-as-long-as-names-are-allowed-to-be-x",
+                        UINT64_C(0xFEDCBA9876543210), "finisher", name);
+    assert_string_equal(name, "assent-agent/a-participant-whose-na/fedcba9876543210/finisher");
+    assert_true(strlen(name) <= 63);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_application_name_long_participant_keeps_the_incarnation),
         cmocka_unit_test(test_look_late_prepare_of_earlier_incarnation_never_happens),
         cmocka_unit_test(test_look_stranger_in_the_agents_role_is_ended),
         cmocka_unit_test(test_look_others_are_spared),

@@ -213,7 +213,8 @@ static void test_history_restored_copy_has_changed(void **state)
     options.proof = PROOF_XID;
     world_start(world, &options);
     struct gid gid = world_gid(world, 3);
-    (void)world_sql(world, "SELECT pg_switch_wal()"); /* else the restart alone could write as much */
+    (void)world_sql(world,
+                    "SELECT pg_switch_wal()"); /* else the restart alone could write as much */
     struct command_result *voted =
         world_execute(world, &gid, world_work("UPDATE item SET amount = 3 WHERE id = 3", NULL));
     assert_int_equal(voted->class, PG_OK);
