@@ -27,11 +27,11 @@ static struct checkout sale_shape(const struct crash_cell *cell)
 {
     struct checkout shape = {0};
     if (cell->prelude == PRELUDE_TWO_DECIDED || cell->prelude == PRELUDE_TWO_UNDECIDED) {
-        shape.pay_after_ms = 300; /* both orders are prepared before the first payment is */
+        shape.pay_after_ms = 500; /* both orders are prepared before the first payment is */
     }
     switch (cell->flow) {
     case FLOW_REFUSE:
-        shape.pay_after_ms = 100; /* the order has prepared by then */
+        shape.pay_after_ms = 250; /* the order has prepared by then */
         break;
     case FLOW_TIMEOUT:
         shape.pay_after_ms = 3000;
