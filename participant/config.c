@@ -144,7 +144,7 @@ static bool read_database(struct config_file *file, struct agent_settings *setti
                    ret_error) ||
         !config_file_get_optional(file, section, "token_file", &token_file, ret_error) ||
         !read_count(file, section, "workers", 16, 1, 1024, &settings->worker_count, ret_error) ||
-        !read_count(file, section, "finishers", 2, 1, 64, &settings->finisher_count, ret_error) ||
+        !read_count(file, section, "finishers", 4, 1, 64, &settings->finisher_count, ret_error) ||
         !read_count(file, section, "queue", 256, 1, 100000, &settings->queue_limit, ret_error) ||
         !config_file_get_size_bytes(file, section, "max_result", 256 * 1024, 1024, 8 * 1024 * 1024,
                                     &max_result_bytes, ret_error) ||

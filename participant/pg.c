@@ -206,7 +206,7 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
     pg->options.conninfo = alloc_string(options->conninfo);
     pg->options.token_file = alloc_string(options->token_file);
     pg->options.worker_count = options->worker_count == 0 ? 16 : options->worker_count;
-    pg->options.finisher_count = options->finisher_count == 0 ? 2 : options->finisher_count;
+    pg->options.finisher_count = options->finisher_count == 0 ? 4 : options->finisher_count;
     pg->options.queue_limit = options->queue_limit == 0 ? 10000 : options->queue_limit;
     pg->options.max_result_bytes =
         options->max_result_bytes == 0 ? 256 * 1024 : options->max_result_bytes;
