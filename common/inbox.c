@@ -76,9 +76,8 @@ static bool wait_posted(struct inbox *inbox, uint64_t deadline_ms)
     };
     bool has_deadline = deadline_ms != UINT64_MAX;
     /* WAIT_BITSET, because its time is absolute and CLOCK_MONOTONIC. */
-    long result =
-        syscall(SYS_futex, futex_word(inbox), FUTEX_WAIT_BITSET_PRIVATE, (uint32_t)ASLEEP,
-                has_deadline ? &until : NULL, NULL, FUTEX_BITSET_MATCH_ANY);
+    long result = syscall(SYS_futex, futex_word(inbox), FUTEX_WAIT_BITSET_PRIVATE, (uint32_t)ASLEEP,
+                          has_deadline ? &until : NULL, NULL, FUTEX_BITSET_MATCH_ANY);
     CHECK(result == 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT);
     return result == 0 || errno != ETIMEDOUT;
 }
