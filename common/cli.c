@@ -24,8 +24,10 @@ static const struct argp_option cli_options[] = {
     {NULL, 0, NULL, 0, "For tests only:", 10},
     {"enable-fault-points", CLI_KEY_ENABLE_FAULTS, NULL, 0,
      "Allow --fault-point (never in production)", 10},
-    {"fault-point", CLI_KEY_FAULT_POINT, "NAME[:kill|stop[:N]]", 0,
-     "Kill or stop this process when it reaches the named place for the N-th time", 10},
+    {"fault-point", CLI_KEY_FAULT_POINT, "NAME[:kill|stop|hang[:N]]", 0,
+     "Kill or stop this process, or let the thread hang, when it reaches the named place for the "
+     "N-th time",
+     10},
     {"fault-trace", CLI_KEY_FAULT_TRACE, "PATH", 0, "Append each hit of the fault point to PATH",
      10},
     {NULL, 0, NULL, 0, NULL, 0},

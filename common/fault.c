@@ -25,6 +25,8 @@ static const struct {
 
 bool fault_armed;
 
+#define FAULT_HANG (-1) /* in place of a signal */
+
 static struct {
     enum fault_point point;
     int signal;
@@ -66,6 +68,10 @@ static bool parse_signal(const char *action, size_t length, int *ret_signal)
         *ret_signal = SIGSTOP;
         return true;
     }
+    if (length == 4 && memcmp(action, "hang", 4) == 0) {
+        *ret_signal = FAULT_HANG;
+        return true;
+    }
     return false;
 }
 
@@ -100,8 +106,8 @@ bool fault_arm(const char *spec, const char *trace_path, struct error *ret_error
         size_t action_length = strcspn(rest, ":");
         if (!parse_signal(rest, action_length, &signal_number)) {
             return error_set(ret_error, ERROR_INVALID,
-                             "fault action \"%.*s\" is neither kill nor stop", (int)action_length,
-                             rest);
+                             "fault action \"%.*s\" is none of kill, stop, hang",
+                             (int)action_length, rest);
         }
         rest += action_length;
     }
@@ -144,6 +150,11 @@ void fault_hit(enum fault_point point)
         /* One write: the test reads whole lines even though the process dies next. */
         CHECK(length > 0 && length < (int)sizeof line);
         CHECK(write(armed.trace, line, (size_t)length) == length);
+    }
+    if (hit == armed.act_at_hit && armed.signal == FAULT_HANG) {
+        for (;;) {
+            (void)pause(); /* until the process ends */
+        }
     }
     if (hit == armed.act_at_hit) {
         (void)kill(getpid(), armed.signal);

@@ -4,11 +4,14 @@
  */
 #include "tests/lib/test.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/fault.h"
@@ -166,6 +169,38 @@ static void test_fault_stop_halts_until_continued(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
+static void *hit_begin(void *user)
+{
+    (void)user;
+    FAULT(FAULT_A_BEGIN);
+    return NULL; /* it went on */
+}
+
+/* hang keeps the thread that came to the point, and no other. */
+static void test_fault_hang_keeps_one_thread(void **state)
+{
+    (void)state;
+    char trace[256];
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pthread_t thread;
+        struct timespec deadline;
+        if (!fault_arm("a.begin:hang", trace_path, NULL) ||
+            clock_gettime(CLOCK_REALTIME, &deadline) != 0 ||
+            pthread_create(&thread, NULL, hit_begin, NULL) != 0) {
+            _exit(1);
+        }
+        deadline.tv_sec += 1; /* far longer than the thread needs to end if it does not hang */
+        _exit(pthread_timedjoin_np(thread, NULL, &deadline) == ETIMEDOUT ? 7 : 8);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    read_trace(trace, sizeof trace);
+    assert_string_equal(trace, "a.begin 1\n");
+}
+
 /* An unarmed process passes every point. */
 static void test_fault_unarmed_is_inert(void **state)
 {
@@ -183,7 +218,8 @@ int main(void)
         TEST(test_fault_names_are_distinct),         TEST(test_fault_arm_bad_spec_is_refused),
         TEST(test_fault_arm_bad_trace_is_refused),   TEST(test_fault_default_kills_at_first_hit),
         TEST(test_fault_count_kills_at_nth_hit),     TEST(test_fault_count_not_reached_survives),
-        TEST(test_fault_stop_halts_until_continued), TEST(test_fault_unarmed_is_inert),
+        TEST(test_fault_stop_halts_until_continued), TEST(test_fault_hang_keeps_one_thread),
+        TEST(test_fault_unarmed_is_inert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
