@@ -29,6 +29,9 @@ const struct crash_cell crash_cells[] = {
     {FAULT_C_DECIDE_ENTER,       COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE},
     {FAULT_C_DECIDE_ROW_WRITTEN, COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_EITHER},
     {FAULT_C_DECIDE_PRE_SYNC,    COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_EITHER},
+    /* A sync that hangs: nobody may be told what is not durable (P-4). */
+    {FAULT_C_DECIDE_ROW_WRITTEN, COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE, ACTION_HANG},
+    {FAULT_C_DECIDE_PRE_SYNC,    COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE, ACTION_HANG},
     /* The decision is durable: it is finished after any death (P-4, P-5). */
     {FAULT_C_DECIDE_POST_SYNC,   COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_ONCE},
     {FAULT_C_DECIDE_POST_STATE,  COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_ONCE},
@@ -91,6 +94,9 @@ const struct crash_cell crash_cells[] = {
     {FAULT_A_PREP_RESULT,        ORDER,       1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE},
     {FAULT_A_PREP_RESULT,        PAYMENT,     1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE},
     {FAULT_A_PREP_RESULT,        ORDER,       1, FLOW_REFUSE,    PRELUDE_NONE,          EXPECT_NONE},
+    /* A PREPARE that was not sent is no yes. */
+    {FAULT_A_PREP_PRE_SEND,      ORDER,       1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE, ACTION_HANG},
+    {FAULT_A_PREP_PRE_SEND,      PAYMENT,     1, FLOW_PLAIN,     PRELUDE_NONE,          EXPECT_NONE, ACTION_HANG},
     /* The same where PREPARE travels with the statements. */
     {FAULT_A_PREP_PRE_SEND,      ORDER,       1, FLOW_PLAIN,     PRELUDE_NONE,          EXPECT_NONE},
     {FAULT_A_PREP_PRE_SEND,      PAYMENT,     1, FLOW_PLAIN,     PRELUDE_NONE,          EXPECT_NONE},

@@ -50,6 +50,13 @@ enum crash_expect {
     EXPECT_HEURISTIC /* the order without the payment: a person did that */
 };
 
+enum crash_action {
+    ACTION_KILL = 0, /* SIGKILL at the point */
+    /* The thread that comes to the point hangs there, as in a sync that does not return; the others
+     * go on. What waits for that thread must not be told meanwhile. Then SIGKILL. */
+    ACTION_HANG,
+};
+
 struct crash_cell {
     enum fault_point point;
     enum crash_victim victim;
@@ -57,6 +64,7 @@ struct crash_cell {
     enum crash_flow flow;
     enum crash_prelude prelude;
     enum crash_expect expect;
+    enum crash_action action;
 };
 
 extern const struct crash_cell crash_cells[];

@@ -138,6 +138,53 @@ static bool await_death(struct stack_daemon *daemon, const char *point, struct e
                      stack_daemon_name(daemon), point);
 }
 
+static bool point_is_reached(void *user)
+{
+    return stack_daemon_fault_hits(user) > 0;
+}
+
+struct silence {
+    struct crash_stage *stage;
+    bool broken;
+    struct error error;
+};
+
+/* Did anybody hear of a commit? */
+static bool silence_is_broken(void *user)
+{
+    struct silence *silence = user;
+    struct crash_stage *stage = silence->stage;
+    const struct sale *sale = &stage->sales[0];
+    struct effects effects;
+    if (checkout_answered(sale->call)) {
+        silence->broken = true;
+        (void)error_set(&silence->error, ERROR_INVALID, "the client was answered meanwhile");
+    } else if (!checkout_effects(stage->stack, sale->id, sale->account, &effects,
+                                 &silence->error) ||
+               !effects_are(stage->stack, &effects, 0, sale->balance, &silence->error)) {
+        silence->broken = true;
+    }
+    return silence->broken;
+}
+
+/* The point's thread hangs; watches for a while that nothing comes of it, then kills. */
+static bool await_hang(struct crash_stage *stage, struct error *ret_error)
+{
+    struct silence silence = {.stage = stage};
+    struct stack_daemon *victim = stage->victim;
+    if (!stack_poll(victim, patience(), point_is_reached, victim)) {
+        return error_set(ret_error, ERROR_UNAVAILABLE, "%s was not reached",
+                         fault_point_name(stage->cell->point));
+    }
+    (void)stack_poll(victim, clock_monotonic_ms() + CRASH_HANG_MS, silence_is_broken, &silence);
+    stack_daemon_kill(victim);
+    if (silence.broken) {
+        *ret_error = silence.error;
+        return error_wrap(ret_error, "while %s hung", fault_point_name(stage->cell->point));
+    }
+    return true;
+}
+
 /* --- arming ----------------------------------------------------------------------------------- */
 
 static bool start_others(struct crash_stage *stage, struct error *ret_error)
@@ -171,7 +218,8 @@ static bool rearm(struct crash_stage *stage, struct stack_daemon *daemon, const 
 
 static void cell_spec(const struct crash_cell *cell, char ret_spec[64])
 {
-    (void)snprintf(ret_spec, 64, "%s:kill:%u", fault_point_name(cell->point), cell->hit);
+    (void)snprintf(ret_spec, 64, "%s:%s:%u", fault_point_name(cell->point),
+                   cell->action == ACTION_HANG ? "hang" : "kill", cell->hit);
 }
 
 /* For points on the victim's own way back: what it left behind stays as it is. */
@@ -499,6 +547,9 @@ bool crash_run(struct crash_stage *stage, struct error *ret_error)
     }
     if (cell->flow == FLOW_CLIENT) {
         return flow_client(stage, ret_error);
+    }
+    if (cell->action == ACTION_HANG) {
+        return run_flow(stage, ret_error) && await_hang(stage, ret_error);
     }
     return run_flow(stage, ret_error) &&
            await_death(stage->victim, fault_point_name(cell->point), ret_error);

@@ -103,15 +103,15 @@ static bool table_is_complete(void)
 static void print_cell(size_t index)
 {
     const struct crash_cell *cell = &crash_cells[index];
-    printf("%3zu  %-20s %-8s %-9s %-13s %1u  ", index + 1, fault_point_name(cell->point),
-           crash_victim_text(cell->victim), crash_flow_text(cell->flow),
-           crash_prelude_text(cell->prelude), cell->hit);
+    printf("%3zu  %-20s %-4s %-8s %-9s %-13s %1u  ", index + 1, fault_point_name(cell->point),
+           cell->action == ACTION_HANG ? "hang" : "kill", crash_victim_text(cell->victim),
+           crash_flow_text(cell->flow), crash_prelude_text(cell->prelude), cell->hit);
 }
 
 static void print_heading(void)
 {
-    printf("  #  %-20s %-8s %-9s %-13s %1s  %-6s %8s\n", "point", "victim", "flow", "prelude", "k",
-           "result", "heal/ms");
+    printf("  #  %-20s %-4s %-8s %-9s %-13s %1s  %-6s %8s\n", "point", "", "victim", "flow",
+           "prelude", "k", "result", "heal/ms");
 }
 
 /* The end of a daemon's log from where the cell began. */

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,12 +244,14 @@ struct checkout_call {
     char *key; /* NULL: none */
     char *body;
     struct answer answer;
+    atomic_bool answered;
 };
 
 static void *call_main(void *user)
 {
     struct checkout_call *call = user;
     checkout_submit(call->stack, call->key, call->body, &call->answer);
+    atomic_store(&call->answered, true);
     return NULL;
 }
 
@@ -260,6 +263,11 @@ struct checkout_call *checkout_begin(const struct stack *stack, const char *key,
     call->body = alloc_string(body);
     CHECK(pthread_create(&call->thread, NULL, call_main, call) == 0);
     return call;
+}
+
+bool checkout_answered(const struct checkout_call *call)
+{
+    return atomic_load(&call->answered);
 }
 
 void checkout_end(struct checkout_call *call, struct answer *ret_answer)

@@ -60,6 +60,7 @@ void checkout_submit(const struct stack *stack, const char *key, const char *bod
 /* The same on a thread of its own. _end waits and frees. */
 struct checkout_call;
 struct checkout_call *checkout_begin(const struct stack *stack, const char *key, const char *body);
+bool checkout_answered(const struct checkout_call *call); /* would _end return at once? */
 void checkout_end(struct checkout_call *call, struct answer *ret_answer);
 
 /* What the coordinator says of a key: the state of its newest transaction, "" if it knows none. */
