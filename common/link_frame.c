@@ -307,7 +307,7 @@ bool frame_read_greeting(const uint8_t *bytes, size_t size_bytes, enum frame_typ
 {
     struct read_cursor cursor;
     struct frame_greeting greeting = {0};
-    size_t pairs;
+    size_t pairs = 0;
     if (!read_frame_map(bytes, size_bytes, type, &cursor, &pairs) ||
         !read_greeting_map(&cursor, pairs, type, &greeting)) {
         return error_set(ret_error, ERROR_INVALID, "unreadable greeting: %s", cursor.fault);
@@ -320,7 +320,7 @@ static bool read_denial_map(struct read_cursor *cursor, size_t pairs, struct fra
 {
     uint64_t key = 0;
     for (size_t i = 0; i < pairs; i++) {
-        uint32_t refusal;
+        uint32_t refusal = 0;
         if (!read_next_key(cursor, &key)) {
             return false;
         }
@@ -345,7 +345,7 @@ bool frame_read_refuse(const uint8_t *bytes, size_t size_bytes, struct frame_den
 {
     struct read_cursor cursor;
     struct frame_denial denial = {0};
-    size_t pairs;
+    size_t pairs = 0;
     if (!read_frame_map(bytes, size_bytes, FRAME_REFUSE, &cursor, &pairs) ||
         !read_denial_map(&cursor, pairs, &denial)) {
         return error_set(ret_error, ERROR_INVALID, "unreadable refusal: %s", cursor.fault);

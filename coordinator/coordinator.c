@@ -178,6 +178,7 @@ static bool prior_attach(struct coordinator *coordinator, struct coord_event *ev
     struct coord_prior *prior = &event->prior;
     bool found = false;
     if (coord_wants_key(coordinator->coord, event)) {
+        CHECK(event->submission != NULL);
         if (!journal_find_key(coordinator->journal, event->submission->key,
                               event->submission->key_bytes, &found, &coordinator->prior_entry,
                               &error)) {

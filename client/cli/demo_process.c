@@ -29,6 +29,7 @@
 
 #define START_TIMEOUT_MS 60000
 #define RUN_TIMEOUT_MS   120000
+#define DYING_TIMEOUT_MS 10000
 #define LOG_TAIL_BYTES   2000
 
 struct identity_of_process {
@@ -94,15 +95,54 @@ pid_t demo_process_find(const char *pid_path)
     return now.start_ticks == then.start_ticks && strcmp(now.boot, then.boot) == 0 ? now.pid : 0;
 }
 
+/* Killed and not gone yet? A SIGKILL takes a moment, and longer on a busy machine: such a process is still there,
+ * with its locks and ports, and will be of no use to anybody. */
+static bool process_is_dying(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    bool is_dying = false;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return true;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        unsigned long long pending = 0;
+        if (sscanf(line, "SigPnd: %llx", &pending) == 1 || // NOLINT(cert-err34-c): the kernel's own
+            sscanf(line, "ShdPnd: %llx", &pending) == 1) { // NOLINT(cert-err34-c)
+            is_dying = is_dying || (pending & (1ULL << (SIGKILL - 1))) != 0;
+        }
+    }
+    fclose(file);
+    char stat[1024];
+    unsigned long flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    const char *at = read_small(path, stat, sizeof stat) ? strrchr(stat, ')') : NULL;
+    /* Behind the name: state, ppid, pgrp, session, tty, tpgid, flags; 4 is the kernel's PF_EXITING. */
+    if (at == NULL ||
+        sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1) { // NOLINT(cert-err34-c)
+        return true;
+    }
+    return is_dying || (flags & 4) != 0;
+}
+
 pid_t demo_process_wake(const char *pid_path)
 {
     const pid_t pid = demo_process_find(pid_path);
-    if (pid != 0) {
-        kill(
-            pid,
-            SIGCONT); /* a fault point, or a person, may have stopped it; otherwise this does nothing */
+    if (pid == 0) {
+        return 0;
     }
-    return pid;
+    const int pidfd = pidfd_open(pid, 0);
+    if (pidfd < 0) {
+        return 0;
+    }
+    /* A fault point, or a person, may have stopped it; otherwise this does nothing. */
+    kill(pid, SIGCONT);
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    const bool has_ended = poll(&end, 1, process_is_dying(pid) ? DYING_TIMEOUT_MS : 0) == 1;
+    close(pidfd);
+    return has_ended ? 0 : pid;
 }
 
 static bool write_pid_file(const char *pid_path)

@@ -443,11 +443,13 @@ static int run_client(char *arguments[])
     }
     qsort(side.samples_ns, count, sizeof *side.samples_ns, compare_samples);
     pthread_mutex_unlock(&side.lock);
+    size_t median = (size_t)count / 2;
+    size_t tail = (size_t)count - 1 - (size_t)count / 100;
     printf("%-9s %-6s %2d in flight: %8.0f/s  p50 %6.1f us  p99 %7.1f us  CPU %5.1f us/round trip  "
            "%4.1f messages/frame\n",
            side.plan.push ? "push/pull" : "req/rep", side.plan.batch ? "batch" : "single",
            side.plan.in_flight, (double)count * 1e9 / (double)elapsed,
-           side.samples_ns[count / 2] / 1e3, side.samples_ns[count - 1 - count / 100] / 1e3,
+           (double)side.samples_ns[median] / 1e3, (double)side.samples_ns[tail] / 1e3,
            (double)(cpu + server_cpu) / (double)count, (double)count / (double)frames);
     fflush(stdout);
     kill(server.pid, SIGKILL);

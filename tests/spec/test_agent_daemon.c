@@ -90,7 +90,8 @@ static struct message wait_for(struct fixture *fixture, int item_kind, enum mess
             fixture->pending = inbox_take(fixture->inbox, deadline_ms);
         }
         if (fixture->pending == NULL) {
-            fail_msg("no %s", item_kind == ITEM_MESSAGE ? message_kind_text(kind) : "session");
+            print_error("no %s", item_kind == ITEM_MESSAGE ? message_kind_text(kind) : "session");
+            abort();
         }
         struct item *item = (struct item *)(void *)fixture->pending;
         fixture->pending = item->base.next;

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+#include "tests/lib/process.h"
+
 static struct world *world;
 
 static int set_up(void **state)
@@ -192,9 +195,15 @@ static void test_history_crash_and_restart_is_the_same(void **state)
 
 static void copy_data(const char *from, const char *to)
 {
-    char command[512];
-    (void)snprintf(command, sizeof command, "rm -rf %s && cp -a %s %s", to, from, to);
-    assert_int_equal(system(command), 0);
+    struct error error = {0};
+    int code = -1;
+    const char *const argv[] = {"cp", "-a", from, to, NULL};
+    const struct process_options options = {.argv = argv};
+    if (access(to, F_OK) == 0) {
+        assert_true(process_remove_folder(to, &error));
+    }
+    assert_true(process_run(&options, clock_monotonic_ms() + 60000, &code, &error));
+    assert_int_equal(code, 0);
 }
 
 /* A data folder put back from a copy has the same identifier and timeline, but its WAL ends before what was seen: the
