@@ -3,8 +3,8 @@
  *
  *     bench_commit [--rounds 7] [--seconds 2] [--clients 1,8,32,64] [--decided] [--alone]
  *
- * Prints for each number of clients the medians and the paired ratio with its quartiles, CPU of assentd and the
- * agents and journal syncs per transaction. Absolute figures say little on a shared machine; the ratio does.
+ * Prints for each number of clients the medians and the paired ratio with its quartiles, and per transaction journal
+ * syncs and CPU: of assentd with both agents, of this program (libassent), and of both PostgreSQL servers. Absolute figures say little on a shared machine; the ratio does.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -65,7 +65,7 @@ void latency_finish(struct latencies *latencies, struct round *round)
     memset(latencies, 0, sizeof(*latencies));
 }
 
-/* User and system CPU of a process in seconds. */
+/* User and system CPU of a process in seconds; with what its ended children took. */
 static double cpu_of(pid_t pid)
 {
     char path[64];
@@ -78,14 +78,41 @@ static double cpu_of(pid_t pid)
     const char *read = fgets(line, sizeof(line), file);
     fclose(file);
     const char *after = read == NULL ? NULL : strrchr(line, ')');
-    unsigned long user = 0;
-    unsigned long system = 0;
+    unsigned long own[2] = {0};
+    unsigned long ended[2] = {0};
     if (after == NULL ||
-        sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, // NOLINT
-               &system) != 2) {
+        sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu", // NOLINT
+               &own[0], &own[1], &ended[0], &ended[1]) != 4) {
         return 0;
     }
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    return (double)(own[0] + own[1] + ended[0] + ended[1]) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* The same for a postmaster with its backends. */
+static double cpu_of_cluster(const struct pgcluster *cluster)
+{
+    char path[64];
+    pid_t pid = pgcluster_pid(cluster);
+    double cpu = cpu_of(pid);
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "re");
+    int child;
+    while (file != NULL && fscanf(file, "%d", &child) == 1) { // NOLINT
+        cpu += cpu_of(child);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return cpu;
+}
+
+static double cpu_of_servers(struct stack *stack)
+{
+    double cpu = 0;
+    for (size_t i = 0; i < stack_participant_count(stack); i++) {
+        cpu += cpu_of_cluster(stack_cluster(stack, i));
+    }
+    return cpu;
 }
 
 static double cpu_of_stack(struct stack *stack)
@@ -145,15 +172,24 @@ static bool compare(struct stack *stack, const struct options *options, size_t c
     double assent_p50[ROUNDS_MAX];
     double assent_p99[ROUNDS_MAX];
     double cpu = 0;
+    double client_cpu = 0;
+    double server_cpu = 0;
+    double bare_server_cpu = 0;
+    double bare_committed = 0;
     double syncs = 0;
     double committed = 0;
     for (size_t i = 0; i < options->rounds; i++) {
         struct round bare = {.committed = 1, .seconds = 1};
         struct round assent;
+        double servers_before = cpu_of_servers(stack);
         if (!options->alone &&
             !bare_round(order_conninfo, payment_conninfo, clients, options->seconds, &bare)) {
             return false;
         }
+        bare_server_cpu += cpu_of_servers(stack) - servers_before;
+        bare_committed += (double)bare.committed;
+        servers_before = cpu_of_servers(stack);
+        double client_before = cpu_of(getpid());
         double cpu_before = cpu_of_stack(stack);
         double syncs_before = metric_of(stack, "assent_journal_batches_total");
         if (!assent_round(stack_client_address(stack), options->decided, clients, options->seconds,
@@ -161,6 +197,8 @@ static bool compare(struct stack *stack, const struct options *options, size_t c
             return false;
         }
         cpu += cpu_of_stack(stack) - cpu_before;
+        client_cpu += cpu_of(getpid()) - client_before;
+        server_cpu += cpu_of_servers(stack) - servers_before;
         syncs += metric_of(stack, "assent_journal_batches_total") - syncs_before;
         committed += (double)assent.committed;
         bare_tps[i] = (double)bare.committed / bare.seconds;
@@ -173,11 +211,12 @@ static bool compare(struct stack *stack, const struct options *options, size_t c
                 clients, i + 1, options->rounds, bare_tps[i], assent_tps[i], ratios[i]);
     }
     size_t n = options->rounds;
-    printf("| %zu | %.0f | %.0f | %.2f | %.2f .. %.2f | %.0f | %.0f | %.0f | %.2f | %.0f |\n",
+    printf("| %zu | %.0f | %.0f | %.2f | %.2f .. %.2f | %.0f | %.0f | %.0f | %.2f | %.0f | %.0f | %.0f | %.0f |\n",
            clients, quantile(bare_tps, n, 0.5), quantile(assent_tps, n, 0.5),
            quantile(ratios, n, 0.5), quantile(ratios, n, 0.25), quantile(ratios, n, 0.75),
            quantile(bare_p50, n, 0.5), quantile(assent_p50, n, 0.5), quantile(assent_p99, n, 0.5),
-           syncs / committed, cpu * 1e6 / committed);
+           syncs / committed, cpu * 1e6 / committed, client_cpu * 1e6 / committed,
+           server_cpu * 1e6 / committed, bare_server_cpu * 1e6 / bare_committed);
     fflush(stdout);
     return true;
 }
@@ -246,7 +285,8 @@ int main(int count, char **arguments)
     printf("ack = %s, %zu rounds of %.1f s\n\n", options.decided ? "decided" : "completed",
            options.rounds, options.seconds);
     printf("| clients | bare/s | assent/s | ratio | quartiles | bare p50 us | p50 us | p99 us | "
-           "journal syncs/txn | cpu us/txn |\n|---|---|---|---|---|---|---|---|---|---|\n");
+           "journal syncs/txn | daemons' cpu us/txn | client's | PostgreSQL's | PostgreSQL's, bare "
+           "|\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     bool ok = true;
     for (char *part = strtok(options.clients, ","); part != NULL && ok; part = strtok(NULL, ",")) {
         ok = compare(stack, &options, strtoul(part, NULL, 10), order, payment);
