@@ -197,9 +197,16 @@ static bool prior_attach(struct coordinator *coordinator, struct coord_event *ev
             journal_unreadable(&error);
             return false;
         }
-        return true;
+        found = prior->hash_found;
     } else {
         return true;
+    }
+    if (!found && !journal_read_floor(coordinator->journal, &prior->floor, &error)) {
+        journal_unreadable(&error);
+        return event->kind == COORD_EVENT_MESSAGE && event->message->kind != MESSAGE_WITNESS;
+    }
+    if (number != 0) {
+        return true; /* a hash, no entry */
     }
     prior->looked_up = true;
     prior->found = found;
@@ -368,12 +375,15 @@ static void reconfigure(struct coordinator *coordinator, struct config *config)
     for (size_t i = 0; i < config->participant_count; i++) {
         participant_add(coordinator, &config->participants[i]);
     }
-    for (size_t i = 0; i < coordinator->config->participant_count; i++) {
-        const char *name = coordinator->config->participants[i].name;
-        if (config_find(config, name) == NULL) {
-            participant_remove(coordinator, name);
+    struct participant_view *known = NULL;
+    size_t known_count = coord_participants(coordinator->coord, &known);
+    for (size_t i = 0; i < known_count; i++) { /* also what an earlier SIGHUP could not remove */
+        if (config_find(config, known[i].name) == NULL &&
+            coord_has_participant(coordinator->coord, known[i].name)) {
+            participant_remove(coordinator, known[i].name);
         }
     }
+    free(known);
     if (coordinator->replacement != NULL) {
         config_done(coordinator->replacement);
         free(coordinator->replacement);

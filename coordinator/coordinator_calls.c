@@ -59,6 +59,12 @@ static void call_get(struct coordinator *coordinator, struct api_call *call)
         return;
     }
     if (!found) {
+        struct journal_floor floor;
+        if (!journal_read_floor(coordinator->journal, &floor, &error)) {
+            answer_failed(&call->answer, &error);
+            return;
+        }
+        coord_raise_floor(coordinator->coord, &floor);
         answer_presumed(coordinator, &call->gtrid, &call->answer);
         return;
     }
@@ -359,8 +365,28 @@ static void call_ready(struct coordinator *coordinator, struct api_call *call)
     free(views);
 }
 
+/* P-16: what recovery read is told to nobody before this start's EPOCH is durable. */
+static bool call_is_early(const struct coordinator *coordinator, struct api_call *call)
+{
+    struct coord_counters counters;
+    coord_counters_read(coordinator->coord, &counters);
+    if (counters.running || (call->operation != API_GET && call->operation != API_GET_BY_KEY &&
+                             call->operation != API_LIST)) {
+        return false;
+    }
+    call->answer.status = API_REFUSED;
+    call->answer.reason = REASON_SHUTDOWN;
+    call->answer.retry_after_s = 1;
+    snprintf(call->answer.text, sizeof(call->answer.text), "%s", "the coordinator is starting");
+    return true;
+}
+
 void calls_answer(struct coordinator *coordinator, struct api_call *call)
 {
+    if (call_is_early(coordinator, call)) {
+        call->done(call);
+        return;
+    }
     switch (call->operation) {
     case API_GET:
         call_get(coordinator, call);

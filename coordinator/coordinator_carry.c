@@ -110,16 +110,24 @@ static void carry_sends(struct coordinator *coordinator)
     free(kinds);
 }
 
+/* A participant that the new configuration leaves out: let go, or kept with the reason. */
+static void carry_removal(struct coordinator *coordinator, const struct api_answer *answer)
+{
+    if (answer->status == API_OK) {
+        link_remove_participant(coordinator->link, answer->participant);
+        log_event(LOG_INFO, "participant removed", LOG_S("participant", answer->participant));
+    } else {
+        log_event(LOG_WARN, "participant not removed", LOG_S("reason", answer->text));
+    }
+}
+
 static void carry_answers(struct coordinator *coordinator)
 {
     struct coord_ready *ready = &coordinator->ready;
     for (size_t i = 0; i < ready->answer_count; i++) {
         struct coord_answer *answer = &ready->answers[i];
         if (answer->call == 0) { /* asked by the driver itself (SIGHUP) */
-            log_event(answer->answer.status == API_OK ? LOG_INFO : LOG_WARN,
-                      answer->answer.status == API_OK ? "participant removed"
-                                                      : "participant not removed",
-                      LOG_S("reason", answer->answer.text));
+            carry_removal(coordinator, &answer->answer);
             continue;
         }
         struct api_call *call = (struct api_call *)(uintptr_t)answer->call; // NOLINT

@@ -142,8 +142,17 @@ static void start_heuristic(struct coord *coord, const struct record_heuristic *
         txn_move(coord, txn, TXN_ABORTING);
     }
     struct branch *branch = txn_branch(coord, txn, heuristic->gid.participant);
-    if (branch == NULL) {
-        return;
+    if (branch == NULL) { /* an aborted transaction has no record that lists its branches */
+        txn->branches = alloc_resize(txn->branches, txn->branch_count + 1, sizeof(*branch));
+        branch = &txn->branches[txn->branch_count++];
+        memset(branch, 0, sizeof(*branch));
+        branch->state = BRANCH_ROLLING_BACK;
+        branch->has_gid = true;
+        branch->gid = heuristic->gid;
+        peer_get(coord, heuristic->gid.participant, &branch->participant);
+    }
+    if (branch->state == BRANCH_COMMITTING && heuristic->ack == ACK_HEURISTIC_COMMIT) {
+        return; /* what is decided commit and found committed is no contradiction */
     }
     if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK) {
         branch_move(coord, branch,
@@ -171,6 +180,21 @@ static void start_resolved(struct coord *coord, const struct record_resolved *re
         branch_move(coord, branch, BRANCH_FORGOTTEN);
     } else if (heuristic && resolved->action == RESOLVE_COMMIT && txn->decided_commit) {
         branch_move(coord, branch, BRANCH_COMMITTING);
+    }
+}
+
+/* Retained for a heuristic outcome although every branch had acknowledged: not driven and not ended again. */
+static void start_end(struct coord *coord, const struct record_end *end)
+{
+    struct txn *txn = txn_find(coord, &end->gtrid);
+    if (txn == NULL) {
+        return;
+    }
+    txn->end_recorded = true;
+    for (size_t i = 0; i < txn->branch_count; i++) {
+        if (txn->branches[i].state == BRANCH_COMMITTING) {
+            branch_move(coord, &txn->branches[i], BRANCH_COMMITTED);
+        }
     }
 }
 
@@ -224,8 +248,10 @@ static void start_step(struct coord *coord, const struct coord_event *event,
         case RECORD_RESOLVED:
             start_resolved(coord, &record->as.resolved);
             break;
-        case RECORD_EPOCH:
         case RECORD_END:
+            start_end(coord, &record->as.end);
+            break;
+        case RECORD_EPOCH:
         case RECORD_ACCEPT:
         case RECORD_REFUSED:
         case RECORD_FLOOR:
@@ -252,6 +278,7 @@ static void durable_epoch(struct coord *coord, struct coord_ready *ready)
         txns[count++] = txn;
     }
     for (size_t i = 0; i < count; i++) {
+        finish_released(coord, txns[i], ready);
         finish_check(coord, txns[i], ready);
     }
     free(txns);
@@ -273,6 +300,7 @@ static void durable_one(struct coord *coord, const struct pending *pending,
     case PENDING_HEURISTIC:
         txn = txn_find(coord, &pending->gtrid);
         if (txn != NULL) {
+            txn->heuristic_pending--;
             txn_answer(coord, txn, false, ready);
         }
         return;
@@ -281,7 +309,9 @@ static void durable_one(struct coord *coord, const struct pending *pending,
         return;
     case PENDING_RELEASE:
         peer_forget_released(coord, pending->participant);
-        ready_answer(ready, pending->call, API_OK);
+        peer_check_reconciled(coord, ready);
+        memcpy(ready_answer(ready, pending->call, API_OK)->participant, pending->participant,
+               PARTICIPANT_NAME_SIZE);
         return;
     }
 }
@@ -300,7 +330,6 @@ static void durable_step(struct coord *coord, const struct coord_event *event,
         durable_one(coord, pending, ready);
         free(pending);
     }
-    submit_admit(coord, ready);
 }
 
 static void timer_txn(struct coord *coord, struct txn *txn, struct coord_ready *ready)
@@ -480,7 +509,7 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
         return;
     case MESSAGE_ACK:
         if (participant->welcomed) {
-            finish_ack(coord, from, &message->as.ack, ready);
+            finish_ack(coord, from, &message->as.ack, &event->prior, ready);
         }
         return;
     case MESSAGE_INQUIRY:
@@ -512,6 +541,13 @@ static void deadline_set(const struct coord *coord, struct coord_ready *ready)
         }
     }
     ready->deadline_ms = due_ms;
+}
+
+void coord_raise_floor(struct coord *coord, const struct journal_floor *floor)
+{
+    if (floor->first_number > coord->floor.first_number) {
+        coord->floor = *floor;
+    }
 }
 
 static void dispatch(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
@@ -549,7 +585,7 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
         return;
     case COORD_EVENT_TRIMMED:
         coord->head = event->head;
-        coord->floor = event->floor;
+        coord_raise_floor(coord, &event->floor);
         if (event->more) { /* slice by slice, so that decisions wait for one slice at most */
             trim_step(coord, ready);
         }
@@ -572,6 +608,7 @@ void coord_step(struct coord *coord, struct coord_event *event, struct coord_rea
     coord->now_ms = event->now_ms;
     coord->wall_ms = event->wall_ms;
     coord->random = event->random;
+    coord_raise_floor(coord, &event->prior.floor);
     dispatch(coord, event, ready);
     timers_run(coord, ready);
     submit_admit(coord, ready);
@@ -591,6 +628,8 @@ bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *even
     const struct gtrid *gtrid = NULL;
     if (event->kind == COORD_EVENT_MESSAGE && event->message->kind == MESSAGE_INQUIRY) {
         gtrid = &event->message->as.inquiry.gid.gtrid;
+    } else if (event->kind == COORD_EVENT_MESSAGE && event->message->kind == MESSAGE_ACK) {
+        gtrid = &event->message->as.ack.gid.gtrid;
     } else if (event->kind == COORD_EVENT_RESOLVE) {
         gtrid = &event->resolve->gtrid;
     }

@@ -55,6 +55,8 @@ struct coord_prior { /* what the journal knows, attached by the driver */
     bool looked_up;
     bool found;
     const struct journal_entry *entry; /* borrowed */
+    /* The floor as read after the look-up: what was not found may just have been trimmed (P-13). */
+    struct journal_floor floor;
     bool hash_found; /* WITNESS: hash of the record with the witness's head number */
     uint8_t hash[HASH_BYTES];
 };
@@ -184,6 +186,8 @@ void coord_view_entry(const struct journal_entry *entry, bool want_events,
 
 /* What P-8 makes of a transaction that is neither in memory nor in the journal. */
 enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid);
+/* Before it, with the floor as the journal has it now; the step does the same with event.prior. */
+void coord_raise_floor(struct coord *coord, const struct journal_floor *floor);
 
 size_t coord_participants(const struct coord *coord, struct participant_view **ret_views);
 bool coord_has_participant(const struct coord *coord, const char *name);

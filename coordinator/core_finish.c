@@ -133,7 +133,8 @@ static struct branch_tally finish_tally(const struct txn *txn)
  * becomes durable: without it the COMMIT is driven once more and the proof says that it is done. */
 static void finish_end(struct coord *coord, struct txn *txn, struct coord_ready *ready)
 {
-    if (txn->decided_commit) {
+    if (txn->decided_commit && !txn->end_recorded) {
+        txn->end_recorded = true;
         struct record *record = ready_append(coord, ready, RECORD_END, false, NULL);
         record->as.end.gtrid = txn->gtrid;
         record->as.end.wall_ms = coord->wall_ms;
@@ -211,7 +212,7 @@ static void finish_heuristic(struct coord *coord, struct txn *txn, struct branch
         [ACK_HAZARD] = BRANCH_HAZARD,
     };
     bool hazard = ack->ack == ACK_HAZARD;
-    if (txn->state == TXN_ABORTED) {
+    if (txn->end_written) {
         txn_revive(coord, txn);
         txn->end_written = false;
     }
@@ -234,9 +235,26 @@ static void finish_heuristic(struct coord *coord, struct txn *txn, struct branch
     record->as.heuristic.wall_ms = coord->wall_ms;
     snprintf(record->as.heuristic.detail, sizeof(record->as.heuristic.detail), "%s", ack->detail);
     pending_add(coord, PENDING_HEURISTIC, token, &txn->gtrid, NULL);
+    txn->heuristic_pending++;
     txn_note(coord, txn, branch_state_text(branch->state), branch->participant, ack->detail);
     ready_notice(ready, hazard ? COORD_NOTICE_HAZARD : COORD_NOTICE_HEURISTIC, &txn->gtrid,
                  coord->participants[branch->participant]->name, "%s", ack->detail);
+}
+
+/* The participant was released: nobody will ever acknowledge, and a person may now say so with forget. */
+void finish_released(struct coord *coord, struct txn *txn, struct coord_ready *ready)
+{
+    for (size_t i = 0; i < txn->branch_count; i++) {
+        struct branch *branch = &txn->branches[i];
+        const struct participant *participant = coord->participants[branch->participant];
+        if (branch->state == BRANCH_COMMITTING && !participant->configured &&
+            !participant->must_report) {
+            struct message_ack ack = {.gid = branch->gid, .ack = ACK_HAZARD};
+            snprintf(ack.detail, sizeof(ack.detail), "%s",
+                     "the participant was released before it had acknowledged");
+            finish_heuristic(coord, txn, branch, &ack, ready);
+        }
+    }
 }
 
 static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branch *branch,
@@ -265,13 +283,21 @@ static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branc
         }
         return;
     case ACK_HEURISTIC_COMMIT:
+        if (txn->decided_commit && !(branch->has_gid && gid_equal(&branch->gid, &ack->gid))) {
+            coord->counters.heuristics++; /* P-20: an attempt that nobody decided for */
+            ready_notice(ready, COORD_NOTICE_HEURISTIC, &txn->gtrid, ack->gid.participant,
+                         "another attempt of this branch was committed by hand: %.150s",
+                         ack->detail);
+            return;
+        }
         if (branch->state == BRANCH_ROLLING_BACK || branch->state == BRANCH_ROLLED_BACK) {
             finish_heuristic(coord, txn, branch, ack, ready);
         }
         return;
     case ACK_HAZARD:
-        if (branch->state == BRANCH_COMMITTING ? gid_equal(&branch->gid, &ack->gid)
-                                               : branch->state == BRANCH_ROLLING_BACK) {
+        if (branch->state == BRANCH_COMMITTING
+                ? gid_equal(&branch->gid, &ack->gid)
+                : branch->state == BRANCH_ROLLING_BACK || branch->state == BRANCH_ROLLED_BACK) {
             finish_heuristic(coord, txn, branch, ack, ready);
         }
         return;
@@ -279,7 +305,7 @@ static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branc
 }
 
 void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
-                struct coord_ready *ready)
+                const struct coord_prior *prior, struct coord_ready *ready)
 {
     const struct participant *sender = coord->participants[from];
     if (strcmp(ack->gid.participant, sender->name) != 0 ||
@@ -289,7 +315,11 @@ void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ac
     }
     struct txn *txn = txn_find(coord, &ack->gid.gtrid);
     if (txn == NULL) {
-        if (ack->ack != ACK_HEURISTIC_COMMIT) {
+        bool contradicts = ack->ack == ACK_HEURISTIC_COMMIT || ack->ack == ACK_HAZARD;
+        /* Retained means decided commit (another attempt's business, P-20); what this journal never gave out, or
+         * has forgotten, is nothing that it could record anything about. */
+        if (!contradicts || !prior->looked_up || prior->found ||
+            coord_presume(coord, &ack->gid.gtrid) == VERDICT_UNKNOWN) {
             coord->counters.stale_messages++; /* a repetition for something that is over */
             return;
         }

@@ -59,6 +59,9 @@ enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid)
         !inquiry_epoch_is_ours(coord, gtrid)) {
         return VERDICT_UNKNOWN; /* a copy of this journal gave it out, or it was made up */
     }
+    if (!inquiry_above_floor(coord, gtrid)) {
+        return VERDICT_UNKNOWN; /* trimmed, also of this epoch: it may have committed */
+    }
     if (gtrid->epoch == coord->epoch) {
         /* Given out by this process and forgotten: it aborted (a commit would be in the journal). */
         return gtrid->sequence <= coord->next_sequence ? VERDICT_ABORT : VERDICT_UNKNOWN;
@@ -66,7 +69,7 @@ enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid)
     if (!coord->reconciled) {
         return VERDICT_WAIT; /* somebody may yet know that this journal is behind (P-10) */
     }
-    return inquiry_above_floor(coord, gtrid) ? VERDICT_ABORT : VERDICT_UNKNOWN;
+    return VERDICT_ABORT;
 }
 
 static enum verdict inquiry_judge(const struct coord *coord, const struct gid *gid,

@@ -48,6 +48,7 @@ struct participant {
     bool configured;  /* false: known from the journal only, nobody can be dialled */
     bool must_report; /* named in the last EPOCH or a later COMMIT: its witness is awaited (P-10) */
     bool reported;
+    bool releasing;   /* its RELEASE record is on its way: no new work, and ADD takes it back */
     bool witnessed;   /* this session's witness was checked */
     bool claimed;     /* CLAIM sent on this session */
     bool welcomed;    /* WELCOME came on this session: work may go */
@@ -100,7 +101,9 @@ struct txn {
     enum txn_state state;
     bool decided_commit; /* the COMMIT record was handed to the journal (P-2) */
     bool end_written;
-    bool recovered; /* from the journal: earlier events are not known */
+    bool end_recorded;          /* END is in the journal already: never twice */
+    uint32_t heuristic_pending; /* HEURISTIC records not durable yet: nobody is told before */
+    bool recovered;             /* from the journal: earlier events are not known */
     size_t key_bytes;
     char *key; /* NULL: none */
     uint8_t body_hash[BODY_HASH_BYTES];
@@ -227,7 +230,8 @@ void finish_durable(struct coord *coord, struct txn *txn, struct coord_ready *re
 void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
-                struct coord_ready *ready);
+                const struct coord_prior *prior, struct coord_ready *ready);
+void finish_released(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_repeat_rollback(struct coord *coord, uint64_t session, const struct gid *gid,
                             const struct proof *proof, struct coord_ready *ready);
 

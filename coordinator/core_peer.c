@@ -44,7 +44,7 @@ struct participant *peer_get(struct coord *coord, const char *name, uint32_t *re
 
 bool peer_ready(const struct participant *participant)
 {
-    return participant->welcomed && participant->health == HEALTH_UP;
+    return !participant->releasing && participant->welcomed && participant->health == HEALTH_UP;
 }
 
 bool coord_has_participant(const struct coord *coord, const char *name)
@@ -81,6 +81,7 @@ static void peer_up(struct coord *coord, const struct coord_event *event, uint32
     participant->witnessed = false;
     participant->claimed = false;
     participant->welcomed = false;
+    participant->swept_number = 0; /* its database may be another one now */
     participant->health = HEALTH_DOWN;
     snprintf(participant->text, sizeof(participant->text), "%s",
              "connected; the participant has not accepted this coordinator yet");
@@ -196,6 +197,7 @@ static void peer_welcome(struct coord *coord, uint32_t index, const struct messa
             txns[i]->state == TXN_ABORTING) {
             txns[i]->retry_step_ms = coord->config.retry_min_ms;
             finish_drive(coord, txns[i], ready);
+            finish_check(coord, txns[i], ready);
         }
     }
     free(txns);
@@ -211,9 +213,7 @@ static void peer_health(struct coord *coord, uint32_t index, const struct messag
     participant->prepared_count = health->prepared_count;
     participant->foreign_count = health->foreign_count;
     participant->oldest_prepared_ms = health->oldest_prepared_ms;
-    if (health->swept_number > participant->swept_number) {
-        participant->swept_number = health->swept_number;
-    }
+    participant->swept_number = health->swept_number;
     snprintf(participant->text, sizeof(participant->text), "%s", health->text);
     if (changed) {
         ready_notice(ready, COORD_NOTICE_PEER_STATE, NULL, participant->name, "%s",
@@ -253,7 +253,11 @@ uint64_t peer_swept_number(const struct coord *coord)
 void peer_heartbeat(struct coord *coord, struct coord_ready *ready)
 {
     for (size_t i = 0; i < coord->participant_count; i++) {
-        const struct participant *participant = coord->participants[i];
+        struct participant *participant = coord->participants[i];
+        if (participant->claimed && !participant->welcomed) { /* CLAIM or WELCOME was lost */
+            participant->claimed = false;
+            peer_claim(coord, participant, ready);
+        }
         if (participant->welcomed) {
             struct message *message = ready_send(ready, participant->session, MESSAGE_HEAD);
             message->as.head.head = coord->head;
@@ -286,6 +290,7 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
         return;
     }
     uint64_t token = 0;
+    coord->participants[index]->releasing = true;
     struct record *record = ready_append(coord, ready, RECORD_RELEASE, true, &token);
     struct record_release *release = &record->as.release;
     snprintf(release->participant, sizeof(release->participant), "%s", participant->name);
@@ -299,7 +304,7 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
 void peer_forget_released(struct coord *coord, const char *name)
 {
     struct participant *participant = peer_find(coord, name, NULL);
-    if (participant != NULL) {
+    if (participant != NULL && participant->releasing) {
         participant->configured = false;
         participant->must_report = false;
     }
@@ -312,6 +317,7 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case COORD_EVENT_PARTICIPANT_ADD: {
         struct participant *participant = peer_get(coord, event->participant, NULL);
         participant->configured = true;
+        participant->releasing = false;
         snprintf(participant->address, sizeof(participant->address), "%s", event->address);
         if (participant->text[0] == '\0') {
             snprintf(participant->text, sizeof(participant->text), "%s",
@@ -362,6 +368,12 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
         peer_welcome(coord, index, &event->message->as.welcome, ready);
         return;
     case MESSAGE_FENCED:
+        if (event->message->as.fenced.epoch < coord->epoch ||
+            (event->message->as.fenced.epoch == coord->epoch &&
+             event->message->as.fenced.epoch_nonce == coord->epoch_nonce)) {
+            coord->counters.stale_messages++; /* about an epoch that is over, or our own */
+            return;
+        }
         ready_stop(ready, COORD_STOP_FENCED,
                    "participant %s refuses epoch %" PRIu64 ": it belongs to epoch %" PRIu64
                    " of this journal",

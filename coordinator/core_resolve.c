@@ -71,11 +71,8 @@ static void resolve_unknown(struct coord *coord, const struct coord_event *event
 {
     const struct api_resolve *resolve = event->resolve;
     const struct gtrid *gtrid = &resolve->gtrid;
-    bool below_floor =
-        gtrid->epoch < coord->floor.epoch ||
-        (gtrid->epoch == coord->floor.epoch && gtrid->sequence <= coord->floor.sequence);
     if (!journal_id_equal(&gtrid->journal, &coord->config.journal) ||
-        (!below_floor && gtrid->epoch <= coord->epoch)) {
+        coord_presume(coord, gtrid) != VERDICT_UNKNOWN) {
         ready_answer(ready, event->call, API_NOT_FOUND);
         return;
     }

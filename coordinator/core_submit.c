@@ -23,7 +23,7 @@ static void submit_refuse(struct coord *coord, uint64_t call, enum reason reason
 static bool submit_by_key(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
 {
     const struct submission *submission = event->submission;
-    if (submission->key_bytes == 0) {
+    if (submission->key_bytes == 0 || !coord->running) {
         return false;
     }
     const uint8_t *known_hash = NULL;
@@ -46,6 +46,9 @@ static bool submit_by_key(struct coord *coord, struct coord_event *event, struct
     }
     if (txn != NULL) {
         txn_wait(txn, event->call, submission->ack, true);
+        if (txn->answer_by_ms == UINT64_MAX) { /* recovered: nobody had waited for it yet */
+            txn->answer_by_ms = coord->now_ms + submission->timeout_ms;
+        }
         txn_answer(coord, txn, false, ready);
         txn_set_timer(coord, txn);
         return true;

@@ -274,7 +274,9 @@ void txn_set_timer(struct coord *coord, struct txn *txn)
     case TXN_COMMITTING:
     case TXN_HEURISTIC:
     case TXN_ABORTING:
-        due_ms = earlier(txn->retry_ms, txn->waiter_count > 0 ? txn->answer_by_ms : UINT64_MAX);
+        due_ms = earlier(txn->retry_ms, txn->waiter_count > 0 && txn->heuristic_pending == 0
+                                            ? txn->answer_by_ms
+                                            : UINT64_MAX);
         break;
     case TXN_QUEUED:
     case TXN_COMMITTED:
@@ -367,7 +369,7 @@ void txn_answer(struct coord *coord, struct txn *txn, bool give_up, struct coord
     size_t kept = 0;
     for (size_t i = 0; i < txn->waiter_count; i++) {
         struct waiter waiter = txn->waiters[i];
-        if (give_up || waiter_due(txn, &waiter)) {
+        if (txn->heuristic_pending == 0 && (give_up || waiter_due(txn, &waiter))) {
             waiter_tell(coord, txn, &waiter, ready);
         } else {
             txn->waiters[kept++] = waiter;

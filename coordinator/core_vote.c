@@ -169,7 +169,8 @@ static void vote_yes(struct coord *coord, struct txn *txn, struct branch *branch
 static void vote_no(struct coord *coord, struct txn *txn, struct branch *branch,
                     struct message_vote *vote, struct coord_ready *ready)
 {
-    bool unknown = vote->vote == VOTE_UNKNOWN;
+    /* A no after a yes is no promise that nothing is prepared: doubt. */
+    bool unknown = vote->vote == VOTE_UNKNOWN || branch->state == BRANCH_PREPARED;
     branch_move(coord, branch, unknown ? BRANCH_UNKNOWN : BRANCH_REFUSED);
     if (unknown && vote->gid.attempt != 0) {
         branch->has_gid = true; /* its late prepare is told by name to roll back (P-11) */
@@ -214,7 +215,8 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
     }
     bool is_first = branch->state == BRANCH_WORKING && branch->session == session;
     bool is_taken_back = txn->state == TXN_PREPARING && branch->state == BRANCH_PREPARED &&
-                         vote->vote == VOTE_UNKNOWN && gid_equal(&branch->gid, &vote->gid);
+                         (vote->vote == VOTE_UNKNOWN || vote->vote == VOTE_ABORT) &&
+                         gid_equal(&branch->gid, &vote->gid);
     if (txn->state == TXN_PREPARING && (is_first || is_taken_back)) {
         switch (vote->vote) {
         case VOTE_COMMIT:

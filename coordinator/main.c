@@ -177,6 +177,8 @@ int main(int argument_count, char **arguments)
     if (code == 0) {
         client_edge_stop(daemon.client_edge, CLIENT_EDGE_STOP_MS);
         http_stop(daemon.http);
+        pthread_cancel(thread); /* a late signal must not meet what is being freed */
+        pthread_join(thread, NULL);
         coordinator_free(daemon.coordinator); /* writes the last END records */
     }
     _exit(code); /* nng's sockets stay open until here: closing busy ones can hang */

@@ -75,6 +75,12 @@ bool journal_list(struct journal *journal, uint64_t before_number, const char *p
                               ret_error);
 }
 
+bool journal_read_floor(struct journal *journal, struct journal_floor *ret_floor,
+                        struct error *ret_error)
+{
+    return journal->ops->read_floor(journal, ret_floor, ret_error);
+}
+
 bool journal_hash_at(struct journal *journal, uint64_t number, bool *ret_found,
                      uint8_t ret_hash[HASH_BYTES], struct error *ret_error)
 {

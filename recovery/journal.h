@@ -1,7 +1,7 @@
 /*
  * journal.h - the durable decision log: an interface with a SQLite and a memory backend.
  *
- * One process, one journal (P-17). All calls but the journal_find_* and journal_hash_at ones come
+ * One process, one journal (P-17). All calls but the journal_find_*, list, read_floor and hash_at ones come
  * from one thread (the journal thread); the find calls come from one other thread (the owner
  * thread) and read on a connection of their own. Any false return of append or trim is final for
  * this handle: the caller stops the process and recovers from what is on disk (P-16); a failed sync
@@ -102,6 +102,10 @@ bool journal_find_key(struct journal *journal, const char *key, size_t key_bytes
 bool journal_list(struct journal *journal, uint64_t before_number, const char *participant,
                   size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
                   struct error *ret_error);
+/* The floor as it stands on disk, for the same thread as the find calls. What was not found may have been trimmed
+ * a moment ago: to judge it, read the floor afterwards. */
+bool journal_read_floor(struct journal *journal, struct journal_floor *ret_floor,
+                        struct error *ret_error);
 /* The hash of a retained record, to compare with an agent's witness (P-10). */
 bool journal_hash_at(struct journal *journal, uint64_t number, bool *ret_found,
                      uint8_t ret_hash[HASH_BYTES], struct error *ret_error);

@@ -28,6 +28,8 @@ struct journal_ops {
     bool (*list)(struct journal *journal, uint64_t before_number, const char *participant,
                  size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
                  struct error *ret_error);
+    bool (*read_floor)(struct journal *journal, struct journal_floor *ret_floor,
+                       struct error *ret_error);
     bool (*hash_at)(struct journal *journal, uint64_t number, bool *ret_found,
                     uint8_t ret_hash[HASH_BYTES], struct error *ret_error);
 };

@@ -408,6 +408,17 @@ static bool memory_list(struct journal *base, uint64_t before_number, const char
     return true;
 }
 
+static bool memory_read_floor(struct journal *base, struct journal_floor *ret_floor,
+                              struct error *ret_error)
+{
+    struct memory_journal *journal = (struct memory_journal *)base;
+    (void)ret_error;
+    pthread_mutex_lock(&journal->mutex);
+    *ret_floor = journal->now.floor;
+    pthread_mutex_unlock(&journal->mutex);
+    return true;
+}
+
 static bool memory_hash_at(struct journal *base, uint64_t number, bool *ret_found,
                            uint8_t ret_hash[HASH_BYTES], struct error *ret_error)
 {
@@ -454,6 +465,7 @@ static const struct journal_ops memory_ops = {
     .find_gtrid = memory_find_gtrid,
     .find_key = memory_find_key,
     .list = memory_list,
+    .read_floor = memory_read_floor,
     .hash_at = memory_hash_at,
 };
 

@@ -75,6 +75,7 @@ static const struct journal_ops sqlite_ops = {
     .find_gtrid = sqlite_find_gtrid,
     .find_key = sqlite_find_key,
     .list = sqlite_list,
+    .read_floor = sqlite_read_floor,
     .hash_at = sqlite_hash_at,
 };
 

@@ -347,6 +347,19 @@ bool sqlite_list(struct journal *base, uint64_t before_number, const char *parti
     return true;
 }
 
+bool sqlite_read_floor(struct journal *base, struct journal_floor *ret_floor,
+                       struct error *ret_error)
+{
+    struct sqlite_reader *reader = ((struct sqlite_journal *)base)->reader;
+    struct journal_meta meta;
+    bool good = begin(reader, &meta, ret_error);
+    reset_all(reader);
+    if (good) {
+        *ret_floor = meta.floor;
+    }
+    return good;
+}
+
 bool sqlite_hash_at(struct journal *base, uint64_t number, bool *ret_found,
                     uint8_t ret_hash[HASH_BYTES], struct error *ret_error)
 {

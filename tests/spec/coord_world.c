@@ -130,6 +130,7 @@ void world_message(struct world *world, const char *participant, uint64_t sessio
                                 .participant = participant,
                                 .session = session,
                                 .message = message};
+    event.prior.looked_up = true; /* the journal was asked and has nothing */
     world_step(world, &event);
     message_done(message);
 }

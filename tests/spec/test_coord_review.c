@@ -454,9 +454,96 @@ static void test_p16_start_with_a_heuristic_commit_of_a_commit(void **state)
     world_done(&world);
 }
 
+/* P-10: a released participant's unfinished branch becomes a hazard that a person can acknowledge. */
+static void test_p10_unfinished_branch_of_a_released_participant_can_be_forgotten(void **state)
+{
+    (void)state;
+    struct world world;
+    static struct epoch_entry epochs[] = {{.epoch = 1, .nonce = 5}};
+    struct journal_state found = {.last_epoch = 1, .epoch_count = 1, .epochs = epochs};
+    struct record record = {.kind = RECORD_COMMIT};
+    struct record_commit *commit = &record.as.commit;
+    memset(commit->gtrid.journal.bytes, 0xab, JOURNAL_ID_BYTES);
+    commit->gtrid.epoch = 1;
+    commit->gtrid.epoch_nonce = 5;
+    commit->gtrid.sequence = 3;
+    commit->branch_count = 1;
+    commit->branches = alloc_array(1, sizeof(commit->branches[0]));
+    commit->branches[0].gid = world_gid(&commit->gtrid, "gone", 7);
+    world_init_from(&world, &found, &record, 1);
+    world_durable(&world);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+    world_durable(&world);
+    struct api_resolve resolve = {.gtrid = commit->gtrid, .action = RESOLVE_FORGET};
+    snprintf(resolve.participant, sizeof(resolve.participant), "gone");
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .call = 8, .resolve = &resolve};
+    world_step(&world, &event);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 8)->status, API_OK);
+    assert_int_equal(world_count_appends(&world, RECORD_END), 1);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-10: FENCED about an epoch that is over, or about our own, stops nobody. */
+static void test_p10_stale_fenced_does_not_stop(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world); /* epoch 1, nonce 0x1111 */
+    struct message own = {.kind = MESSAGE_FENCED, .as.fenced = {.epoch = 1, .epoch_nonce = 0x1111}};
+    world_message(&world, "order", world.order_session, &own);
+    assert_int_equal(world.ready.stop, COORD_RUN);
+    struct message other = {.kind = MESSAGE_FENCED,
+                            .as.fenced = {.epoch = 1, .epoch_nonce = 0x2222}};
+    world_message(&world, "order", world.order_session, &other);
+    assert_int_equal(world.ready.stop, COORD_STOP_FENCED);
+    world_done(&world);
+}
+
+/* P-2: a no that comes after a counted yes, before the decision, is doubt: the transaction aborts. */
+static void test_p02_yes_taken_back_by_a_no_aborts(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(&world, "order", &pair.order, VOTE_ABORT);
+    assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
+    assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK),
+                     2); /* also there: it had said yes */
+    world_done(&world);
+}
+
+/* P-20, H1: another attempt that somebody committed by hand is told to people, and changes nothing else. */
+static void test_h1_other_attempt_committed_by_hand_is_counted(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
+    world_durable(&world);
+    struct gid other = pair.order;
+    other.attempt = 99;
+    world_ack(&world, "order", &other, ACK_HEURISTIC_COMMIT);
+    struct coord_counters counters;
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.heuristics, 1);
+    assert_int_equal(world.ready.notice_count, 1);
+    assert_int_equal(world.ready.append_count, 0);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_p10_unfinished_branch_of_a_released_participant_can_be_forgotten),
+        cmocka_unit_test(test_p10_stale_fenced_does_not_stop),
+        cmocka_unit_test(test_p02_yes_taken_back_by_a_no_aborts),
+        cmocka_unit_test(test_h1_other_attempt_committed_by_hand_is_counted),
         cmocka_unit_test(test_p08_trimmed_in_this_epoch_is_not_aborted),
         cmocka_unit_test(test_p18_joiner_of_a_recovered_commit_is_answered_in_time),
         cmocka_unit_test(test_p16_no_answer_by_key_before_the_epoch),
