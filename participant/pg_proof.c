@@ -73,9 +73,10 @@ static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIS
 
 /* Client backends of the agent's own login role in this database that are not of this incarnation ($1), and of this
  * one those that run the branch or belong to a connection that was given up ($2): these may still be about to prepare.
- * Process ids are used again, hence never one that belongs to an open connection ($3) unless it is asked for by
- * name; and if there were more of them than we noted ($4), every worker's backend without an open connection. The last
- * rule can hit a worker that is connecting at this moment; its branch then fails as unavailable. */
+ * Process ids are used again, and a branch's SQL may rename its session, hence never one that belongs to an open
+ * connection ($3) unless it is asked for by its id; and if there were more of them than we noted ($4), every worker's
+ * backend without an open connection. The last rule can hit a worker that is connecting at this moment; its branch then
+ * fails as unavailable. */
 #define FENCED_BACKENDS                                                                            \
     " FROM pg_catalog.pg_stat_activity a"                                                          \
     " WHERE a.usename OPERATOR(pg_catalog.=) session_user"                                         \
@@ -83,6 +84,7 @@ static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIS
     " AND a.backend_type OPERATOR(pg_catalog.=) 'client backend'"                                  \
     " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"                               \
     " AND (NOT pg_catalog.starts_with(a.application_name, $1)"                                     \
+    "   AND a.pid OPERATOR(pg_catalog.<>) ALL ($3::pg_catalog.int4[])"                             \
     "  OR a.pid OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.int4[])"                                \
     "  OR ($4 AND a.application_name OPERATOR(pg_catalog.=)"                                       \
     "    ($1 OPERATOR(pg_catalog.||) 'worker')"                                                    \

@@ -122,6 +122,23 @@ static void test_look_own_running_branch_is_ended(void **state)
     assert_string_equal(world_sql(world, "SELECT amount FROM item WHERE id = 1"), "100");
 }
 
+/* A branch of this incarnation whose SQL names its session anew is no stranger: the fence of another branch spares it. */
+static void test_look_own_branch_under_another_name_is_spared(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 51);
+    struct gid other = world_gid(world, 52);
+    struct command command = world_execute_command(
+        &other, world_work("SELECT set_config('application_name', 'report', true)",
+                           "SELECT pg_sleep(1.5)", NULL));
+    uint64_t id = world_submit(world, &command);
+    world_await_sql(
+        world, "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1.5)'", "1");
+    assert_int_equal(world_look(world, &gid, true)->class, PG_NOT_FOUND);
+    assert_int_equal(world_await(world, id)->class, PG_OK);
+    assert_int_equal(world_finish(world, &other, false)->class, PG_OK);
+}
+
 /* A branch that still waits for a connection is answered, and not run after we said that it is not prepared. */
 static void test_look_queued_branch_never_runs(void **state)
 {
@@ -292,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_look_stranger_in_the_agents_role_is_ended),
         cmocka_unit_test(test_look_others_are_spared),
         cmocka_unit_test(test_look_own_running_branch_is_ended),
+        cmocka_unit_test(test_look_own_branch_under_another_name_is_spared),
         cmocka_unit_test(test_look_queued_branch_never_runs),
         cmocka_unit_test(test_look_finds_what_was_prepared_past_the_deadline),
         cmocka_unit_test(test_look_backend_that_does_not_end_is_unknown),
