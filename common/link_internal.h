@@ -180,6 +180,7 @@ void socket_cancel_send(struct peer *peer);
 void socket_kick(struct peer *peer); /* sends the next frame if none is on its way */
 /* Closes a connection; false if it is gone already, so that no event will come. */
 bool socket_close_pipe(uint32_t pipe);
+bool socket_pipe_lives(uint32_t pipe); /* asks the connection itself, not what events told of it */
 void socket_tick_after(struct link *link, uint32_t delay_ms);
 
 /* ---- link_peer.c: all need the lock ---- */

@@ -340,6 +340,13 @@ bool socket_close_pipe(uint32_t pipe)
     return nng_pipe_close(handle) == 0;
 }
 
+bool socket_pipe_lives(uint32_t pipe)
+{
+    nng_pipe handle = {.id = pipe};
+    nng_sockaddr address;
+    return nng_pipe_get_addr(handle, NNG_OPT_REMADDR, &address) == 0;
+}
+
 /* ---- the end ---- */
 
 void socket_quiesce(struct link *link)

@@ -25,6 +25,13 @@ static void tick_up(struct peer *peer, uint64_t now_ms)
                  (unsigned)silence_ms);
         return;
     }
+    /* nng tells of a connection's end on a thread that waits for other connections' ends, and that
+     * may wait for ever: seen with 1.5.2 in a process that had been stopped for 11 s and then went
+     * on. So the connections are asked, too, or every later death would be found by silence. */
+    if (!socket_pipe_lives(peer->out_pipe) || !socket_pipe_lives(peer->in_pipe)) {
+        peer_end(peer, LINK_UNREACHABLE, "a connection to %s has ended", peer->address);
+        return;
+    }
     uint32_t patience_ms =
         peer->other.silence_ms < silence_ms ? peer->other.silence_ms : silence_ms;
     if (!peer->sending && peer->first_body == NULL && now_ms - peer->sent_ms >= patience_ms / 3) {
