@@ -157,18 +157,18 @@ static void work_execute(struct agent *agent, uint64_t session, struct message_w
     agent_text_copy(gid.participant, sizeof(gid.participant), agent->config.participant);
     struct agent_branch *branch = agent_branch_new(agent, &gid);
     branch->session = session;
-    branch->read_only = work->read_only && work->isolation != ISOLATION_SERIALIZABLE;
     agent_branch_move(agent, branch, BRANCH_EXECUTING);
     struct command *command = agent_command_for(agent, &branch->pending, COMMAND_EXECUTE);
     command->as.execute = (struct command_execute){
         .gid = gid,
         .isolation = work->isolation,
-        .read_only = branch->read_only,
+        .read_only = work->read_only, /* a serializable one is prepared, and may not write */
         .deadline_ms = work->remaining_ms < UINT64_MAX - agent->now_ms
                            ? agent->now_ms + work->remaining_ms
                            : UINT64_MAX,
         .work = work->work,
     };
+    branch->read_only = command_execute_by_rollback(&command->as.execute);
     work->work = NULL;
 }
 

@@ -27,10 +27,17 @@ enum command_kind {
 struct command_execute {
     struct gid gid;
     enum isolation isolation;
-    bool read_only;       /* and not serializable: ended by ROLLBACK, no PREPARE (P-19) */
+    bool read_only;       /* as declared, whatever the isolation */
     uint64_t deadline_ms; /* CLOCK_MONOTONIC; statement and lock timeouts are derived from it */
     struct blob *work;
 };
+
+/* P-19: nothing to prepare, ends by ROLLBACK. What a serializable branch only read still counts until the end, so
+ * that one is prepared like any other. */
+static inline bool command_execute_by_rollback(const struct command_execute *execute)
+{
+    return execute->read_only && execute->isolation != ISOLATION_SERIALIZABLE;
+}
 
 struct command_finish {
     struct gid gid;

@@ -57,7 +57,7 @@ static bool send_sql(struct execution *x, const char *sql)
 
 static const char *begin_sql(const struct execution *x)
 {
-    if (x->by_rollback || x->execute->read_only) {
+    if (x->execute->read_only) {
         switch (x->execute->isolation) {
         case ISOLATION_READ_COMMITTED:
             return "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
@@ -429,7 +429,7 @@ void pg_execute(struct pg_member *member, struct pg_types *types,
         .execute = execute,
         .result = result,
         .deadline_ms = execute->deadline_ms,
-        .by_rollback = execute->read_only && execute->isolation != ISOLATION_SERIALIZABLE,
+        .by_rollback = command_execute_by_rollback(execute),
     };
     /* A serializable read-only branch is prepared (P-19) but cannot write a row; it changes nothing
      * either. */

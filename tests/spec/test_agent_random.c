@@ -215,8 +215,9 @@ static void learn_answer(struct world *world, const struct command *command,
         known->executing = false;
         known->executed_ok = result->class == PG_OK && is_present;
         known->executed_history = world->history;
-        /* Read-only branches end by ROLLBACK whatever the class is. */
-        known->says_rolled_back = known->says_rolled_back || command->as.execute.read_only ||
+        /* Read-only branches that are not serializable end by ROLLBACK whatever the class is. */
+        known->says_rolled_back = known->says_rolled_back ||
+                                  command_execute_by_rollback(&command->as.execute) ||
                                   (is_present && result->class == PG_ROLLED_BACK);
         break;
     case COMMAND_FINISH:

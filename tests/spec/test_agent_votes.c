@@ -185,7 +185,7 @@ static void test_agent_p15_deadline_is_carried_as_time_remaining(void **state)
 }
 
 /* P-19: a read-only branch votes read-only and leaves nothing to finish; a serializable one is
- * prepared. */
+ * prepared, and still told to be read-only. */
 static void test_agent_p19_read_only_branch_is_not_prepared(void **state)
 {
     struct bench *bench = *state;
@@ -197,7 +197,8 @@ static void test_agent_p19_read_only_branch_is_not_prepared(void **state)
     assert_int_equal(bench_counters(bench).branches_live, 0);
     bench_work_as(bench, SESSION, 2, 5000, true, ISOLATION_SERIALIZABLE);
     command = bench_command(bench, COMMAND_EXECUTE);
-    assert_false(command->as.execute.read_only);
+    assert_true(command->as.execute.read_only);
+    assert_int_equal(command->as.execute.isolation, ISOLATION_SERIALIZABLE);
     bench_answer(bench, command->id, COMMAND_EXECUTE, PG_OK);
     assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
 }

@@ -87,6 +87,18 @@ static void test_execute_read_only_serializable_is_prepared(void **state)
     assert_int_equal(proved->proved, PROOF_SAYS_COMMITTED);
 }
 
+/* A branch that is declared read-only cannot write at the serializable level either. */
+static void test_execute_read_only_serializable_write_fails(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 6);
+    struct command_result *voted = execute_read_only(
+        ISOLATION_SERIALIZABLE, &gid, world_work("UPDATE item SET amount = 0", NULL));
+    assert_int_equal(voted->class, PG_ROLLED_BACK);
+    assert_string_equal(voted->failure.sqlstate, "25006");
+    assert_int_equal(world_prepared_count(world), 0);
+}
+
 /* A branch that is not declared read-only is prepared although it got no xid: locks leave none (P-19). */
 static void test_execute_undeclared_without_xid_is_prepared(void **state)
 {
@@ -107,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_execute_read_only_write_fails),
         cmocka_unit_test(test_execute_read_only_row_count_differs_says_no),
         cmocka_unit_test(test_execute_read_only_serializable_is_prepared),
+        cmocka_unit_test(test_execute_read_only_serializable_write_fails),
         cmocka_unit_test(test_execute_undeclared_without_xid_is_prepared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
