@@ -763,17 +763,16 @@ static void test_p16_a_persons_decision_survives_a_restart(void **state)
 {
     (void)state;
     struct world world;
-    struct record records[5] = {commit_record()};
-    const struct gid *order = &records[0].as.commit.branches[0].gid;
-    const struct gid *payment = &records[0].as.commit.branches[1].gid;
-    records[1] = heuristic_record(order);
-    records[2] = heuristic_record(payment);
-    records[3] = resolved_record(order, RESOLVE_FORGET);
-    records[4] = resolved_record(payment, RESOLVE_COMMIT);
+    struct record commit = commit_record();
+    struct gid order = commit.as.commit.branches[0].gid;
+    struct gid payment = commit.as.commit.branches[1].gid;
+    const struct record records[] = {commit, heuristic_record(&order), heuristic_record(&payment),
+                                     resolved_record(&order, RESOLVE_FORGET),
+                                     resolved_record(&payment, RESOLVE_COMMIT)};
     recover(&world, records, 5);
-    assert_int_equal(branch_of(&world, &order->gtrid, 0), BRANCH_FORGOTTEN);
-    assert_int_equal(branch_of(&world, &order->gtrid, 1), BRANCH_COMMITTING);
-    record_done(&records[0]);
+    assert_int_equal(branch_of(&world, &order.gtrid, 0), BRANCH_FORGOTTEN);
+    assert_int_equal(branch_of(&world, &order.gtrid, 1), BRANCH_COMMITTING);
+    record_done(&commit);
     world_done(&world);
 }
 
@@ -782,15 +781,15 @@ static void test_p16_a_forgotten_outcome_ends_at_the_start(void **state)
 {
     (void)state;
     struct world world;
-    struct record records[5] = {commit_record()};
-    for (size_t i = 0; i < 2; i++) {
-        const struct gid *gid = &records[0].as.commit.branches[i].gid;
-        records[1 + i] = heuristic_record(gid);
-        records[3 + i] = resolved_record(gid, RESOLVE_FORGET);
-    }
+    struct record commit = commit_record();
+    struct gid order = commit.as.commit.branches[0].gid;
+    struct gid payment = commit.as.commit.branches[1].gid;
+    const struct record records[] = {commit, heuristic_record(&order), heuristic_record(&payment),
+                                     resolved_record(&order, RESOLVE_FORGET),
+                                     resolved_record(&payment, RESOLVE_FORGET)};
     recover(&world, records, 5);
     assert_int_equal(world_count_appends(&world, RECORD_END), 1);
-    record_done(&records[0]);
+    record_done(&commit);
     world_done(&world);
 }
 
