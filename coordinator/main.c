@@ -2,6 +2,7 @@
 #include <argp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -23,6 +24,7 @@ struct daemon {
     struct http *http;
     struct client_edge *client_edge;
     sigset_t signals;
+    atomic_bool is_leaving;
 };
 
 static const struct argp_child children[] = {{&cli_daemon_argp, 0, NULL, 0}, {0}};
@@ -74,6 +76,9 @@ static void *signal_thread(void *argument)
     for (;;) {
         int signal_number = 0;
         CHECK(sigwait(&daemon->signals, &signal_number) == 0);
+        if (atomic_load(&daemon->is_leaving)) {
+            return NULL;
+        }
         if (signal_number == SIGHUP) {
             reload(daemon);
         } else {
@@ -81,7 +86,15 @@ static void *signal_thread(void *argument)
             coordinator_terminate(daemon->coordinator);
         }
     }
-    return NULL;
+}
+
+/* A late signal must not meet what is being freed. The thread is asked, not cancelled: it might hold
+ * the log's lock. */
+static void signal_thread_end(struct daemon *daemon, pthread_t thread)
+{
+    atomic_store(&daemon->is_leaving, true);
+    CHECK(pthread_kill(thread, SIGTERM) == 0); /* whichever it takes first wakes it */
+    CHECK(pthread_join(thread, NULL) == 0);
 }
 
 static void on_running(void *user)
@@ -177,8 +190,7 @@ int main(int argument_count, char **arguments)
     if (code == 0) {
         client_edge_stop(daemon.client_edge, CLIENT_EDGE_STOP_MS);
         http_stop(daemon.http);
-        pthread_cancel(thread); /* a late signal must not meet what is being freed */
-        pthread_join(thread, NULL);
+        signal_thread_end(&daemon, thread);
         coordinator_free(daemon.coordinator); /* writes the last END records */
     }
     _exit(code); /* nng's sockets stay open until here: closing busy ones can hang */
