@@ -145,9 +145,24 @@ const struct crash_cell crash_cells[] = {
     {FAULT_A_FENCE_POST,         PAYMENT,     1, FLOW_SEVER,     PRELUDE_NONE,          EXPECT_NONE},
     {FAULT_A_RECONNECT,          ORDER,       1, FLOW_RECONNECT, PRELUDE_NONE,          EXPECT_EITHER},
     {FAULT_A_RECONNECT,          PAYMENT,     1, FLOW_RECONNECT, PRELUDE_NONE,          EXPECT_EITHER},
+
+    /* A process that slept through every timeout. */
+    {FAULT_C_VOTE_RECV,          COORDINATOR, 2, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE, ACTION_STOP},
+    {FAULT_C_DECIDE_POST_SYNC,   COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_ONCE, ACTION_STOP},
+    {FAULT_C_COMMIT_SENT,        COORDINATOR, 1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_ONCE, ACTION_STOP},
+    {FAULT_A_PREP_IN_FLIGHT,     ORDER,       1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE, ACTION_STOP},
+    {FAULT_A_PREP_RESULT,        PAYMENT,     1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_NONE, ACTION_STOP},
+    {FAULT_A_COMMIT_RECV,        PAYMENT,     1, FLOW_COMMIT,    PRELUDE_NONE,          EXPECT_ONCE, ACTION_STOP},
 };
 /* clang-format on */
 const size_t crash_cell_count = sizeof crash_cells / sizeof crash_cells[0];
+
+const char *crash_action_text(enum crash_action action)
+{
+    static const char *const texts[] = {
+        [ACTION_KILL] = "kill", [ACTION_HANG] = "hang", [ACTION_STOP] = "stop"};
+    return texts[action];
+}
 
 const char *crash_victim_text(enum crash_victim victim)
 {

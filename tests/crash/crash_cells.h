@@ -55,6 +55,9 @@ enum crash_action {
     /* The thread that comes to the point hangs there, as in a sync that does not return; the others
      * go on. What waits for that thread must not be told meanwhile. Then SIGKILL. */
     ACTION_HANG,
+    /* SIGSTOP at the point until every timeout is over, then SIGCONT: what was alive for nobody goes
+     * on as if nothing had happened (P-15). No restart. */
+    ACTION_STOP,
 };
 
 struct crash_cell {
@@ -70,6 +73,7 @@ struct crash_cell {
 extern const struct crash_cell crash_cells[];
 extern const size_t crash_cell_count;
 
+const char *crash_action_text(enum crash_action action);
 const char *crash_victim_text(enum crash_victim victim);
 const char *crash_flow_text(enum crash_flow flow);
 const char *crash_prelude_text(enum crash_prelude prelude); /* "" for none */

@@ -26,6 +26,9 @@
 static struct checkout sale_shape(const struct crash_cell *cell)
 {
     struct checkout shape = {0};
+    if (cell->action == ACTION_STOP) {
+        shape.timeout_ms = 2000;
+    }
     if (cell->prelude == PRELUDE_TWO_DECIDED || cell->prelude == PRELUDE_TWO_UNDECIDED) {
         shape.pay_after_ms = 500; /* both orders are prepared before the first payment is */
     }
@@ -185,6 +188,24 @@ static bool await_hang(struct crash_stage *stage, struct error *ret_error)
     return true;
 }
 
+static bool never(void *user)
+{
+    (void)user;
+    return false;
+}
+
+/* crash_judge lets it go on. */
+static bool await_stop(struct crash_stage *stage, struct error *ret_error)
+{
+    struct stack_daemon *victim = stage->victim;
+    if (!stack_poll(victim, patience(), point_is_reached, victim)) {
+        return error_set(ret_error, ERROR_UNAVAILABLE, "%s was not reached",
+                         fault_point_name(stage->cell->point));
+    }
+    (void)stack_poll(victim, clock_monotonic_ms() + CRASH_STOP_MS, never, NULL);
+    return true;
+}
+
 /* --- arming ----------------------------------------------------------------------------------- */
 
 static bool start_others(struct crash_stage *stage, struct error *ret_error)
@@ -206,11 +227,35 @@ static bool wait_ready(struct crash_stage *stage, struct error *ret_error)
     return stack_wait_ready(stage->stack, patience(), ret_error);
 }
 
+static bool is_not_ready(void *user)
+{
+    struct http_reply reply;
+    bool not_ready = stack_http(user, "/readyz", NULL, NULL, &reply, NULL);
+    if (not_ready) {
+        not_ready = reply.status != 200;
+        http_reply_done(&reply);
+    }
+    return not_ready;
+}
+
+/* Until assentd has noticed that an agent is gone: what is sent to the one that is gone would be
+ * lost, and the new one would never be asked. */
+static bool await_noticed(struct crash_stage *stage, const struct stack_daemon *gone,
+                          struct error *ret_error)
+{
+    struct stack_daemon *coordinator = stack_coordinator(stage->stack);
+    return gone == coordinator || !stack_daemon_runs(coordinator) ||
+           stack_poll(coordinator, patience(), is_not_ready, stage->stack) ||
+           error_set(ret_error, ERROR_UNAVAILABLE, "assentd did not notice that %s is gone",
+                     stack_daemon_name(gone));
+}
+
 /* Stops a daemon in peace and starts it again with a point armed. */
 static bool rearm(struct crash_stage *stage, struct stack_daemon *daemon, const char *spec,
                   struct error *ret_error)
 {
-    if (stack_daemon_runs(daemon) && !stack_daemon_stop(daemon, ret_error)) {
+    if (stack_daemon_runs(daemon) &&
+        (!stack_daemon_stop(daemon, ret_error) || !await_noticed(stage, daemon, ret_error))) {
         return false;
     }
     return stack_daemon_start_faulty(daemon, spec, ret_error) && wait_ready(stage, ret_error);
@@ -219,7 +264,7 @@ static bool rearm(struct crash_stage *stage, struct stack_daemon *daemon, const 
 static void cell_spec(const struct crash_cell *cell, char ret_spec[64])
 {
     (void)snprintf(ret_spec, 64, "%s:%s:%u", fault_point_name(cell->point),
-                   cell->action == ACTION_HANG ? "hang" : "kill", cell->hit);
+                   crash_action_text(cell->action), cell->hit);
 }
 
 /* For points on the victim's own way back: what it left behind stays as it is. */
@@ -548,9 +593,16 @@ bool crash_run(struct crash_stage *stage, struct error *ret_error)
     if (cell->flow == FLOW_CLIENT) {
         return flow_client(stage, ret_error);
     }
-    if (cell->action == ACTION_HANG) {
-        return run_flow(stage, ret_error) && await_hang(stage, ret_error);
+    if (!run_flow(stage, ret_error)) {
+        return false;
     }
-    return run_flow(stage, ret_error) &&
-           await_death(stage->victim, fault_point_name(cell->point), ret_error);
+    switch (cell->action) {
+    case ACTION_KILL:
+        return await_death(stage->victim, fault_point_name(cell->point), ret_error);
+    case ACTION_HANG:
+        return await_hang(stage, ret_error);
+    case ACTION_STOP:
+        return await_stop(stage, ret_error);
+    }
+    return false;
 }

@@ -104,7 +104,7 @@ static void print_cell(size_t index)
 {
     const struct crash_cell *cell = &crash_cells[index];
     printf("%3zu  %-20s %-4s %-8s %-9s %-13s %1u  ", index + 1, fault_point_name(cell->point),
-           cell->action == ACTION_HANG ? "hang" : "kill", crash_victim_text(cell->victim),
+           crash_action_text(cell->action), crash_victim_text(cell->victim),
            crash_flow_text(cell->flow), crash_prelude_text(cell->prelude), cell->hit);
 }
 
@@ -159,7 +159,7 @@ static void print_logs(struct stack *stack, const struct log_marks *marks)
 static bool run_cell(struct stack *stack, size_t index)
 {
     struct error error = {0};
-    struct log_marks marks;
+    struct log_marks marks = {0};
     struct crash_stage stage = {
         .stack = stack, .cell = &crash_cells[index], .number = (unsigned)index + 1};
     print_cell(index);

@@ -10,7 +10,8 @@
 
 #define CRASH_HEAL_MS  10000 /* the product's promise */
 #define CRASH_DEATH_MS 15000
-#define CRASH_HANG_MS  700 /* a checkout takes a hundredth of that */
+#define CRASH_STOP_MS  11500 /* longer than the links' silence, 10 s, and every deadline */
+#define CRASH_HANG_MS  700   /* a checkout takes a hundredth of that */
 #define CRASH_SALES    2
 #define CRASH_ACCOUNT  "100.00"
 
