@@ -260,6 +260,8 @@ static void test_p18_commit_record_carries_the_answer(void **state)
     uint8_t hash[BODY_HASH_BYTES];
     memset(hash, 1, sizeof(hash));
     assert_memory_equal(commit->body_hash, hash, BODY_HASH_BYTES);
+    assert_int_equal(commit->key_bytes, 1);
+    assert_true(gtrid_equal(&commit->gtrid, &pair.order.gtrid));
     assert_non_null(commit->branches[1].results);
     world_done(&world);
 }
@@ -276,6 +278,9 @@ static void test_p02_admission_looks_again_at_the_participants(void **state)
     world_vote(&world, "order", &first.order, VOTE_ABORT); /* frees the place */
     assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 0);
     assert_int_equal(world_answer(&world, second)->reason, REASON_PARTICIPANT_UNAVAILABLE);
+    struct gtrid waiting = first.order.gtrid;
+    waiting.sequence++;
+    assert_int_equal(state_of(&world, &waiting), TXN_ABORTED); /* nothing of it is anywhere */
     world_done(&world);
 }
 
@@ -289,10 +294,56 @@ static void test_p11_unknown_vote_is_rolled_back_by_name(void **state)
     world_vote(&world, "payment", &pair.payment, VOTE_UNKNOWN);
     const struct message *rollback = world_send(&world, MESSAGE_ROLLBACK, 1); /* after order's */
     assert_true(rollback->as.rollback.has_gid);
+    assert_true(gtrid_equal(&rollback->as.rollback.gtrid, &pair.payment.gtrid));
     assert_true(gid_equal(&rollback->as.rollback.gid, &pair.payment));
     world_vote(&world, "order", &pair.order, VOTE_UNKNOWN); /* late: it is ABORTING */
     assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1);
     assert_true(gid_equal(&world_send(&world, MESSAGE_ROLLBACK, 0)->as.rollback.gid, &pair.order));
+    struct gid nameless = attempt(pair.order, 0);
+    world_vote(&world, "order", &nameless, VOTE_COMMIT); /* nothing that a ROLLBACK could name */
+    assert_int_equal(world.ready.send_count, 0);
+    pair = begin(&world, NULL);
+    nameless = attempt(pair.order, 0);
+    world_vote(&world, "order", &nameless, VOTE_UNKNOWN);
+    assert_false(world_send(&world, MESSAGE_ROLLBACK, 0)->as.rollback.has_gid);
+    world_done(&world);
+}
+
+/* P-7: nobody votes for somebody else, nor for himself with somebody else's gid. */
+static void test_p07_a_vote_with_anothers_gid_is_none(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
+    struct message forged = {.kind = MESSAGE_VOTE};
+    forged.as.vote.gid = pair.payment;
+    forged.as.vote.vote = VOTE_COMMIT;
+    world_message(&world, "order", world.order_session, &forged);
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 0);
+    world_done(&world);
+}
+
+/* P-4: a record's durability allows its own transaction only, in the order of the records. */
+static void test_p04_each_decision_waits_for_its_own_record(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pairs[3];
+    uint64_t tokens[3];
+    for (size_t i = 0; i < 3; i++) {
+        pairs[i] = decided(&world, NULL);
+        tokens[i] = world.last_token;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        struct coord_event durable = {.kind = COORD_EVENT_DURABLE, .token = tokens[i]};
+        world_step(&world, &durable);
+        assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 2);
+        assert_true(
+            gid_equal(&world_send(&world, MESSAGE_COMMIT, 0)->as.commit.gid, &pairs[i].order));
+    }
     world_done(&world);
 }
 
@@ -308,6 +359,8 @@ static void test_p19_a_read_only_branch_has_no_gid_to_commit(void **state)
     struct gid payment = world_gid(&gtrid, "payment", 0);
     world_vote(&world, "payment", &payment, VOTE_READONLY);
     world_vote(&world, "order", &order, VOTE_COMMIT);
+    const struct record_commit *commit = &world_append(&world, RECORD_COMMIT)->as.commit;
+    assert_true(gid_equal(&commit->branches[1].gid, &payment));
     world_durable(&world);
     assert_int_equal(world_inquire(&world, "payment", &payment, NULL), VERDICT_ABORT);
     world_done(&world);
@@ -342,6 +395,7 @@ static void test_p07_rolled_back_counts_for_the_named_attempt(void **state)
     struct pair pair = begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+    assert_int_equal(world_send(&world, MESSAGE_ROLLBACK, 0)->as.rollback.proof.xid8, 11);
     struct gid other = attempt(pair.order, 99);
     world_ack(&world, "order", &other, ACK_ROLLED_BACK);
     assert_int_equal(branch_of(&world, &other.gtrid, 0), BRANCH_ROLLING_BACK);
@@ -713,6 +767,7 @@ static void test_p16_recovered_commit_has_proof_and_results(void **state)
     bool has_results = view.branches[1].results != NULL;
     txn_view_done(&view);
     assert_true(has_results);
+    assert_int_equal(counters_of(&world).in_doubt, 2);
     world.payment_session = world_connect(&world, "payment");
     assert_int_equal(world_send(&world, MESSAGE_COMMIT, 0)->as.commit.proof.xid8, 22);
     const struct gid *payment = &record.as.commit.branches[1].gid;
@@ -766,10 +821,15 @@ static void test_p16_a_persons_decision_survives_a_restart(void **state)
     struct record commit = commit_record();
     struct gid order = commit.as.commit.branches[0].gid;
     struct gid payment = commit.as.commit.branches[1].gid;
-    const struct record records[] = {commit, heuristic_record(&order), heuristic_record(&payment),
+    struct record lost = heuristic_record(&order);
+    lost.as.heuristic.ack = ACK_HEURISTIC_ROLLBACK;
+    const struct record records[] = {commit,
+                                     resolved_record(&order, RESOLVE_COMMIT),
+                                     lost,
                                      resolved_record(&order, RESOLVE_FORGET),
+                                     heuristic_record(&payment),
                                      resolved_record(&payment, RESOLVE_COMMIT)};
-    recover(&world, records, 5);
+    recover(&world, records, 6);
     assert_int_equal(branch_of(&world, &order.gtrid, 0), BRANCH_FORGOTTEN);
     assert_int_equal(branch_of(&world, &order.gtrid, 1), BRANCH_COMMITTING);
     record_done(&commit);
@@ -790,6 +850,72 @@ static void test_p16_a_forgotten_outcome_ends_at_the_start(void **state)
     recover(&world, records, 5);
     assert_int_equal(world_count_appends(&world, RECORD_END), 1);
     record_done(&commit);
+    world_done(&world);
+}
+
+/* P-5, P-16: an END that a heuristic outcome outlived is not driven again, and not written again. */
+static void test_p16_what_has_ended_is_not_ended_again(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record commit = commit_record();
+    struct gid payment = commit.as.commit.branches[1].gid;
+    struct record records[] = {commit, heuristic_record(&payment), {.kind = RECORD_END}};
+    records[2].as.end.gtrid = payment.gtrid;
+    recover(&world, records, 3);
+    assert_int_equal(branch_of(&world, &payment.gtrid, 0), BRANCH_COMMITTED);
+    resolve(&world, &payment.gtrid, "payment", RESOLVE_FORGET, 70);
+    world_durable(&world);
+    assert_int_equal(branch_of(&world, &payment.gtrid, 1), BRANCH_FORGOTTEN);
+    assert_int_equal(world_count_appends(&world, RECORD_END), 0);
+    record_done(&commit);
+    world_done(&world);
+}
+
+/* P-16: what was committed by hand of an abort is shown after a restart with its gid and what was said of it. */
+static void test_p16_heuristic_branches_of_an_abort_are_recovered(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record commit = commit_record(); /* only for its gids: it aborted */
+    struct gid gids[2];
+    struct record records[2];
+    for (size_t i = 0; i < 2; i++) {
+        gids[i] = commit.as.commit.branches[1 - i].gid; /* payment first */
+        records[i] = heuristic_record(&gids[i]);
+        records[i].as.heuristic.ack = ACK_HEURISTIC_COMMIT;
+        snprintf(records[i].as.heuristic.detail, HEALTH_TEXT_SIZE, "by hand");
+    }
+    record_done(&commit);
+    recover(&world, records, 2);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &gids[0].gtrid, false, &view));
+    assert_int_equal(view.branch_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(view.branches[i].participant, gids[i].participant);
+        assert_int_equal(view.branches[i].state, BRANCH_HEURISTIC_COMMIT);
+        assert_true(view.branches[i].has_gid && gid_equal(&view.branches[i].gid, &gids[i]));
+        assert_string_equal(view.branches[i].detail, "by hand");
+    }
+    txn_view_done(&view);
+    world_done(&world);
+}
+
+/* P-10: EPOCH names everybody whose witness a later start must hear: the configured and those still awaited. */
+static void test_p10_epoch_names_the_configured_and_the_awaited(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.participant_count = 0; /* both are new */
+    world_init_from(&world, &one, NULL, 0);
+    assert_int_equal(world_append(&world, RECORD_EPOCH)->as.epoch.participant_count, 2);
+    world_durable(&world);
+    assert_true(counters_of(&world).reconciled); /* nobody knows more of this journal */
+    world_done(&world);
+    one.participant_count = 3;
+    world_init_from(&world, &one, NULL, 0);
+    assert_int_equal(world_append(&world, RECORD_EPOCH)->as.epoch.participant_count, 3);
     world_done(&world);
 }
 
@@ -862,8 +988,10 @@ static void test_p18_joiner_of_a_late_decision_is_answered(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    (void)decided(&world, "k");
-    world_tick(&world, 6000);
+    struct pair pair = decided(&world, "k");
+    world_tick(&world, 5000); /* the deadline: the record has a second more */
+    assert_null(world_answer(&world, pair.call));
+    world_tick(&world, 1000);
     uint64_t call = world_submit(&world, "k", 1);
     assert_int_equal(world_answer(&world, call)->status, API_OUTCOME_UNKNOWN);
     world_done(&world);
@@ -907,6 +1035,8 @@ static void test_p05_commit_by_a_person_drives_again(void **state)
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_HAZARD);
     world_durable(&world);
+    world_tick(&world, 10000);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0); /* there is nobody to tell */
     resolve(&world, &pair.order.gtrid, "payment", RESOLVE_COMMIT, 70);
     assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0); /* not before its record */
     world_durable(&world);
@@ -977,6 +1107,8 @@ int main(void)
         cmocka_unit_test(test_p18_commit_record_carries_the_answer),
         cmocka_unit_test(test_p02_admission_looks_again_at_the_participants),
         cmocka_unit_test(test_p11_unknown_vote_is_rolled_back_by_name),
+        cmocka_unit_test(test_p07_a_vote_with_anothers_gid_is_none),
+        cmocka_unit_test(test_p04_each_decision_waits_for_its_own_record),
         cmocka_unit_test(test_p19_a_read_only_branch_has_no_gid_to_commit),
         cmocka_unit_test(test_p07_acks_of_another_attempt_finish_nothing),
         cmocka_unit_test(test_p07_rolled_back_counts_for_the_named_attempt),
@@ -1002,6 +1134,9 @@ int main(void)
         cmocka_unit_test(test_p19_recovered_read_only_branch_is_finished),
         cmocka_unit_test(test_p16_a_persons_decision_survives_a_restart),
         cmocka_unit_test(test_p16_a_forgotten_outcome_ends_at_the_start),
+        cmocka_unit_test(test_p16_what_has_ended_is_not_ended_again),
+        cmocka_unit_test(test_p16_heuristic_branches_of_an_abort_are_recovered),
+        cmocka_unit_test(test_p10_epoch_names_the_configured_and_the_awaited),
         cmocka_unit_test(test_p05_drain_waits_for_acks_and_records),
         cmocka_unit_test(test_p02_an_overdue_drain_aborts_the_undecided),
         cmocka_unit_test(test_p15_a_full_queue_refuses),
