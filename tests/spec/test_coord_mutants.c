@@ -486,7 +486,11 @@ static void test_p05_repetitions_back_off_and_go_on(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    (void)committing(&world);
+    struct pair pair = committing(&world);
+    assert_in_range(world.ready.deadline_ms - world.now_ms, 100, 125); /* wakes up for the first */
+    world_tick(&world, 125);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 2);
+    assert_null(world_answer(&world, pair.call)); /* it is still in time to be completed */
     uint64_t last_ms = world.now_ms;
     uint64_t gap_ms = 0;
     for (int i = 0; i < 2000; i++) {
@@ -1038,6 +1042,10 @@ static void test_p05_commit_by_a_person_drives_again(void **state)
     world_tick(&world, 10000);
     assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0); /* there is nobody to tell */
     resolve(&world, &pair.order.gtrid, "payment", RESOLVE_COMMIT, 70);
+    const struct record_resolved *resolved = &world_append(&world, RECORD_RESOLVED)->as.resolved;
+    assert_true(gtrid_equal(&resolved->gtrid, &pair.order.gtrid));
+    assert_int_equal(resolved->action, RESOLVE_COMMIT);
+    assert_string_equal(resolved->participant, "payment");
     assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0); /* not before its record */
     world_durable(&world);
     assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 1);
@@ -1078,6 +1086,142 @@ static void test_p02_rolled_back_in_the_queue_never_starts(void **state)
     assert_int_equal(counters_of(&world).queued, 0);
     world_vote(&world, "order", &first.order, VOTE_ABORT); /* frees the place */
     assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 0);
+    world_done(&world);
+}
+
+/* P-2: a person may roll back what is undecided, and have an abort told again. */
+static void test_p02_a_person_rolls_back_what_is_undecided(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    for (int i = 0; i < 2; i++) {
+        resolve(&world, &pair.order.gtrid, "order", RESOLVE_ROLLBACK, 70);
+        assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+        world_durable(&world);
+        assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 2);
+        assert_int_equal(state_of(&world, &pair.order.gtrid), TXN_ABORTING);
+    }
+    world_done(&world);
+}
+
+/* P-8: a person's verdict holds for the branch that it was given for, and for no other. */
+static void test_p08_a_persons_verdict_is_for_one_branch(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    struct record commit = commit_record(); /* only for its gids */
+    struct gid order = commit.as.commit.branches[0].gid;
+    struct gid payment = commit.as.commit.branches[1].gid;
+    record_done(&commit);
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    connect_both(&world);
+    resolve(&world, &order.gtrid, "order", RESOLVE_COMMIT, 70);
+    world_durable(&world);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_COMMIT);
+    assert_int_equal(world_inquire(&world, "payment", &payment, NULL), VERDICT_UNKNOWN);
+    order.gtrid.sequence++;
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    world_done(&world);
+}
+
+/* P-6, P-8: an agent asks about its own branches only, and after its WELCOME. */
+static void test_p08_nobody_asks_for_somebody_else(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    struct message other = {.kind = MESSAGE_INQUIRY, .as.inquiry.gid = pair.payment};
+    world_message(&world, "order", world.order_session, &other);
+    assert_int_equal(world.ready.send_count, 0);
+    link_up(&world, "order", 90);
+    struct message early = {.kind = MESSAGE_INQUIRY, .as.inquiry.gid = pair.order};
+    world_message(&world, "order", 90, &early);
+    assert_int_equal(world.ready.send_count, 0);
+    world_done(&world);
+}
+
+static bool wants_gtrid(const struct world *world, enum message_kind kind, const struct gid *gid)
+{
+    struct message message = {.kind = kind};
+    if (kind == MESSAGE_INQUIRY) {
+        message.as.inquiry.gid = *gid;
+    } else if (kind == MESSAGE_ACK) {
+        message.as.ack.gid = *gid;
+    } else if (kind == MESSAGE_VOTE) {
+        message.as.vote.gid = *gid;
+    }
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE, .message = &message};
+    struct gtrid gtrid = {0};
+    return coord_wants_gtrid(world->coord, &event, &gtrid) && gtrid_equal(&gtrid, &gid->gtrid);
+}
+
+/* P-8: the journal is asked about every gtrid of an inquiry, an ack or a person that memory does not know. */
+static void test_p08_the_journal_is_asked_for_unknown_gtrids(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    struct gid unknown = pair.order;
+    unknown.gtrid.sequence += 1000;
+    assert_true(wants_gtrid(&world, MESSAGE_INQUIRY, &unknown));
+    assert_true(wants_gtrid(&world, MESSAGE_ACK, &unknown));
+    assert_false(wants_gtrid(&world, MESSAGE_VOTE, &unknown));
+    assert_false(wants_gtrid(&world, MESSAGE_INQUIRY, &pair.order));
+    assert_false(wants_gtrid(&world, MESSAGE_ACK, &pair.order));
+    struct api_resolve wanted = {.gtrid = unknown.gtrid};
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .resolve = &wanted};
+    struct gtrid gtrid = {0};
+    assert_true(coord_wants_gtrid(world.coord, &event, &gtrid));
+    assert_true(gtrid_equal(&gtrid, &unknown.gtrid));
+    world_done(&world);
+}
+
+/* P-10, P-18: the journal is asked for the record that a witness names, and for a key that memory does not know. */
+static void test_p10_the_journal_is_asked_for_witness_and_key(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct message witness = {.kind = MESSAGE_WITNESS, .as.witness.head.number = 5};
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE, .message = &witness};
+    uint64_t number = 0;
+    assert_true(coord_wants_hash(world.coord, &event, &number));
+    assert_int_equal(number, 5);
+    assert_false(coord_wants_key(world.coord, &event));
+    witness.as.witness.head.number = 0;
+    assert_false(coord_wants_hash(world.coord, &event, &number));
+    (void)begin(&world, "k");
+    struct submission submission = {.key_bytes = 1, .key = "k"};
+    event = (struct coord_event){.kind = COORD_EVENT_SUBMIT, .submission = &submission};
+    assert_false(coord_wants_hash(world.coord, &event, &number));
+    assert_false(coord_wants_key(world.coord, &event));
+    submission.key[0] = 'l';
+    assert_true(coord_wants_key(world.coord, &event));
+    submission.key_bytes = 0;
+    assert_false(coord_wants_key(world.coord, &event));
+    world_done(&world);
+}
+
+/* P-2: a drain aborts what was not started. */
+static void test_p02_a_drain_aborts_the_queue(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_limited(&world, 1);
+    (void)begin(&world, NULL);
+    uint64_t calls[2] = {world_submit(&world, NULL, 2), world_submit(&world, NULL, 3)};
+    drain(&world);
+    assert_int_equal(counters_of(&world).queued, 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(world_answer(&world, calls[i])->reason, REASON_SHUTDOWN);
+    }
     world_done(&world);
 }
 
@@ -1146,6 +1290,12 @@ int main(void)
         cmocka_unit_test(test_p05_commit_by_a_person_drives_again),
         cmocka_unit_test(test_p02_an_abort_is_never_committed),
         cmocka_unit_test(test_p02_rolled_back_in_the_queue_never_starts),
+        cmocka_unit_test(test_p02_a_person_rolls_back_what_is_undecided),
+        cmocka_unit_test(test_p08_a_persons_verdict_is_for_one_branch),
+        cmocka_unit_test(test_p08_nobody_asks_for_somebody_else),
+        cmocka_unit_test(test_p08_the_journal_is_asked_for_unknown_gtrids),
+        cmocka_unit_test(test_p10_the_journal_is_asked_for_witness_and_key),
+        cmocka_unit_test(test_p02_a_drain_aborts_the_queue),
         cmocka_unit_test(test_p08_a_person_does_not_judge_what_the_journal_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
