@@ -1,5 +1,5 @@
 /* test_coord_mutants.c - properties of the coordinator's core that hang on one line each: every test here was
- * seen to fail with that line changed. P-1, P-2, P-4, P-5, P-7, P-8, P-10, P-11, P-12, P-13, P-15, P-16, P-18, P-19,
+ * seen to fail with that line changed. P-1, P-2, P-4, P-5, P-6, P-7, P-8, P-10, P-11, P-12, P-13, P-15, P-16, P-18, P-19,
  * P-20. The core's other spec tests are beside it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,7 +96,7 @@ static void health(struct world *world, const char *participant, uint64_t sessio
 static void swept_by_both(struct world *world)
 {
     health(world, "order", world->order_session, HEALTH_UP, 9);
-    health(world, "payment", world->payment_session, HEALTH_UP, 9);
+    health(world, "payment", world->payment_session, HEALTH_UP, 12);
 }
 
 static void ack_on(struct world *world, const char *participant, uint64_t session,
@@ -299,6 +299,11 @@ static void test_p11_unknown_vote_is_rolled_back_by_name(void **state)
     world_vote(&world, "order", &pair.order, VOTE_UNKNOWN); /* late: it is ABORTING */
     assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1);
     assert_true(gid_equal(&world_send(&world, MESSAGE_ROLLBACK, 0)->as.rollback.gid, &pair.order));
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    const struct message *late = world_send(&world, MESSAGE_ROLLBACK, 0);
+    assert_true(late->as.rollback.has_gid);
+    assert_true(gtrid_equal(&late->as.rollback.gtrid, &pair.order.gtrid));
+    assert_int_equal(late->as.rollback.proof.xid8, 11);
     struct gid nameless = attempt(pair.order, 0);
     world_vote(&world, "order", &nameless, VOTE_COMMIT); /* nothing that a ROLLBACK could name */
     assert_int_equal(world.ready.send_count, 0);
@@ -446,6 +451,9 @@ static void test_p12_heuristic_commit_of_a_forgotten_abort_is_recorded(void **st
     connect_both(&world);
     ack_on(&world, "order", world.order_session, &payment, ACK_HEURISTIC_COMMIT);
     assert_int_equal(world.ready.append_count, 0); /* nobody speaks for somebody else (P-7) */
+    world_ack(&world, "payment", &payment, ACK_COMMITTED); /* a repetition for what is over */
+    struct txn_view view;
+    assert_false(coord_view(world.coord, &payment.gtrid, false, &view));
     world_ack(&world, "payment", &payment, ACK_HEURISTIC_COMMIT);
     assert_true(gid_equal(&world_append(&world, RECORD_HEURISTIC)->as.heuristic.gid, &payment));
     world_done(&world);
@@ -460,7 +468,9 @@ static void test_p12_heuristic_record_names_what_was_found(void **state)
     struct pair pair = begin(&world, NULL);
     world_tick(&world, 5000);
     world_ack(&world, "order", &pair.order, ACK_HEURISTIC_COMMIT);
-    assert_true(gid_equal(&world_append(&world, RECORD_HEURISTIC)->as.heuristic.gid, &pair.order));
+    const struct record_heuristic *record = &world_append(&world, RECORD_HEURISTIC)->as.heuristic;
+    assert_true(gid_equal(&record->gid, &pair.order));
+    assert_int_equal(record->ack, ACK_HEURISTIC_COMMIT);
     world_done(&world);
 }
 
@@ -569,6 +579,10 @@ static void test_p10_welcome_answers_the_claim_of_this_epoch(void **state)
     assert_false(payment_is_ready(&world));
     struct message witness = {.kind = MESSAGE_WITNESS};
     world_message(&world, "payment", 90, &witness);
+    const struct message *claim = world_send(&world, MESSAGE_CLAIM, 0);
+    assert_int_equal(claim->as.claim.epoch, 1);
+    assert_int_equal(claim->as.claim.epoch_nonce, 0x1111);
+    assert_int_equal(claim->as.claim.head.number, world.last_token);
     welcome_on(&world, 90, 7);
     assert_false(payment_is_ready(&world));
     welcome_on(&world, 90, 1);
@@ -598,6 +612,7 @@ static void test_p10_head_is_told_with_the_heartbeat(void **state)
     (void)committing(&world);
     world_tick(&world, 1000);
     assert_int_equal(world_count_sends(&world, MESSAGE_HEAD), 2);
+    assert_int_equal(world_count_sends(&world, MESSAGE_CLAIM), 0); /* that one was answered */
     assert_int_equal(world_send(&world, MESSAGE_HEAD, 0)->as.head.head.number, world.last_token);
     world_done(&world);
 }
@@ -663,6 +678,7 @@ static void test_p13_trim_goes_by_running_time_slice_by_slice(void **state)
     assert_true(world.ready.trim);
     assert_int_equal(world.ready.trim_bounds.retention_ms, UINT64_C(7) * 24 * 3600 * 1000);
     assert_int_equal(world.ready.trim_bounds.now_running_ms, 720000);
+    assert_int_equal(world.ready.trim_bounds.swept_number, 9);
     struct coord_event trimmed = {.kind = COORD_EVENT_TRIMMED,
                                   .head = {.number = 20},
                                   .floor = {.epoch = 1, .sequence = 3, .first_number = 8},
@@ -689,7 +705,79 @@ static void test_p13_end_carries_the_running_time(void **state)
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world.now_ms += 300;
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
-    assert_int_equal(world_append(&world, RECORD_END)->as.end.running_ms, 700300);
+    const struct record_end *end = &world_append(&world, RECORD_END)->as.end;
+    assert_int_equal(end->running_ms, 700300);
+    assert_true(gtrid_equal(&end->gtrid, &pair.order.gtrid));
+    world_done(&world);
+}
+
+/* P-13, P-14: a sweep told over an earlier connection does not count: it may be another database now. */
+static void test_p13_a_new_connection_begins_its_sweeps_anew(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    swept_by_both(&world);
+    world.payment_session = world_connect(&world, "payment");
+    world_tick(&world, 20000);
+    assert_false(world.ready.trim);
+    world_done(&world);
+}
+
+/* P-5: beside a heuristic outcome the other branches are driven on, also over a new connection. */
+static void test_p05_branches_beside_a_heuristic_one_are_driven(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = committing(&world);
+    world_ack(&world, "payment", &pair.payment, ACK_HAZARD);
+    world_durable(&world);
+    world_disconnect(&world, world.order_session);
+    world.order_session = world_connect(&world, "order");
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 1);
+    world_done(&world);
+}
+
+/* P-10: who is configured is not taken for released, although the last EPOCH did not name it. */
+static void test_p10_a_configured_participant_is_not_released(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.participant_count = 0;
+    struct record record = commit_record();
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    struct coord_event remove = {
+        .kind = COORD_EVENT_PARTICIPANT_REMOVE, .participant = "nobody", .call = 70};
+    world_step(&world, &remove);
+    assert_int_equal(world_answer(&world, 70)->status, API_NOT_FOUND);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-18: a key that only the journal knows is answered from its COMMIT record. */
+static void test_p18_a_retained_key_is_answered_from_its_record(void **state)
+{
+    (void)state;
+    struct world world;
+    recover(&world, NULL, 0);
+    connect_both(&world);
+    struct journal_entry entry = {.commit = commit_record(), .ended = true};
+    struct submission submission = {.key_bytes = 1, .key = "k"}; /* of the same hash: all 0 */
+    struct coord_event event = {.kind = COORD_EVENT_SUBMIT, .call = 70, .submission = &submission};
+    event.prior.looked_up = true;
+    event.prior.found = true;
+    event.prior.entry = &entry;
+    world_step(&world, &event);
+    const struct api_answer *answer = world_answer(&world, 70);
+    assert_int_equal(answer->status, API_OK);
+    assert_true(answer->replayed);
+    assert_int_equal(answer->view_count, 1);
+    assert_true(gtrid_equal(&answer->views[0].gtrid, &entry.commit.as.commit.gtrid));
+    record_done(&entry.commit);
     world_done(&world);
 }
 
@@ -957,9 +1045,13 @@ static void test_p02_an_overdue_drain_aborts_the_undecided(void **state)
     submission.branches = alloc_array(1, sizeof(submission.branches[0]));
     snprintf(submission.branches[0].participant, PARTICIPANT_NAME_SIZE, "order");
     submission.branches[0].work = blob_new("o", 1);
+    submission.branches[0].isolation = ISOLATION_SERIALIZABLE;
     struct coord_event event = {.kind = COORD_EVENT_SUBMIT, .call = 70, .submission = &submission};
     world_step(&world, &event);
     submission_done(&submission);
+    assert_non_null(world_send(&world, MESSAGE_WORK, 0)->as.work.work);
+    assert_int_equal(world_send(&world, MESSAGE_WORK, 0)->as.work.isolation,
+                     ISOLATION_SERIALIZABLE);
     drain(&world);
     world_tick(&world, 9999);
     assert_int_equal(world.ready.stop, COORD_RUN);
@@ -1271,6 +1363,10 @@ int main(void)
         cmocka_unit_test(test_p11_a_lost_participant_ends_the_abort),
         cmocka_unit_test(test_p13_trim_goes_by_running_time_slice_by_slice),
         cmocka_unit_test(test_p13_end_carries_the_running_time),
+        cmocka_unit_test(test_p13_a_new_connection_begins_its_sweeps_anew),
+        cmocka_unit_test(test_p05_branches_beside_a_heuristic_one_are_driven),
+        cmocka_unit_test(test_p10_a_configured_participant_is_not_released),
+        cmocka_unit_test(test_p18_a_retained_key_is_answered_from_its_record),
         cmocka_unit_test(test_p13_trim_waits_for_who_the_journal_names),
         cmocka_unit_test(test_p13_the_floor_of_the_look_up_counts),
         cmocka_unit_test(test_p08_verdict_of_a_retained_record_brings_its_proof),
