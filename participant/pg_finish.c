@@ -84,44 +84,62 @@ static bool send_batch(struct pg_member *member, const struct batch *batch)
     return true;
 }
 
+/* What became of one command of a batch. */
+struct answer {
+    enum pg_class class;
+    bool lost; /* the connection is not to be trusted with what follows */
+    char detail[HEALTH_TEXT_SIZE];
+};
+
 /* What the server said to one command. OK only with the right tag and without a WARNING (P-5, G21). */
-static enum pg_class judge(struct pg_session *session, const struct command_finish *finish,
-                           PGresult *result, char ret_detail[HEALTH_TEXT_SIZE])
+static void judge(const struct pg_session *session, const struct command_finish *finish,
+                  PGresult *result, struct answer *ret_answer)
 {
+    struct answer *answer = ret_answer;
+    answer->lost = false;
     if (PQresultStatus(result) == PGRES_COMMAND_OK) {
         const char *tag = finish->commit ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
         if (strcmp(PQcmdStatus(result), tag) != 0) {
-            (void)snprintf(ret_detail, HEALTH_TEXT_SIZE, "answered with %.64s",
+            /* Not an answer to this question: the next ones may not be, either. */
+            (void)snprintf(answer->detail, sizeof answer->detail, "answered with %.64s",
                            PQcmdStatus(result));
-            return PG_UNKNOWN;
+            answer->class = PG_UNKNOWN;
+            answer->lost = true;
+        } else if (session->warned) {
+            (void)snprintf(answer->detail, sizeof answer->detail, "%s", session->warning);
+            answer->class = PG_RETRY;
+        } else {
+            answer->detail[0] = '\0';
+            answer->class = PG_OK;
         }
-        if (session->warned) {
-            (void)snprintf(ret_detail, HEALTH_TEXT_SIZE, "%s", session->warning);
-            return PG_RETRY;
-        }
-        return PG_OK;
+        return;
     }
-    pg_text_copy(ret_detail, HEALTH_TEXT_SIZE, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-    return pg_classify_finish(&(struct pg_error){
+    const struct pg_error error = {
         .sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
         .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
         .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION),
-    });
+    };
+    pg_text_copy(answer->detail, sizeof answer->detail,
+                 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    answer->class = pg_classify_finish(&error);
+    answer->lost = pg_classify_lost(&error);
 }
 
-/* One command's result, the NULL that ends it, and its Sync. */
-static bool read_answer(struct pg_session *session, const struct command_finish *finish,
-                        uint64_t deadline_ms, enum pg_class *ret_class,
-                        char ret_detail[HEALTH_TEXT_SIZE])
+/* One command's result, the NULL that ends it, and its Sync. Lost: nothing more is to be read. */
+static void read_answer(struct pg_session *session, const struct command_finish *finish,
+                        struct answer *ret_answer)
 {
     PGresult *result = NULL;
     PGresult *end = NULL;
     PGresult *sync = NULL;
+    /* Each answer has the whole time: what the ones before took, waiting for a standby perhaps, is not its fault. An
+     * answer that does not come ends the batch, so one wait is all that a batch can lose. */
+    uint64_t deadline_ms = clock_monotonic_ms() + PG_FINISH_TIMEOUT_MS;
     session->warned = false;
     if (pg_session_result(session, deadline_ms, &result) != PG_WAIT_OK || result == NULL) {
-        return false;
+        return;
     }
-    *ret_class = judge(session, finish, result, ret_detail);
+    judge(session, finish, result, ret_answer);
     PQclear(result);
     FAULT(finish->commit ? FAULT_A_COMMIT_RESULT : FAULT_A_RB_RESULT);
     /* Past this point the class is known; a connection that breaks now only harms the next command. */
@@ -130,25 +148,25 @@ static bool read_answer(struct pg_session *session, const struct command_finish 
                    PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
     PQclear(end);
     PQclear(sync);
-    return in_step || (pg_session_close(session), true);
+    ret_answer->lost = ret_answer->lost || !in_step;
 }
 
-/* True if the connection may be used again. */
+/* True if the connection may be used again. An error, even one that says nothing about its branch, is its command's
+ * alone; only a lost connection takes the answers of the rest with it. */
 static bool run_batch(struct pg_member *member, const struct batch *batch)
 {
     struct pg_session *session = &member->session;
     bool alive = send_batch(member, batch);
-    uint64_t deadline_ms = clock_monotonic_ms() + PG_FINISH_TIMEOUT_MS;
     for (size_t i = 0; i < batch->count; i++) {
-        enum pg_class class = PG_UNKNOWN;
-        char detail[HEALTH_TEXT_SIZE] = "no answer from PostgreSQL";
-        alive =
-            alive && session->conn != NULL &&
-            read_answer(session, &batch->jobs[i]->command.as.finish, deadline_ms, &class, detail);
-        put_answer(member, batch->jobs[i], class, detail);
-        alive = alive && class != PG_UNKNOWN;
+        struct answer answer = {
+            .class = PG_UNKNOWN, .lost = true, .detail = "no answer from PostgreSQL"};
+        if (alive) {
+            read_answer(session, &batch->jobs[i]->command.as.finish, &answer);
+        }
+        put_answer(member, batch->jobs[i], answer.class, answer.detail);
+        alive = alive && !answer.lost;
     }
-    return alive && session->conn != NULL && PQexitPipelineMode(session->conn) == 1;
+    return alive && PQexitPipelineMode(session->conn) == 1;
 }
 
 static void serve(struct pg_member *member, const struct batch *batch)

@@ -14,7 +14,7 @@
 
 #define PG_CONNECT_TIMEOUT_MS 5000
 #define PG_KEEPER_TIMEOUT_MS  10000 /* of one command */
-#define PG_FINISH_TIMEOUT_MS  10000 /* of one batch; a COMMIT PREPARED may wait for a standby */
+#define PG_FINISH_TIMEOUT_MS  10000 /* of one answer; a COMMIT PREPARED may wait for a standby */
 #define PG_SETTLE_TIMEOUT_MS  5000
 #define PG_HEARTBEAT_MS       1000
 #define PG_MEMBERS_MAX        500 /* workers and finishers */

@@ -103,6 +103,115 @@ static void test_finish_batch_answers_each_for_itself(void **state)
     assert_int_equal(world_prepared_count(world), 0);
 }
 
+static void set_standbys(const char *alter, const char *shown)
+{
+    (void)world_sql(world, alter);
+    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_await_sql(world, "SHOW synchronous_standby_names", shown);
+}
+
+/* Holds the only finisher with a commit that waits for a standby, so that what is submitted meanwhile becomes one batch
+ * when the wait is cancelled. */
+static uint64_t hold_finisher(const struct gid *gid)
+{
+    assert_int_equal(world_execute(world, gid, world_work("SELECT 1", NULL))->class, PG_OK);
+    set_standbys("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "nobody");
+    struct command command = {.kind = COMMAND_FINISH, .as.finish = {.gid = *gid, .commit = true}};
+    uint64_t id = world_submit(world, &command);
+    world_await_sql(world, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+                    "1");
+    return id;
+}
+
+static void cancel_wait_for_standby(void)
+{
+    (void)world_sql(
+        world, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+}
+
+static void restart_with_one_finisher(void)
+{
+    struct pg_options options = world_options(world);
+    options.finisher_count = 1;
+    world_stop(world);
+    world_start(world, &options);
+}
+
+/* An error that says nothing about its branch is that command's alone: the rest of the batch is answered. The error here
+ * is a state file that is out of reach for a while. */
+static void test_finish_unclassified_error_spares_the_batch(void **state)
+{
+    (void)state;
+    char from[300];
+    char to[300];
+    struct gid holder = world_gid(world, 35);
+    struct gid bad = world_gid(world, 36);
+    struct gid good = world_gid(world, 37);
+    restart_with_one_finisher();
+    assert_int_equal(
+        world_execute(world, &bad, world_work("UPDATE item SET amount = 1 WHERE id = 5", NULL))
+            ->class,
+        PG_OK);
+    (void)world_sql(world, "CHECKPOINT");
+    (void)snprintf(from, sizeof from, "%s",
+                   world_sql(world, "SELECT current_setting('data_directory') || '/pg_twophase/' ||"
+                                    " pg_ls_dir('pg_twophase')"));
+    (void)snprintf(to, sizeof to, "%s.away", from);
+    assert_int_equal(
+        world_execute(world, &good, world_work("UPDATE item SET amount = 1 WHERE id = 6", NULL))
+            ->class,
+        PG_OK);
+    uint64_t held = hold_finisher(&holder);
+    assert_int_equal(rename(from, to), 0);
+    struct command first = {.kind = COMMAND_FINISH, .as.finish = {.gid = bad, .commit = true}};
+    struct command second = {.kind = COMMAND_FINISH, .as.finish = {.gid = good, .commit = true}};
+    uint64_t bad_id = world_submit(world, &first);
+    uint64_t good_id = world_submit(world, &second);
+    set_standbys("ALTER SYSTEM RESET synchronous_standby_names", "");
+    (void)world_await(world, held);
+    struct command_result *failed = world_await(world, bad_id);
+    struct command_result *done = world_await(world, good_id);
+    assert_int_equal(rename(to, from), 0);
+    assert_int_equal(failed->class, PG_UNKNOWN);
+    assert_non_null(strstr(failed->detail, "pg_twophase"));
+    assert_int_equal(done->class, PG_OK);
+    assert_int_equal(world_finish_when_ready(world, &bad, true)->class, PG_OK);
+    restart(3, 1000);
+}
+
+/* Each command of a batch has the whole time: what its neighbours took is not counted. Takes longer than a finisher
+ * waits for one answer. */
+static void test_finish_batch_has_time_for_each(void **state)
+{
+    (void)state;
+    static const char old_wait[] =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        " AND clock_timestamp() - query_start > interval '6 s'";
+    struct gid holder = world_gid(world, 38);
+    struct gid gids[2] = {world_gid(world, 39), world_gid(world, 40)};
+    uint64_t ids[2];
+    restart_with_one_finisher();
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(world_execute(world, &gids[i], world_work("SELECT 1", NULL))->class,
+                         PG_OK);
+    }
+    uint64_t held = hold_finisher(&holder);
+    for (size_t i = 0; i < 2; i++) {
+        struct command command = {.kind = COMMAND_FINISH,
+                                  .as.finish = {.gid = gids[i], .commit = true}};
+        ids[i] = world_submit(world, &command);
+    }
+    cancel_wait_for_standby();
+    assert_int_equal(world_await(world, held)->class, PG_RETRY);
+    for (size_t i = 0; i < 2; i++) {
+        world_await_sql(world, old_wait, "1");
+        cancel_wait_for_standby();
+        assert_int_equal(world_await(world, ids[i])->class, PG_RETRY);
+    }
+    set_standbys("ALTER SYSTEM RESET synchronous_standby_names", "");
+    restart(3, 1000);
+}
+
 /* A branch that somebody else is finishing just now is busy: to be tried again, not "not there". */
 static void test_finish_busy_branch_is_to_be_retried(void **state)
 {
@@ -333,6 +442,8 @@ int main(void)
         cmocka_unit_test(test_execute_slots_exhausted_says_capacity),
         cmocka_unit_test(test_execute_queue_full_says_capacity),
         cmocka_unit_test(test_finish_batch_answers_each_for_itself),
+        cmocka_unit_test(test_finish_unclassified_error_spares_the_batch),
+        cmocka_unit_test(test_finish_batch_has_time_for_each),
         cmocka_unit_test(test_finish_busy_branch_is_to_be_retried),
         cmocka_unit_test(test_finish_wait_for_standby_cancelled_is_to_be_retried),
         cmocka_unit_test(test_finish_standby_away_leaves_no_backends_behind),
