@@ -279,6 +279,64 @@ static void test_witness_is_kept_and_guarded(void **state)
     world_stop(world);
 }
 
+static PGresult *next_result(PGconn *conn)
+{
+    PGresult *result = PQgetResult(conn);
+    PGresult *end = PQgetResult(conn);
+    assert_null(end);
+    return result;
+}
+
+/* Two writers that both find no witness do not both win: the one that waited for the other is refused if its epoch is
+ * lower, and takes back no head of the same epoch (P-10). */
+static void test_witness_first_writers_at_once_keep_the_higher(void **state)
+{
+    (void)state;
+    static const char format[] =
+        "SELECT assent.store_witness('\\x%s', repeat('%s', 32), %d, repeat('0', 16), %d, '\\x00',"
+        " 0, 0, 0, 'tcp://127.0.0.1:1')";
+    static const struct {
+        const char *digit;
+        int epoch;
+        int head;
+        const char *sqlstate;
+    } seconds[] = {{"c", 8, 5, "42501"}, {"d", 9, 4, NULL}};
+    char token[2 * PG_TOKEN_BYTES + 1] = "";
+    for (size_t i = 0; i < PG_TOKEN_BYTES; i++) {
+        (void)snprintf(token + 2 * i, 3, "%02x", world->token[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        char sql[300];
+        PGconn *first = PQconnectdb(admin);
+        PGconn *second = PQconnectdb(admin);
+        PQclear(PQexec(first, "BEGIN"));
+        (void)snprintf(sql, sizeof sql, format, token, seconds[i].digit, 9, 5);
+        PGresult *result = PQexec(first, sql);
+        assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+        PQclear(result);
+        (void)snprintf(sql, sizeof sql, format, token, seconds[i].digit, seconds[i].epoch,
+                       seconds[i].head);
+        assert_int_equal(PQsendQuery(second, sql), 1);
+        world_await_sql(world,
+                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                        " AND query LIKE '%store_witness%'",
+                        "1");
+        PQclear(PQexec(first, "COMMIT"));
+        result = next_result(second);
+        const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        assert_string_equal(sqlstate == NULL ? "" : sqlstate,
+                            seconds[i].sqlstate == NULL ? "" : seconds[i].sqlstate);
+        PQclear(result);
+        PQfinish(first);
+        PQfinish(second);
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT epoch || ' ' || head_number FROM assent.witness"
+                       " WHERE journal = repeat('%s', 32)",
+                       seconds[i].digit);
+        assert_string_equal(world_sql(world, sql), "9 5");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_token_file_is_made_once_and_private),
         cmocka_unit_test(test_setup_by_database_owner_works),
         cmocka_unit_test(test_witness_is_kept_and_guarded),
+        cmocka_unit_test(test_witness_first_writers_at_once_keep_the_higher),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
