@@ -10,10 +10,12 @@
 #include "participant/pg_execution.h"
 
 /* Session state that survives the branch (G15), in one message. Cursors, temporary objects and LISTEN are not in it:
- * a branch that has them cannot be prepared. Nor is DISCARD PLANS: throwing away the plans of functions and
+ * a branch that has them cannot be prepared. Older minor releases keep the role for a later RESET or a failed block when
+ * only SET SESSION AUTHORIZATION is said, and RESET ALL spares it. Nor is DISCARD PLANS: throwing away the plans of functions and
  * foreign keys after every branch would cost far more than the rest together. */
 static const char reset_sql[] =
-    "SELECT pg_catalog.pg_advisory_unlock_all(); SET SESSION AUTHORIZATION DEFAULT; RESET ALL;"
+    "SELECT pg_catalog.pg_advisory_unlock_all(); SET SESSION AUTHORIZATION DEFAULT; RESET ROLE;"
+    " RESET ALL;"
     " DEALLOCATE ALL; DISCARD SEQUENCES";
 
 /* Reads on to the Sync's reply; queues one if there is none. */

@@ -162,6 +162,36 @@ static void test_execute_session_lock_does_not_survive_a_failed_prepare(void **s
     world_await_sql(world, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "0");
 }
 
+/* A role that a branch took for its session does not come back in the next branch, where a failed block gives back the
+ * settings from before it. */
+static void test_execute_role_is_reset_between_branches(void **state)
+{
+    (void)state;
+    struct pg_options options = world_options(world);
+    options.worker_count = 1;
+    world_stop(world);
+    world_start(world, &options);
+    (void)world_sql(world, "CREATE ROLE lent; GRANT lent TO " WORLD_ROLE);
+    struct gid gid = world_gid(world, 230);
+    struct command_result *voted = world_execute(
+        world, &gid, world_work("SELECT set_config('role', 'lent', false)", NULL));
+    assert_int_equal(voted->class, PG_OK);
+    assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
+    gid = world_gid(world, 231);
+    voted = world_execute(
+        world, &gid,
+        world_work("DO $$ BEGIN BEGIN PERFORM set_config('role', 'none', true);"
+                   " RAISE EXCEPTION 'x'; EXCEPTION WHEN OTHERS THEN NULL; END; END $$",
+                   "SELECT current_user", NULL));
+    assert_int_equal(voted->class, PG_OK);
+    struct results results = {0};
+    struct error error = {0};
+    assert_true(results_decode(voted->results, &results, &error));
+    assert_string_equal(results.results[1].values[0], WORLD_ROLE);
+    results_done(&results);
+    assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_execute_client_encoding_changed_says_no),
         cmocka_unit_test(test_execute_marker_gone_is_no_yes),
         cmocka_unit_test(test_execute_session_lock_does_not_survive_a_failed_prepare),
+        cmocka_unit_test(test_execute_role_is_reset_between_branches),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
