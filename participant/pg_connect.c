@@ -275,7 +275,21 @@ static bool cell_is(const PGresult *result, int column, const char *text)
  * ROLE), and the token must not pass through an operator of the client's making. */
 static const char server_sql[] =
     "SELECT pg_catalog.pg_is_in_recovery(),"
-    " pg_catalog.current_setting('default_transaction_read_only'),"
+    /* Read-only is what the server or the database says. A role may set its own defaults, so client SQL can: such an
+     * entry must not switch the participant off, and our sessions say otherwise for themselves. It hides the server's own
+     * setting (not the database's), which then counts as off. */
+    " CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_db_role_setting s, pg_catalog.pg_roles r,"
+    "  pg_catalog.unnest(s.setconfig) c WHERE r.rolname OPERATOR(pg_catalog.=) session_user"
+    "  AND s.setrole OPERATOR(pg_catalog.=) r.oid"
+    "  AND s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0, d.oid]::pg_catalog.oid[])"
+    "  AND pg_catalog.starts_with(c, 'default_transaction_read_only='))"
+    " THEN EXISTS (SELECT 1 FROM pg_catalog.pg_db_role_setting s,"
+    "  pg_catalog.unnest(s.setconfig) c WHERE s.setrole OPERATOR(pg_catalog.=) 0::pg_catalog.oid"
+    "  AND s.setdatabase OPERATOR(pg_catalog.=) d.oid"
+    "  AND pg_catalog.starts_with(c, 'default_transaction_read_only=')"
+    "  AND pg_catalog.split_part(c, '=', 2)::pg_catalog.bool)"
+    " ELSE (SELECT s.reset_val OPERATOR(pg_catalog.=) 'on' FROM pg_catalog.pg_settings s"
+    "  WHERE s.name OPERATOR(pg_catalog.=) 'default_transaction_read_only') END,"
     " (SELECT r.rolsuper FROM pg_catalog.pg_roles r"
     "  WHERE r.rolname OPERATOR(pg_catalog.=) session_user),"
     " EXISTS (SELECT 1 FROM pg_catalog.pg_roles o"
@@ -308,7 +322,7 @@ static void read_server(struct pg_facts *facts, const PGconn *conn, const PGresu
 {
     facts->version = PQserverVersion(conn);
     facts->in_recovery = cell_is(result, 0, "t");
-    facts->read_only = cell_is(result, 1, "on");
+    facts->read_only = cell_is(result, 1, "t");
     facts->superuser = cell_is(result, 2, "t");
     facts->owns_tables = cell_is(result, 3, "t");
     facts->pooled = strtol(cell(result, 4), NULL, 10) != PQbackendPID(conn);

@@ -29,7 +29,7 @@ enum pg_wait { PG_WAIT_OK = 1, PG_WAIT_LOST, PG_WAIT_DEADLINE, PG_WAIT_STOPPED }
 struct pg_facts {
     int version; /* 150020 */
     bool in_recovery;
-    bool read_only; /* default_transaction_read_only */
+    bool read_only; /* default_transaction_read_only, the login role's own default not counted */
     bool superuser;
     bool owns_tables; /* the login role may become assent_owner */
     bool pooled;      /* the backend is not the one that libpq spoke to */

@@ -10,6 +10,15 @@ static const char *const refused_words[] = {
     "RESET", "ROLLBACK", "SAVEPOINT", "START",  "UNLISTEN",
 };
 
+/* A role's defaults are those of our own next connections, and its objects and rights are what we live on. DO and
+ * functions can still do it: the edge's connections set for themselves what they need. */
+static const char *const refused_pairs[][2] = {
+    {"ALTER", "ROLE"},
+    {"ALTER", "USER"},
+    {"DROP", "OWNED"},
+    {"REASSIGN", "OWNED"},
+};
+
 /* SET LOCAL of these changes how a statement is planned or shown, and ends with the branch. */
 static const char *const local_names[] = {
     "BYTEA_OUTPUT",
@@ -168,6 +177,15 @@ bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
     for (size_t i = 0; i < sizeof refused_words / sizeof refused_words[0]; i++) {
         if (strcmp(word, refused_words[i]) == 0) {
             (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "%s", word);
+            return false;
+        }
+    }
+    char second[PG_GUARD_WORD_SIZE];
+    (void)read_word(skip_blank(rest, false), false, second);
+    for (size_t i = 0; i < sizeof refused_pairs / sizeof refused_pairs[0]; i++) {
+        if (strcmp(word, refused_pairs[i][0]) == 0 && strcmp(second, refused_pairs[i][1]) == 0) {
+            (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "%s %s", refused_pairs[i][0],
+                           refused_pairs[i][1]);
             return false;
         }
     }

@@ -145,6 +145,7 @@ static bool make_quiet(struct pg_member *member)
         " pg_catalog.set_config('statement_timeout', '0', false),"
         " pg_catalog.set_config('lock_timeout', '0', false),"
         " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
+        " pg_catalog.set_config('default_transaction_read_only', 'off', false),"
         " pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),"
         " pg_catalog.set_config('idle_session_timeout', '0', false)";
     PGresult *result = NULL;

@@ -141,6 +141,38 @@ static void test_identity_read_only_server_is_read_only(void **state)
         "ALTER DATABASE " WORLD_DATABASE " RESET default_transaction_read_only", NULL, &error));
 }
 
+/* A role may set its own defaults, so client SQL can: that neither switches the participant off nor keeps a branch
+ * prepared before from being finished. */
+static void test_identity_role_made_read_only_by_client_stays_up(void **state)
+{
+    (void)state;
+    world_start(world, NULL);
+    struct gid gid = world_gid(world, 40);
+    assert_int_equal(
+        world_execute(world, &gid, world_work("UPDATE item SET amount = 1 WHERE id = 9", NULL))
+            ->class,
+        PG_OK);
+    struct gid culprit = world_gid(world, 41);
+    assert_int_equal(
+        world_execute(world, &culprit,
+                      world_work("DO $$ BEGIN EXECUTE 'ALTER ROLE CURRENT_USER SET"
+                                 " default_transaction_read_only = on'; END $$",
+                                 NULL))
+            ->class,
+        PG_OK);
+    assert_int_equal(world_finish(world, &culprit, true)->class, PG_OK);
+    world_stop(world);
+    world_start(world, NULL);
+    struct command_result *finished = world_finish_when_ready(world, &gid, true);
+    struct gid next = world_gid(world, 42);
+    struct command_result *voted = world_execute_when_ready(world, &next, "SELECT 1");
+    (void)world_finish(world, &next, false);
+    world_stop(world);
+    (void)world_sql(world, "ALTER ROLE " WORLD_ROLE " RESET default_transaction_read_only");
+    assert_int_equal(finished->class, PG_OK);
+    assert_int_equal(voted->class, PG_OK);
+}
+
 /* max_prepared_transactions = 0 is named with its remedy, and seen again when it is put right. */
 static void test_identity_no_prepared_transactions_is_refused_with_the_setting(void **state)
 {
@@ -296,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_identity_superuser_is_refused),
         cmocka_unit_test(test_identity_member_of_owner_is_refused),
         cmocka_unit_test(test_identity_read_only_server_is_read_only),
+        cmocka_unit_test(test_identity_role_made_read_only_by_client_stays_up),
         cmocka_unit_test(test_identity_no_prepared_transactions_is_refused_with_the_setting),
         cmocka_unit_test(test_identity_fsync_off_is_warned_about),
         cmocka_unit_test(test_history_crash_and_restart_is_the_same),

@@ -42,6 +42,10 @@ static void test_guard_control_words_are_refused(void **state)
         "SET CONSTRAINTS ALL DEFERRED",
         "RESET ALL",
         "RESET ROLE",
+        "ALTER ROLE CURRENT_USER SET a = b",
+        "ALTER /* x */ USER x",
+        "DROP OWNED BY x",
+        "REASSIGN OWNED BY x TO y",
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char lower[64] = "";
@@ -101,6 +105,8 @@ static void test_guard_ordinary_statements_are_allowed(void **state)
         "CALL p()",
         "LOCK TABLE x",
         "CREATE TABLE t ()",
+        "ALTER TABLE role ADD a int",
+        "DROP TABLE owned",
         "/* commit */ SELECT 1",
         "-- commit\nSELECT 1",
         "",
