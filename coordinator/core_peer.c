@@ -319,7 +319,7 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
         participant->configured = true;
         participant->releasing = false;
         snprintf(participant->address, sizeof(participant->address), "%s", event->address);
-        if (participant->text[0] == '\0') {
+        if (participant->text[0] == '\0' && participant->session == 0) {
             snprintf(participant->text, sizeof(participant->text), "%s",
                      "the participant is not connected");
         }

@@ -81,7 +81,7 @@ static void *signal_thread(void *argument)
         }
         if (signal_number == SIGHUP) {
             reload(daemon);
-        } else {
+        } else if (signal_number != SIGUSR1) {
             log_event(LOG_INFO, "signal", LOG_S("name", sigabbrev_np(signal_number)));
             coordinator_terminate(daemon->coordinator);
         }
@@ -93,7 +93,7 @@ static void *signal_thread(void *argument)
 static void signal_thread_end(struct daemon *daemon, pthread_t thread)
 {
     atomic_store(&daemon->is_leaving, true);
-    CHECK(pthread_kill(thread, SIGTERM) == 0); /* whichever it takes first wakes it */
+    CHECK(pthread_kill(thread, SIGUSR1) == 0); /* whichever it takes first wakes it */
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
@@ -161,6 +161,7 @@ static bool start(struct daemon *daemon, struct error *ret_error)
     sigaddset(&daemon->signals, SIGTERM);
     sigaddset(&daemon->signals, SIGINT);
     sigaddset(&daemon->signals, SIGHUP);
+    sigaddset(&daemon->signals, SIGUSR1); /* ends the signal thread */
     pthread_sigmask(SIG_BLOCK, &daemon->signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     return coordinator_new(&daemon->config, &daemon->coordinator, ret_error) &&

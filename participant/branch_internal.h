@@ -111,7 +111,7 @@ struct agent_branch {
     enum branch_state state;
     enum branch_word word;
     bool asked_by_gid; /* an ACK that names the gid is owed */
-    bool read_only; /* ends by ROLLBACK: declared, and not serializable (P-19) */
+    bool read_only;    /* ends by ROLLBACK: declared, and not serializable (P-19) */
     bool certain; /* no backend can still prepare it: its EXECUTE ended for sure, or was fenced */
     bool noticed_owner;   /* UNKNOWN_OWNER was told */
     uint64_t session;     /* WORK came on it: the only one that gets the vote (P-7) */

@@ -211,7 +211,8 @@ static bool compare(struct stack *stack, const struct options *options, size_t c
                 clients, i + 1, options->rounds, bare_tps[i], assent_tps[i], ratios[i]);
     }
     size_t n = options->rounds;
-    printf("| %zu | %.0f | %.0f | %.2f | %.2f .. %.2f | %.0f | %.0f | %.0f | %.2f | %.0f | %.0f | %.0f | %.0f |\n",
+    printf("| %zu | %.0f | %.0f | %.2f | %.2f .. %.2f | %.0f | %.0f | %.0f | %.2f | %.0f | %.0f | "
+           "%.0f | %.0f |\n",
            clients, quantile(bare_tps, n, 0.5), quantile(assent_tps, n, 0.5),
            quantile(ratios, n, 0.5), quantile(ratios, n, 0.25), quantile(ratios, n, 0.75),
            quantile(bare_p50, n, 0.5), quantile(assent_p50, n, 0.5), quantile(assent_p99, n, 0.5),
@@ -223,12 +224,10 @@ static bool compare(struct stack *stack, const struct options *options, size_t c
 
 static bool parse(int count, char **arguments, struct options *options)
 {
-    static const struct option names[] = {{"rounds", required_argument, NULL, 'r'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"clients", required_argument, NULL, 'c'},
-                                          {"decided", no_argument, NULL, 'd'},
-                                          {"alone", no_argument, NULL, 'a'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"rounds", required_argument, NULL, 'r'},  {"seconds", required_argument, NULL, 's'},
+        {"clients", required_argument, NULL, 'c'}, {"decided", no_argument, NULL, 'd'},
+        {"alone", no_argument, NULL, 'a'},         {NULL, 0, NULL, 0}};
     for (int key; (key = getopt_long(count, arguments, "", names, NULL)) != -1;) {
         switch (key) {
         case 'r':

@@ -76,7 +76,9 @@ static void test_link_frame_handshake_proves_only_in_its_place(void **state)
     assert_false(proves(&a.confirm, &a, &a.hello, &b.accept));
     assert_false(proves(&a.confirm, &a, &b.hello, &a.accept));
     assert_false(proves(&a.hello, &a, &a.hello, NULL));
-    assert_non_null(a.hello.bytes);
+    if (a.hello.bytes == NULL) {
+        abort(); /* cmocka's assertions say nothing to the analyzer */
+    }
     a.hello.bytes[4] = FRAME_ACCEPT; /* a hello reflected as its own answer */
     assert_false(proves(&a.hello, &a, &b.hello, NULL));
     assert_false(proves(&a.hello, &a, NULL, NULL));
