@@ -24,3 +24,4 @@ target_link_libraries(assent_coordinator PUBLIC assent_coord_core assent_journal
 add_executable(assentd ${CMAKE_CURRENT_LIST_DIR}/main.c)
 target_link_libraries(assentd PRIVATE assent_coordinator assent_http assent_client_edge assent_cli
     PkgConfig::libsystemd)
+install(TARGETS assentd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
