@@ -87,7 +87,8 @@ static bool send_batch(struct pg_member *member, const struct batch *batch)
 /* What became of one command of a batch. */
 struct answer {
     enum pg_class class;
-    bool lost; /* the connection is not to be trusted with what follows */
+    bool lost;   /* the connection is not to be trusted with what follows */
+    bool denied; /* 42501: prepared by another role */
     char detail[HEALTH_TEXT_SIZE];
 };
 
@@ -97,6 +98,7 @@ static void judge(const struct pg_session *session, const struct command_finish 
 {
     struct answer *answer = ret_answer;
     answer->lost = false;
+    answer->denied = false;
     if (PQresultStatus(result) == PGRES_COMMAND_OK) {
         const char *tag = finish->commit ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
         if (strcmp(PQcmdStatus(result), tag) != 0) {
@@ -123,6 +125,7 @@ static void judge(const struct pg_session *session, const struct command_finish 
                  PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
     answer->class = pg_classify_finish(&error);
     answer->lost = pg_classify_lost(&error);
+    answer->denied = error.sqlstate != NULL && strcmp(error.sqlstate, "42501") == 0;
 }
 
 /* One command's result, the NULL that ends it, and its Sync. Lost: nothing more is to be read. */
@@ -151,11 +154,64 @@ static void read_answer(struct pg_session *session, const struct command_finish 
     ret_answer->lost = ret_answer->lost || !in_step;
 }
 
+static bool ask(struct pg_session *session, const struct pg_query *query, PGresult **ret_result)
+{
+    return pg_session_query(session, query, clock_monotonic_ms() + PG_FINISH_TIMEOUT_MS,
+                            ret_result) == PG_WAIT_OK;
+}
+
+/* Our branch, but another role prepared it: of a deferred trigger the last words run inside PREPARE, after our own, and
+ * may have taken a role (P-3). Whoever prepared it finishes it, if the login role may become that role; if not, it is
+ * refused and an operator has to. What remains: such a trigger can change synchronous_commit and client_min_messages in
+ * the same way, and then PREPARE neither waits for the standby nor warns. Returns whether the connection may be used
+ * again. */
+static bool finish_as_owner(struct pg_member *member, const struct pg_job *job, bool alive)
+{
+    struct pg_session *session = &member->session;
+    const struct command_finish *finish = &job->command.as.finish;
+    struct answer answer = {.class = PG_REFUSED, .detail = "prepared by another role"};
+    char gid[GID_TEXT_SIZE];
+    char sql[GID_TEXT_SIZE + 32];
+    gid_format(&finish->gid, gid);
+    (void)snprintf(sql, sizeof sql, "%s PREPARED '%s'", finish->commit ? "COMMIT" : "ROLLBACK",
+                   gid);
+    const struct pg_query take = {
+        .sql = "SELECT pg_catalog.set_config('role', p.owner, false)"
+               " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
+               " AND p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+               " AND pg_catalog.pg_has_role(session_user, p.owner, 'MEMBER')",
+        .param_count = 1,
+        .types = (const Oid[]){PG_OID_TEXT},
+        .values = (const char *const[]){gid},
+    };
+    PGresult *result = NULL;
+    alive = alive && ask(session, &take, &result);
+    bool taken = alive && PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
+    PQclear(result);
+    if (taken) {
+        result = NULL;
+        session->warned = false;
+        answer = (struct answer){
+            .class = PG_UNKNOWN, .lost = true, .detail = "no answer from PostgreSQL"};
+        if (ask(session, &(struct pg_query){.sql = sql}, &result)) {
+            judge(session, finish, result, &answer);
+        }
+        PQclear(result);
+        result = NULL;
+        alive = !answer.lost && ask(session, &(struct pg_query){.sql = "SET ROLE NONE"}, &result) &&
+                PQresultStatus(result) == PGRES_COMMAND_OK;
+        PQclear(result);
+    }
+    put_answer(member, job, answer.class, answer.detail);
+    return alive;
+}
+
 /* True if the connection may be used again. An error, even one that says nothing about its branch, is its command's
  * alone; only a lost connection takes the answers of the rest with it. */
 static bool run_batch(struct pg_member *member, const struct batch *batch)
 {
     struct pg_session *session = &member->session;
+    bool denied[PG_FINISH_BATCH_MAX] = {false};
     bool alive = send_batch(member, batch);
     for (size_t i = 0; i < batch->count; i++) {
         struct answer answer = {
@@ -163,10 +219,19 @@ static bool run_batch(struct pg_member *member, const struct batch *batch)
         if (alive) {
             read_answer(session, &batch->jobs[i]->command.as.finish, &answer);
         }
-        put_answer(member, batch->jobs[i], answer.class, answer.detail);
         alive = alive && !answer.lost;
+        denied[i] = answer.denied;
+        if (!denied[i]) {
+            put_answer(member, batch->jobs[i], answer.class, answer.detail);
+        }
     }
-    return alive && PQexitPipelineMode(session->conn) == 1;
+    alive = alive && PQexitPipelineMode(session->conn) == 1;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (denied[i]) {
+            alive = finish_as_owner(member, batch->jobs[i], alive);
+        }
+    }
+    return alive;
 }
 
 static void serve(struct pg_member *member, const struct batch *batch)

@@ -309,6 +309,34 @@ static void test_finish_other_owner_is_refused(void **state)
     (void)world_sql(world, sql);
 }
 
+/* A deferred trigger that takes a role inside PREPARE gives the branch another owner; the agent becomes that role to
+ * finish it, and is itself again for the next branch. */
+static void test_finish_owner_changed_inside_prepare_is_done(void **state)
+{
+    (void)state;
+    (void)world_sql(
+        world, "CREATE ROLE keeper; GRANT keeper TO " WORLD_ROLE ";"
+               "CREATE TABLE late (n int); GRANT ALL ON late TO " WORLD_ROLE ", keeper;"
+               "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+               " IF NEW.n = 1 THEN SET CONSTRAINTS ALL DEFERRED; INSERT INTO late VALUES (2);"
+               " ELSE PERFORM set_config('role', 'keeper', true); END IF; RETURN NULL; END $$;"
+               "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED"
+               " FOR EACH ROW EXECUTE FUNCTION late()");
+    for (uint64_t i = 0; i < 2; i++) {
+        struct gid gid = world_gid(world, 50 + i);
+        struct gid plain = world_gid(world, 60 + i);
+        assert_int_equal(
+            world_execute(world, &gid, world_work("INSERT INTO late VALUES (1)", NULL))->class,
+            PG_OK);
+        assert_string_equal(world_sql(world, "SELECT owner FROM pg_prepared_xacts"), "keeper");
+        assert_int_equal(world_finish(world, &gid, i == 0)->class, PG_OK);
+        assert_int_equal(world_execute(world, &plain, world_work("SELECT 1", NULL))->class, PG_OK);
+        assert_int_equal(world_finish(world, &plain, true)->class, PG_OK);
+    }
+    assert_string_equal(world_sql(world, "SELECT count(*) FROM late"), "2");
+    assert_int_equal(world_prepared_count(world), 0);
+}
+
 /* A branch of another database of the cluster is refused, too. */
 static void test_finish_other_database_is_refused(void **state)
 {
@@ -448,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_finish_wait_for_standby_cancelled_is_to_be_retried),
         cmocka_unit_test(test_finish_standby_away_leaves_no_backends_behind),
         cmocka_unit_test(test_finish_other_owner_is_refused),
+        cmocka_unit_test(test_finish_owner_changed_inside_prepare_is_done),
         cmocka_unit_test(test_finish_other_database_is_refused),
         cmocka_unit_test(test_finish_goes_on_while_every_worker_waits_for_its_rows),
         cmocka_unit_test(test_stop_answers_every_command),

@@ -153,13 +153,12 @@ static void test_identity_role_made_read_only_by_client_stays_up(void **state)
             ->class,
         PG_OK);
     struct gid culprit = world_gid(world, 41);
-    assert_int_equal(
-        world_execute(world, &culprit,
-                      world_work("DO $$ BEGIN EXECUTE 'ALTER ROLE CURRENT_USER SET"
-                                 " default_transaction_read_only = on'; END $$",
-                                 NULL))
-            ->class,
-        PG_OK);
+    assert_int_equal(world_execute(world, &culprit,
+                                   world_work("DO $$ BEGIN EXECUTE 'ALTER ROLE CURRENT_USER SET"
+                                              " default_transaction_read_only = on'; END $$",
+                                              NULL))
+                         ->class,
+                     PG_OK);
     assert_int_equal(world_finish(world, &culprit, true)->class, PG_OK);
     world_stop(world);
     world_start(world, NULL);

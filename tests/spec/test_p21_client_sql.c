@@ -173,8 +173,8 @@ static void test_execute_role_is_reset_between_branches(void **state)
     world_start(world, &options);
     (void)world_sql(world, "CREATE ROLE lent; GRANT lent TO " WORLD_ROLE);
     struct gid gid = world_gid(world, 230);
-    struct command_result *voted = world_execute(
-        world, &gid, world_work("SELECT set_config('role', 'lent', false)", NULL));
+    struct command_result *voted =
+        world_execute(world, &gid, world_work("SELECT set_config('role', 'lent', false)", NULL));
     assert_int_equal(voted->class, PG_OK);
     assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
     gid = world_gid(world, 231);
