@@ -79,8 +79,7 @@ struct peer {
     /* the way out and the way in (pipe ids; 0 is none) */
     nng_socket push;
     nng_dialer dialer;
-    nng_aio *try_aio;  /* for what can go at once */
-    nng_aio *send_aio; /* for what has to wait */
+    nng_aio *send_aio;
     bool has_dialer;
     bool sending;
     bool out_ready; /* the pipe may be sent to */

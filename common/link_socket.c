@@ -252,16 +252,13 @@ bool socket_peer_open(struct peer *peer, struct error *ret_error)
         return nng_failed(ret_error, result, "cannot open a socket");
     }
     if ((result = nng_aio_alloc(&peer->send_aio, push_sent, peer)) != 0 ||
-        (result = nng_aio_alloc(&peer->try_aio, NULL, NULL)) != 0 ||
         (result = nng_pipe_notify(peer->push, NNG_PIPE_EV_ADD_PRE, push_event, peer)) != 0 ||
         (result = nng_pipe_notify(peer->push, NNG_PIPE_EV_ADD_POST, push_event, peer)) != 0 ||
         (result = nng_pipe_notify(peer->push, NNG_PIPE_EV_REM_POST, push_event, peer)) != 0) {
         nng_aio_free(peer->send_aio);
-        nng_aio_free(peer->try_aio);
         (void)nng_close(peer->push);
         return nng_failed(ret_error, result, "cannot set up a socket");
     }
-    nng_aio_set_timeout(peer->try_aio, NNG_DURATION_ZERO);
     return true;
 }
 
@@ -306,32 +303,19 @@ void socket_cancel_send(struct peer *peer)
     }
 }
 
-/* Takes the frame if the connection can take it now. An operation without a callback costs no hop
- * through nng's threads, which is most of what a small frame costs. */
-static bool send_at_once(struct peer *peer, nng_msg *frame)
-{
-    nng_aio_set_msg(peer->try_aio, frame);
-    nng_send_aio(peer->push, peer->try_aio);
-    nng_aio_wait(peer->try_aio); /* its time-out is zero: it never waits for the connection */
-    return nng_aio_result(peer->try_aio) == 0;
-}
-
 void socket_kick(struct peer *peer)
 {
     if (peer->sending || !peer->out_ready || !peer_has_frame(peer)) {
         return;
     }
     nng_msg *frame = peer_next_frame(peer);
-    while (frame != NULL) {
-        peer->sent_ms = clock_monotonic_ms();
-        if (!send_at_once(peer, frame)) {
-            peer->sending = true;
-            nng_aio_set_msg(peer->send_aio, frame);
-            nng_send_aio(peer->push, peer->send_aio);
-            return;
-        }
-        frame = peer_has_frame(peer) ? peer_next_frame(peer) : NULL;
+    if (frame == NULL) {
+        return;
     }
+    peer->sending = true;
+    peer->sent_ms = clock_monotonic_ms();
+    nng_aio_set_msg(peer->send_aio, frame);
+    nng_send_aio(peer->push, peer->send_aio);
 }
 
 bool socket_close_pipe(uint32_t pipe)
@@ -373,7 +357,6 @@ void socket_close(struct link *link)
         nng_aio_stop(peer->send_aio);
         (void)nng_close(peer->push);
         nng_aio_free(peer->send_aio);
-        nng_aio_free(peer->try_aio);
     }
     if (link->tick_aio != NULL) {
         nng_aio_stop(link->tick_aio);
