@@ -5,3 +5,9 @@ foreach(name IN ITEMS test_coord_commit test_coord_recovery test_coord_keys test
         assent_test(NAME ${name} SOURCES ${name}.c coord_world.c LIBS assent_coord_core LABELS spec)
     endif()
 endforeach()
+
+# Any events by seed against the core and the memory journal; tests/fuzz/fuzz_coord.c runs the same world on bytes.
+add_library(test_coord_hostile STATIC coord_hostile.c)
+target_link_libraries(test_coord_hostile PUBLIC assent_coord_core assent_journal)
+assent_test(NAME test_coord_random SOURCES test_coord_random.c LIBS test_coord_hostile LABELS spec
+    TIMEOUT 120)

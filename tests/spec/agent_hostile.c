@@ -1,0 +1,418 @@
+/* agent_hostile.c - see agent_hostile.h. */
+#include "tests/spec/agent_hostile.h"
+
+#include "common/check.h"
+#include "tests/spec/test_agent_harness.h"
+
+#define WINDOW       8    /* transactions that are spoken of at a time */
+#define SEQUENCES    2000 /* in one run */
+#define GIDS_MAX     4096
+#define COMMANDS_MAX 1024
+#define SESSIONS_MAX 6
+
+struct fact { /* what the oracle knows of one gid */
+    struct gid gid;
+    bool word_commit, word_rollback;
+    bool executed_ok;
+    uint64_t executed_history;
+    bool says_committed, says_rolled_back;
+    bool executing, busy;
+};
+
+struct world {
+    struct bench bench;
+    struct choices *choices;
+    uint64_t history;
+    uint64_t last_session;
+    uint64_t first_sequence;         /* of the window */
+    uint64_t sessions[SESSIONS_MAX]; /* 0: down */
+    bool welcomed[SESSIONS_MAX];
+    bool erase_word[SEQUENCES + 1]; /* ROLLBACK without gid was given */
+    size_t command_count;
+    struct command commands[COMMANDS_MAX];
+    uint64_t command_history[COMMANDS_MAX];
+    size_t fact_count;
+    struct fact facts[GIDS_MAX];
+};
+
+static uint64_t draw(struct world *world, uint64_t below)
+{
+    return choices_draw(world->choices, below);
+}
+
+static struct fact *fact(struct world *world, const struct gid *gid)
+{
+    for (size_t i = 0; i < world->fact_count; i++) {
+        if (gid_equal(&world->facts[i].gid, gid)) {
+            return &world->facts[i];
+        }
+    }
+    CHECK(world->fact_count < GIDS_MAX);
+    struct fact *new = &world->facts[world->fact_count++];
+    *new = (struct fact){.gid = *gid};
+    return new;
+}
+
+static bool executing_elsewhere(const struct world *world, const struct gid *gid)
+{
+    for (size_t i = 0; i < world->fact_count; i++) {
+        if (world->facts[i].executing && gtrid_equal(&world->facts[i].gid.gtrid, &gid->gtrid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_command(struct world *world, const struct command *command)
+{
+    struct fact *known = NULL;
+    switch (command->kind) {
+    case COMMAND_EXECUTE:
+        CHECK(!executing_elsewhere(world, &command->as.execute.gid));
+        known = fact(world, &command->as.execute.gid);
+        CHECK(!(known->executed_ok || known->busy));
+        known->executing = true;
+        known->busy = true;
+        break;
+    case COMMAND_CANCEL:
+        known = fact(world, &command->as.cancel);
+        CHECK(known->executing);
+        CHECK(known->word_rollback || world->erase_word[known->gid.gtrid.sequence]);
+        return;
+    case COMMAND_FINISH:
+        known = fact(world, &command->as.finish.gid);
+        CHECK(!known->busy);
+        if (command->as.finish.commit) {
+            CHECK(known->word_commit); /* I3 */
+        } else {
+            CHECK(known->word_rollback || world->erase_word[known->gid.gtrid.sequence]);
+        }
+        known->busy = true;
+        break;
+    case COMMAND_PROVE:
+        known = fact(world, &command->as.prove.gid);
+        CHECK(!known->busy);
+        known->busy = true;
+        break;
+    case COMMAND_LOOK:
+        if (command->as.look.has_gid) {
+            known = fact(world, &command->as.look.gid);
+            CHECK(!known->busy);
+            known->busy = true;
+        }
+        break;
+    case COMMAND_SCAN:
+    case COMMAND_LOAD_WITNESS:
+    case COMMAND_STORE_WITNESS:
+    case COMMAND_ROTATE:
+        break;
+    }
+    CHECK(world->command_count < COMMANDS_MAX);
+    world->command_history[world->command_count] = world->history;
+    world->commands[world->command_count] = *command;
+    if (command->kind == COMMAND_EXECUTE) {
+        world->commands[world->command_count].as.execute.work = NULL; /* stays with ready */
+    }
+    world->command_count++;
+}
+
+static void check_send(struct world *world, const struct agent_send *send)
+{
+    size_t slot = 0;
+    while (slot < SESSIONS_MAX && world->sessions[slot] != send->session) {
+        slot++;
+    }
+    CHECK(slot < SESSIONS_MAX); /* nothing for who is gone */
+    const struct message *message = &send->message;
+    if (message->kind == MESSAGE_WELCOME) {
+        world->welcomed[slot] = true;
+    } else if (message->kind == MESSAGE_VOTE && message->as.vote.vote == VOTE_COMMIT) {
+        const struct fact *known = fact(world, &message->as.vote.gid);
+        CHECK(known->executed_ok);
+        CHECK(known->executed_history == world->history);
+    } else if (message->kind == MESSAGE_ACK && message->as.ack.gid.attempt != 0) {
+        const struct fact *known = fact(world, &message->as.ack.gid);
+        switch (message->as.ack.ack) {
+        case ACK_COMMITTED:
+        case ACK_HEURISTIC_COMMIT:
+            CHECK(known->says_committed);
+            break;
+        case ACK_ROLLED_BACK:
+        case ACK_HEURISTIC_ROLLBACK:
+            CHECK(known->says_rolled_back);
+            break;
+        case ACK_HAZARD:
+            break;
+        }
+    }
+}
+
+static void check_ready(struct world *world)
+{
+    const struct agent_ready *ready = &world->bench.ready;
+    for (size_t i = 0; i < ready->command_count; i++) {
+        check_command(world, &ready->commands[i]);
+    }
+    for (size_t i = 0; i < ready->send_count; i++) {
+        check_send(world, &ready->sends[i]);
+    }
+    CHECK(ready->deadline_ms > world->bench.now_ms);
+}
+
+/* The window moves on, so that there are always transactions that nobody has aborted yet. */
+static uint64_t pick_sequence(struct world *world)
+{
+    if (draw(world, 6) == 0 && world->first_sequence + WINDOW < SEQUENCES) {
+        world->first_sequence++;
+    }
+    return world->first_sequence + draw(world, WINDOW);
+}
+
+/* A gid that somebody may speak of: mostly one that exists. */
+static struct gid pick_gid(struct world *world)
+{
+    if (world->fact_count > 0 && draw(world, 8) != 0) {
+        size_t recent = world->fact_count < 20 ? world->fact_count : 20;
+        return world->facts[world->fact_count - 1 - draw(world, recent)].gid;
+    }
+    return bench_gid(pick_sequence(world), 1 + draw(world, 3));
+}
+
+static void learn_rows(struct world *world, struct command_result *result)
+{
+    size_t count = draw(world, 4);
+    result->rows = alloc_array(count + 1, sizeof(*result->rows));
+    for (size_t i = 0; i < count; i++) {
+        struct gid gid = pick_gid(world);
+        if (draw(world, 10) == 0) {
+            snprintf(gid.participant, sizeof(gid.participant), "%s", "stranger");
+        }
+        gid_format(&gid, result->rows[result->row_count].gid_text);
+        result->rows[result->row_count++].age_ms = draw(world, 5000);
+    }
+}
+
+/* What this answer proves about the gid, if it is of the present history. */
+static void learn_answer(struct world *world, const struct command *command,
+                         const struct command_result *result, bool is_present)
+{
+    struct fact *known = NULL;
+    switch (command->kind) {
+    case COMMAND_EXECUTE:
+        known = fact(world, &command->as.execute.gid);
+        known->executing = false;
+        known->executed_ok = result->class == PG_OK && is_present;
+        known->executed_history = world->history;
+        /* Read-only branches that are not serializable end by ROLLBACK whatever the class is. */
+        known->says_rolled_back = known->says_rolled_back ||
+                                  command_execute_by_rollback(&command->as.execute) ||
+                                  (is_present && result->class == PG_ROLLED_BACK);
+        break;
+    case COMMAND_FINISH:
+        known = fact(world, &command->as.finish.gid);
+        if (is_present && result->class == PG_OK) {
+            known->says_committed = known->says_committed || command->as.finish.commit;
+            known->says_rolled_back = known->says_rolled_back || !command->as.finish.commit;
+        }
+        break;
+    case COMMAND_PROVE:
+        known = fact(world, &command->as.prove.gid);
+        if (is_present && result->class == PG_OK) {
+            known->says_committed = known->says_committed || result->proved == PROOF_SAYS_COMMITTED;
+            known->says_rolled_back =
+                known->says_rolled_back || result->proved == PROOF_SAYS_ABSENT;
+        }
+        break;
+    case COMMAND_LOOK:
+        if (command->as.look.has_gid) {
+            known = fact(world, &command->as.look.gid);
+            known->says_rolled_back =
+                known->says_rolled_back ||
+                (is_present && (result->class == PG_NOT_FOUND || result->class == PG_OK));
+        }
+        break;
+    case COMMAND_CANCEL:
+    case COMMAND_SCAN:
+    case COMMAND_LOAD_WITNESS:
+    case COMMAND_STORE_WITNESS:
+    case COMMAND_ROTATE:
+        break;
+    }
+    if (known != NULL) {
+        known->busy = false;
+    }
+}
+
+static void do_answer(struct world *world, bool kindly)
+{
+    if (world->command_count == 0) {
+        return;
+    }
+    size_t index = draw(world, world->command_count);
+    struct command command = world->commands[index];
+    bool is_present = world->command_history[index] == world->history;
+    world->command_count--;
+    world->commands[index] = world->commands[world->command_count];
+    world->command_history[index] = world->command_history[world->command_count];
+    struct command_result result = {
+        .id = command.id,
+        .kind = command.kind,
+        .class = kindly || draw(world, 3) != 0 ? PG_OK : (enum pg_class)(1 + draw(world, 6)),
+        .proved = (enum proof_result)(kindly ? PROOF_SAYS_ABSENT : 1 + draw(world, 4)),
+    };
+    if (command.kind == COMMAND_SCAN || command.kind == COMMAND_LOOK) {
+        if (kindly && command.kind == COMMAND_LOOK) {
+            result.class = PG_NOT_FOUND;
+        } else if (result.class == PG_OK && !kindly) {
+            learn_rows(world, &result);
+        }
+    }
+    if (command.kind == COMMAND_SCAN) {
+        world->bench.scan_id = 0;
+    }
+    learn_answer(world, &command, &result, is_present);
+    bench_result(&world->bench, &result);
+    check_ready(world);
+}
+
+static void do_message(struct world *world)
+{
+    size_t slot = draw(world, SESSIONS_MAX);
+    for (size_t i = 0; i < SESSIONS_MAX && draw(world, 20) != 0 && !world->welcomed[slot]; i++) {
+        slot = (slot + 1) % SESSIONS_MAX; /* mostly one that is heard */
+    }
+    uint64_t session = world->sessions[slot] != 0 ? world->sessions[slot] : 99999;
+    bool counts = world->sessions[slot] != 0 && world->welcomed[slot];
+    struct message message = {0};
+    struct gid gid = pick_gid(world);
+    struct fact *known = fact(world, &gid);
+    switch (draw(world, 12)) {
+    case 0:
+    case 1:
+    case 2:
+    case 8:
+    case 9:
+    case 10:
+    case 11:
+        message.kind = MESSAGE_WORK;
+        message.as.work.gtrid = bench_gtrid(pick_sequence(world));
+        message.as.work.remaining_ms = draw(world, 3000);
+        message.as.work.read_only = draw(world, 5) == 0;
+        message.as.work.work = blob_new("w", 1);
+        break;
+    case 3:
+        message.kind = MESSAGE_COMMIT;
+        message.as.commit.gid = gid;
+        known->word_commit = known->word_commit || counts;
+        break;
+    case 4:
+        message.kind = MESSAGE_ROLLBACK;
+        message.as.rollback.gtrid = gid.gtrid;
+        message.as.rollback.has_gid = true;
+        message.as.rollback.gid = gid;
+        /* It also cancels what still runs of the transaction: that counts for the whole gtrid. */
+        known->word_rollback = known->word_rollback || counts;
+        world->erase_word[gid.gtrid.sequence] = world->erase_word[gid.gtrid.sequence] || counts;
+        break;
+    case 5:
+        message.kind = MESSAGE_ROLLBACK;
+        message.as.rollback.gtrid = gid.gtrid;
+        world->erase_word[gid.gtrid.sequence] = world->erase_word[gid.gtrid.sequence] || counts;
+        break;
+    case 6:
+        message.kind = MESSAGE_VERDICT;
+        message.as.verdict.gid = gid;
+        message.as.verdict.verdict = (enum verdict)(1 + draw(world, 4));
+        known->word_commit =
+            known->word_commit || (counts && message.as.verdict.verdict == VERDICT_COMMIT);
+        known->word_rollback =
+            known->word_rollback || (counts && message.as.verdict.verdict == VERDICT_ABORT);
+        break;
+    default:
+        message.kind = MESSAGE_HEAD;
+        message.as.head.head.number = draw(world, 100);
+        break;
+    }
+    bench_message(&world->bench, session, &message);
+    check_ready(world);
+}
+
+static void do_session(struct world *world)
+{
+    size_t slot = draw(world, SESSIONS_MAX);
+    if (world->sessions[slot] == 0) {
+        world->sessions[slot] = ++world->last_session;
+        world->welcomed[slot] = false;
+        bench_peer_up(&world->bench, world->sessions[slot]);
+    } else if (draw(world, 6) == 0) {
+        struct agent_event event = {.kind = AGENT_EVENT_PEER_DOWN,
+                                    .session = world->sessions[slot]};
+        world->sessions[slot] = 0;
+        world->welcomed[slot] = false;
+        bench_step(&world->bench, &event);
+    } else {
+        uint64_t epoch = draw(world, 5) == 0 ? EPOCH - 1 : EPOCH;
+        bench_claim(&world->bench, world->sessions[slot], epoch, NONCE, draw(world, 100));
+    }
+    check_ready(world);
+}
+
+static void do_event(struct world *world)
+{
+    uint64_t kind = draw(world, 100);
+    if (kind < 45) {
+        do_answer(world, false);
+    } else if (kind < 80) {
+        do_message(world);
+    } else if (kind < 82) {
+        do_session(world);
+    } else if (kind < 99) {
+        bench_wait(&world->bench, draw(world, 500));
+        check_ready(world);
+    } else if (draw(world, 4) != 0) {
+        bench_status(&world->bench, draw(world, 8) == 0 ? HEALTH_DOWN : HEALTH_UP, false);
+        check_ready(world);
+    } else {
+        world->history++;
+        bench_status(&world->bench, HEALTH_UP, true);
+        check_ready(world);
+    }
+}
+
+/* In the end everything is answered kindly: nothing may keep running. */
+static void settle(struct world *world)
+{
+    bench_status(&world->bench, HEALTH_UP, false);
+    check_ready(world);
+    for (size_t i = 0; i < 4000; i++) {
+        if (world->command_count > 0) {
+            do_answer(world, true);
+        } else {
+            bench_wait(&world->bench, 2000);
+            check_ready(world);
+        }
+    }
+    while (world->command_count > 0) {
+        CHECK(world->commands[0].kind == COMMAND_SCAN); /* the endless sweep alone */
+        do_answer(world, true);
+    }
+    CHECK(bench_counters(&world->bench).branches_live == 0);
+}
+
+void agent_hostile_run(struct choices *choices, size_t events)
+{
+    struct world *world = alloc_zeroed(sizeof(*world));
+    world->choices = choices;
+    world->last_session = 100;
+    world->first_sequence = 1;
+    bench_init(&world->bench);
+    world->sessions[0] = SESSION;
+    world->welcomed[0] = true;
+    bench_welcome(&world->bench, SESSION, EPOCH, NONCE);
+    for (size_t i = 0; i < events && !choices_over(choices); i++) {
+        do_event(world);
+    }
+    settle(world);
+    bench_done(&world->bench);
+    free(world);
+}
