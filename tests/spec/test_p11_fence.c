@@ -201,10 +201,19 @@ static void test_look_backend_that_does_not_end_is_unknown(void **state)
     options.worker_count = 1;
     world_stop(world);
     world_start(world, &options);
+    /* The server lists a backend before the agent has made its session ready, and one that is stopped so early never
+     * gets the branch. One that waits for a command after the reset that follows a branch is ready. */
+    struct gid before = world_gid(world, 13);
+    struct command_result *ready = world_execute(world, &before, world_work("SELECT 1", NULL));
+    assert_int_equal(ready->class, PG_OK);
+    assert_int_equal(world_finish(world, &before, true)->class, PG_OK);
+    world_await_sql(world,
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%/worker'"
+                    " AND query LIKE '%DISCARD SEQUENCES' AND wait_event = 'ClientRead'",
+                    "1");
     const char *const worker_pid =
-        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%/worker'";
-    world_await_sql(
-        world, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%/worker'", "1");
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%/worker'"
+        " AND query LIKE '%DISCARD SEQUENCES'";
     pid_t pid = (pid_t)strtol(world_sql(world, worker_pid), NULL, 10);
     assert_int_equal(kill(pid, SIGSTOP), 0);
     struct gid gid = world_gid(world, 12);
