@@ -275,21 +275,46 @@ bool config_file_has(const struct config_file *file, const char *section, const 
     return file_find(file, section, key) != NULL;
 }
 
+/* "FILE:LINE: [SECTION] KEY": the key's line, else its section's, else none. */
+static void file_place(const struct config_file *file, const char *section, const char *key,
+                       char *ret_place, size_t size)
+{
+    const struct config_entry *entry = file_find(file, section, key);
+    int line = entry != NULL ? entry->line : 0;
+    for (size_t i = 0; line == 0 && i < file->section_count; i++) {
+        line = strcmp(file->sections[i], section) == 0 ? file->section_lines[i] : 0;
+    }
+    if (line > 0) {
+        snprintf(ret_place, size, "%s:%d: [%s] %s", file->path, line, section, key);
+    } else {
+        snprintf(ret_place, size, "%s: [%s] %s", file->path, section, key);
+    }
+}
+
 bool config_file_fail(const struct config_file *file, const char *section, const char *key,
                       struct error *ret_error, const char *format, ...)
 {
     char text[ERROR_TEXT_SIZE];
+    char place[ERROR_TEXT_SIZE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    const struct config_entry *entry = file_find(file, section, key);
-    if (entry == NULL) {
-        return error_set(ret_error, ERROR_INVALID, "%s: [%s] %s: %s", file->path, section, key,
-                         text);
-    }
-    return error_set(ret_error, ERROR_INVALID, "%s:%d: [%s] %s: %s", file->path, entry->line,
-                     section, key, text);
+    file_place(file, section, key, place, sizeof(place));
+    return error_set(ret_error, ERROR_INVALID, "%s: %s", place, text);
+}
+
+bool config_file_wrap(const struct config_file *file, const char *section, const char *key,
+                      struct error *error)
+{
+    char place[ERROR_TEXT_SIZE];
+    file_place(file, section, key, place, sizeof(place));
+    return error_wrap(error, "%s", place);
+}
+
+const char *config_file_path(const struct config_file *file)
+{
+    return file->path;
 }
 
 /* Remembers that section and key exist in this program; NULL if the file does not have it. */

@@ -76,10 +76,16 @@ bool config_file_get_choice(struct config_file *file, const char *section, const
                             struct error *ret_error);
 
 /* For checks of the caller's own: an ERROR_INVALID text that begins with the key's file and line
- * (the file alone if the key is not there). Returns false. */
+ * (the section's line if the key is not there, the file alone without the section). Returns false. */
 bool config_file_fail(const struct config_file *file, const char *section, const char *key,
                       struct error *ret_error, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* The same place before an error that the key's value led to, keeping kind and hint. Returns false. */
+bool config_file_wrap(const struct config_file *file, const char *section, const char *key,
+                      struct error *error);
+
+const char *config_file_path(const struct config_file *file); /* lent */
 
 /* Call last: fails on the first section or key that no getter asked for, and names the nearest
  * known one. */

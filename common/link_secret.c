@@ -51,7 +51,10 @@ static bool first_line(const char *text, size_t size_bytes, const char *path,
         error_set(ret_error, ERROR_INVALID,
                   "the secret in %s has %zu characters, but needs %d to %d", path, end - start,
                   LINK_SECRET_MIN_BYTES, LINK_SECRET_MAX_BYTES);
-        return error_hint(ret_error, "make one: openssl rand -hex 32 > %s", path);
+        return error_hint(ret_error,
+                          "make one for the agent and its coordinators: "
+                          "openssl rand -hex 32 > %s",
+                          path);
     }
     struct link_secret secret = {.size_bytes = end - start};
     memcpy(secret.bytes, text + start, end - start);
@@ -68,7 +71,8 @@ static bool read_secret(int fd, const char *path, struct link_secret *ret_secret
         return error_set_errno(ret_error, ERROR_IO, errno, "cannot look at secret file %s", path);
     }
     if (!S_ISREG(status.st_mode)) {
-        return error_set(ret_error, ERROR_INVALID, "secret file %s is not a regular file", path);
+        error_set(ret_error, ERROR_INVALID, "secret file %s is not a regular file", path);
+        return error_hint(ret_error, "name a file whose first line is the secret");
     }
     if ((status.st_mode & 077) != 0) {
         error_set(ret_error, ERROR_DENIED, "secret file %s can be read by others (mode %03o)", path,
@@ -88,8 +92,16 @@ bool link_secret_read(const char *path, struct link_secret *ret_secret, struct e
     /* Not blocking: the path may name a pipe that nobody writes to. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        return error_set_errno(ret_error, errno == EACCES ? ERROR_DENIED : ERROR_IO, errno,
-                               "cannot open secret file %s", path);
+        const int errnum = errno;
+        error_set_errno(ret_error, errnum == EACCES ? ERROR_DENIED : ERROR_IO, errnum,
+                        "cannot open secret file %s", path);
+        if (errnum == ENOENT) {
+            return error_hint(ret_error,
+                              "make one for the agent and its coordinators: "
+                              "(umask 077; openssl rand -hex 32 > %s)",
+                              path);
+        }
+        return error_hint(ret_error, "the file must belong to the user as whom this program runs");
     }
     bool well = read_secret(fd, path, ret_secret, ret_error);
     (void)close(fd);

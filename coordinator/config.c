@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/alloc.h"
 #include "common/config_file.h"
 
@@ -16,29 +17,21 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const log_formats[] = {"text", "json", NULL};
 
 /* Loopback only for now: there is no TLS yet, so nothing may be offered to a network. */
-static bool address_is_loopback(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
-           strncmp(address, "localhost:", 10) == 0;
-}
-
 static bool address_check(struct config_file *file, const char *section, const char *key,
                           const char *address, struct error *ret_error)
 {
-    const char *colon = strrchr(address, ':');
-    char *end = NULL;
-    long port = colon == NULL ? -1 : strtol(colon + 1, &end, 10);
-    if (colon == NULL || colon[1] == '\0' || *end != '\0' || port < 0 || port > 65535) {
-        return config_file_fail(file, section, key, ret_error,
-                                "%s = %s is not HOST:PORT (for example 127.0.0.1:7400)", key,
-                                address);
+    uint16_t port = 0;
+    switch (address_judge(address, &port)) {
+    case ADDRESS_LOOPBACK:
+        return true;
+    case ADDRESS_FOREIGN:
+        config_file_fail(file, section, key, ret_error, "%s is not a loopback address", address);
+        return error_hint(ret_error, "there is no TLS yet: use 127.0.0.1:%u", (unsigned)port);
+    case ADDRESS_MALFORMED:
+        break;
     }
-    if (!address_is_loopback(address)) {
-        config_file_fail(file, section, key, ret_error, "%s = %s is not a loopback address", key,
-                         address);
-        return error_hint(ret_error, "there is no TLS yet: use 127.0.0.1:%ld", port);
-    }
-    return true;
+    config_file_fail(file, section, key, ret_error, "%s is not HOST:PORT", address);
+    return error_hint(ret_error, "write for example 127.0.0.1:7400");
 }
 
 static bool read_address(struct config_file *file, const char *key, const char *fallback,
@@ -110,6 +103,42 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
     return true;
 }
 
+/* What each setting allows by itself and both together do not. */
+static bool check_pairs(const struct config_file *file, const struct config *config,
+                        struct error *ret_error)
+{
+    if (config->timeout_default_ms > config->timeout_max_ms) {
+        config_file_fail(file, SECTION, "timeout_default", ret_error, "it is above timeout_max");
+        return error_hint(ret_error, "defaults: timeout_default 5s, timeout_max 60s");
+    }
+    if (config->core.retry_max_ms < config->core.retry_min_ms) {
+        config_file_fail(file, SECTION, "retry_max", ret_error, "it is below retry_min");
+        return error_hint(ret_error, "retry_min doubles until retry_max; defaults: 100ms, 2s");
+    }
+    return true;
+}
+
+/* Two names for one agent: it would refuse the one that is not its own, for ever. */
+static bool check_addresses(const struct config_file *file, const struct config *config,
+                            struct error *ret_error)
+{
+    for (size_t i = 0; i < config->participant_count; i++) {
+        const struct config_participant *one = &config->participants[i];
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(config->participants[k].address, one->address) == 0) {
+                char section[sizeof(PARTICIPANT_PREFIX) + PARTICIPANT_NAME_SIZE];
+                snprintf(section, sizeof(section), PARTICIPANT_PREFIX "%s", one->name);
+                config_file_fail(file, section, "address", ret_error,
+                                 "%s is also the address of participant %s", one->address,
+                                 config->participants[k].name);
+                return error_hint(ret_error, "each participant has an agent, and each agent a port "
+                                             "of its own");
+            }
+        }
+    }
+    return true;
+}
+
 static bool read_participant(struct config_file *file, const char *section,
                              struct config_participant *participant, struct error *ret_error)
 {
@@ -130,10 +159,8 @@ static bool read_participant(struct config_file *file, const char *section,
         return false;
     }
     participant->secret_file = alloc_string(text);
-    if (!link_secret_read(text, &participant->secret, ret_error)) {
-        return error_wrap(ret_error, "participant %s", name);
-    }
-    return true;
+    return link_secret_read(text, &participant->secret, ret_error) ||
+           config_file_wrap(file, section, "secret_file", ret_error);
 }
 
 static bool read_participants(struct config_file *file, struct config *config,
@@ -150,7 +177,8 @@ static bool read_participants(struct config_file *file, struct config *config,
         }
     }
     if (config->participant_count == 0) {
-        error_set(ret_error, ERROR_INVALID, "no [participant NAME] section");
+        error_set(ret_error, ERROR_INVALID, "%s: no [participant NAME] section",
+                  config_file_path(file));
         return error_hint(ret_error, "add one per database, with address and secret_file");
     }
     return true;
@@ -175,7 +203,8 @@ static bool read_all(struct config_file *file, struct config *config, struct err
     config->journal = alloc_string(journal);
     config->log_level = (enum log_level)level;
     config->log_format = (enum log_format)format;
-    return read_numbers(file, config, ret_error) && read_participants(file, config, ret_error) &&
+    return read_numbers(file, config, ret_error) && check_pairs(file, config, ret_error) &&
+           read_participants(file, config, ret_error) && check_addresses(file, config, ret_error) &&
            config_file_finish(file, ret_error);
 }
 
@@ -214,18 +243,63 @@ void config_log(const struct config *config)
 {
     log_event(LOG_INFO, "configuration", LOG_S("http", config->http),
               LOG_S("client", config->client), LOG_S("listen", config->listen),
-              LOG_S("journal", config->journal), LOG_U("max_active", config->core.max_active),
+              LOG_S("journal", config->journal),
+              LOG_U("journal_reserve_bytes", config->journal_reserve_bytes),
+              LOG_U("retention_hours", config->core.retention_ms / 3600000),
+              LOG_U("recent_max", config->core.recent_max),
+              LOG_S("log_level", log_levels[config->log_level]),
+              LOG_S("log_format", log_formats[config->log_format]));
+    log_event(LOG_INFO, "configured limits", LOG_U("max_active", config->core.max_active),
               LOG_U("max_queued", config->core.max_queued), LOG_U("max_branches", config->branches),
               LOG_U("max_statements", config->statements),
               LOG_U("max_body_bytes", config->body_bytes),
-              LOG_U("timeout_default_ms", config->timeout_default_ms),
+              LOG_U("max_connections", config->connections));
+    log_event(LOG_INFO, "configured times", LOG_U("timeout_default_ms", config->timeout_default_ms),
               LOG_U("timeout_max_ms", config->timeout_max_ms),
-              LOG_U("retention_hours", config->core.retention_ms / 3600000),
-              LOG_U("journal_reserve_bytes", config->journal_reserve_bytes));
+              LOG_U("heartbeat_ms", config->core.heartbeat_ms),
+              LOG_U("retry_min_ms", config->core.retry_min_ms),
+              LOG_U("retry_max_ms", config->core.retry_max_ms),
+              LOG_U("drain_timeout_ms", config->core.drain_ms),
+              LOG_U("trim_interval_ms", config->core.trim_interval_ms));
     for (size_t i = 0; i < config->participant_count; i++) {
         log_event(LOG_INFO, "configured participant",
                   LOG_S("participant", config->participants[i].name),
                   LOG_S("address", config->participants[i].address),
                   LOG_S("secret_file", config->participants[i].secret_file));
     }
+}
+
+const char *config_restart_key(const struct config *old, const struct config *new)
+{
+    const struct {
+        const char *key;
+        bool differs;
+    } keys[] = {
+        {"http", strcmp(old->http, new->http) != 0},
+        {"client", strcmp(old->client, new->client) != 0},
+        {"listen", strcmp(old->listen, new->listen) != 0},
+        {"journal", strcmp(old->journal, new->journal) != 0},
+        {"journal_reserve", old->journal_reserve_bytes != new->journal_reserve_bytes},
+        {"retention_hours", old->core.retention_ms != new->core.retention_ms},
+        {"recent_max", old->core.recent_max != new->core.recent_max},
+        {"max_active", old->core.max_active != new->core.max_active},
+        {"max_queued", old->core.max_queued != new->core.max_queued},
+        {"max_branches", old->branches != new->branches},
+        {"max_statements", old->statements != new->statements},
+        {"max_body", old->body_bytes != new->body_bytes},
+        {"max_connections", old->connections != new->connections},
+        {"timeout_default", old->timeout_default_ms != new->timeout_default_ms},
+        {"timeout_max", old->timeout_max_ms != new->timeout_max_ms},
+        {"heartbeat", old->core.heartbeat_ms != new->core.heartbeat_ms},
+        {"retry_min", old->core.retry_min_ms != new->core.retry_min_ms},
+        {"retry_max", old->core.retry_max_ms != new->core.retry_max_ms},
+        {"drain_timeout", old->core.drain_ms != new->core.drain_ms},
+        {"trim_interval", old->core.trim_interval_ms != new->core.trim_interval_ms},
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (keys[i].differs) {
+            return keys[i].key;
+        }
+    }
+    return NULL;
 }

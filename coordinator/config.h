@@ -36,7 +36,10 @@ struct config {
 bool config_load(const char *path, struct config *ret_config, struct error *ret_error);
 void config_done(struct config *config);
 
-/* One log line with every setting, without secrets. */
+/* Logs every setting, without secrets. */
 void config_log(const struct config *config);
+
+/* The first setting of [assentd] that differs and that SIGHUP cannot change; NULL if there is none. */
+const char *config_restart_key(const struct config *old, const struct config *new);
 
 #endif

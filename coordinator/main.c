@@ -67,6 +67,10 @@ static void reload(struct daemon *daemon)
         return;
     }
     apply_log(daemon, config);
+    const char *key = config_restart_key(&daemon->config, config);
+    if (key != NULL) {
+        log_event(LOG_WARN, "a changed setting needs a restart", LOG_S("key", key));
+    }
     coordinator_reconfigure(daemon->coordinator, config);
 }
 
@@ -150,12 +154,12 @@ static bool start(struct daemon *daemon, struct error *ret_error)
         !config_load(daemon->cli.config_path, &daemon->config, ret_error)) {
         return false;
     }
-    if (daemon->cli.check_config) {
-        return true;
-    }
     apply_log(daemon, &daemon->config);
     log_event(LOG_INFO, "assentd", LOG_S("version", ASSENT_VERSION), LOG_I("pid", getpid()));
     config_log(&daemon->config);
+    if (daemon->cli.check_config) {
+        return true;
+    }
     /* Before any thread exists, so that all of them inherit it. */
     sigemptyset(&daemon->signals);
     sigaddset(&daemon->signals, SIGTERM);

@@ -1,12 +1,13 @@
 /* config.c - see config.h. */
 #include "participant/config.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/config_file.h"
+#include "participant/pg_conninfo.h"
 
 #define SECTION_AGENT    "agent"
 #define SECTION_DATABASE "database"
@@ -57,27 +58,6 @@ static bool read_count(struct config_file *file, const char *section, const char
     return true;
 }
 
-/* HOST:PORT with a loopback HOST: the link proves who speaks, but does not hide what is said. */
-static bool listen_is_loopback(const char *address)
-{
-    const char *colon = strrchr(address, ':');
-    char host[ADDRESS_SIZE];
-    if (colon == NULL || colon == address || colon[1] == '\0') {
-        return false;
-    }
-    char *end = NULL;
-    long port = strtol(colon + 1, &end, 10);
-    if (*end != '\0' || port < 0 || port > 65535) {
-        return false;
-    }
-    snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
-    struct in_addr ipv4;
-    if (inet_pton(AF_INET, host, &ipv4) == 1) {
-        return (ntohl(ipv4.s_addr) >> 24) == 127;
-    }
-    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
-}
-
 static bool read_agent(struct config_file *file, struct agent_settings *settings,
                        struct error *ret_error)
 {
@@ -107,29 +87,15 @@ static bool read_agent(struct config_file *file, struct agent_settings *settings
                          settings->core.participant);
         return error_hint(ret_error, "1 to 63 of a-z 0-9 _ -, beginning with a letter");
     }
-    if (!listen_is_loopback(settings->listen)) {
+    /* The link proves who speaks, but does not hide what is said. */
+    uint16_t port = 0;
+    if (address_judge(settings->listen, &port) != ADDRESS_LOOPBACK) {
         config_file_fail(file, section, "listen", ret_error,
                          "\"%s\" is not a loopback address with a port", settings->listen);
         return error_hint(ret_error,
                           "write 127.0.0.1:PORT; between hosts use a tunnel that encrypts");
     }
     return true;
-}
-
-/* A password here would stand in the log, in backups and in every copy of this file. */
-static bool conninfo_has_password(const char *conninfo)
-{
-    const char *found = strstr(conninfo, "password");
-    if (found != NULL && (found == conninfo || strchr(" '?&", found[-1]) != NULL)) {
-        return true;
-    }
-    const char *scheme = strstr(conninfo, "://");
-    if (scheme != NULL) {
-        const char *at = strchr(scheme + 3, '@');
-        const char *colon = strchr(scheme + 3, ':');
-        return at != NULL && colon != NULL && colon < at;
-    }
-    return false;
 }
 
 static bool read_database(struct config_file *file, struct agent_settings *settings,
@@ -158,11 +124,9 @@ static bool read_database(struct config_file *file, struct agent_settings *setti
                    sizeof(settings->token_file), ret_error)) {
         return false;
     }
-    if (conninfo_has_password(settings->conninfo)) {
-        config_file_fail(file, section, "conninfo", ret_error, "there is a password in it");
-        return error_hint(ret_error, "use peer authentication, or passfile=PATH with mode 0600");
-    }
-    return true;
+    /* A password here would stand in the log, in backups and in every copy of this file. */
+    return pg_conninfo_check(settings->conninfo, ret_error) ||
+           config_file_wrap(file, section, "conninfo", ret_error);
 }
 
 static bool read_protocol(struct config_file *file, struct agent_config *core,

@@ -103,17 +103,13 @@ static void *program_wait_signals(void *user)
     return NULL;
 }
 
-static bool program_start(struct program *program, struct error *ret_error)
+static bool program_start(struct program *program, const struct link_secret *secret,
+                          struct error *ret_error)
 {
-    struct link_secret secret;
-    if (!link_secret_read(program->settings.secret_file, &secret, ret_error)) {
-        return error_wrap(ret_error, "secret_file");
-    }
     if (!cli_arm_faults(&program->cli, ret_error) ||
-        !agent_server_start(&program->settings, &secret, &program->server, ret_error)) {
+        !agent_server_start(&program->settings, secret, &program->server, ret_error)) {
         return false;
     }
-    explicit_bzero(&secret, sizeof(secret));
     pthread_t thread;
     int errnum = pthread_create(&thread, NULL, program_wait_signals, program);
     if (errnum != 0) {
@@ -156,13 +152,20 @@ int main(int argc, char **argv)
     }
     program_configure_log(&program);
     agent_settings_log(&program.settings);
+    struct link_secret secret;
+    if (!link_secret_read(program.settings.secret_file, &secret, &error)) {
+        error_wrap(&error, "%s: [agent] secret_file", program.cli.config_path);
+        cli_print_error(PROGRAM, &error);
+        return cli_exit_code(error.kind);
+    }
     if (program.cli.check_config) {
         return EX_OK;
     }
-    if (!program_start(&program, &error)) {
+    if (!program_start(&program, &secret, &error)) {
         log_error("cannot start", &error);
         return cli_exit_code(error.kind);
     }
+    explicit_bzero(&secret, sizeof(secret));
     bool is_finished = agent_server_run(program.server, program_reload, &program);
     log_event(is_finished ? LOG_INFO : LOG_WARN, is_finished ? "drained" : "drain timed out",
               LOG_S("participant", program.settings.core.participant));

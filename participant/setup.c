@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/cli.h"
 #include "participant/config.h"
+#include "participant/pg_conninfo.h"
 #include "participant/pg_setup.h"
 
 #define PROGRAM          "assent-agent setup"
@@ -116,6 +117,10 @@ static bool setup_complete(struct setup *setup, struct agent_settings *settings,
             setup->token_file = settings->token_file;
         }
     }
+    /* Everybody on the machine can read a command line. */
+    if (setup->admin_conninfo != NULL && !pg_conninfo_check(setup->admin_conninfo, ret_error)) {
+        return error_wrap(ret_error, "--admin");
+    }
     const struct {
         const char *value;
         const char *name;
@@ -177,6 +182,8 @@ int agent_setup_main(int argc, char **argv)
     struct agent_settings settings;
     struct error error = {0};
     char *database = NULL, *role = NULL;
+    char name[] = PROGRAM; /* what usage and errors call it */
+    argv[0] = name;
     argp_parse(&argp, argc, argv, 0, NULL, &setup);
     bool ok =
         setup_complete(&setup, &settings, &database, &role, &error) && setup_run(&setup, &error);

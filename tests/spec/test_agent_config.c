@@ -189,7 +189,14 @@ static void test_agent_config_unsafe_settings_are_refused(void **state)
         "[agent]\nparticipant = order\nlisten = 192.168.1.1:7411\nsecret_file = /s\n" DATABASE,
         "[agent]\nparticipant = order\nlisten = 127.0.0.1\nsecret_file = /s\n" DATABASE,
         "[agent]\nparticipant = order\nlisten = 127.0.0.1:70000\nsecret_file = /s\n" DATABASE,
+        "[agent]\nparticipant = order\nlisten = 127.example.com:7411\nsecret_file = /s\n" DATABASE,
+        "[agent]\nparticipant = order\nlisten = 127.0.0.1:-0\nsecret_file = /s\n" DATABASE,
         AGENT "[database]\nconninfo = host=/run password=x\n",
+        AGENT "[database]\nconninfo = host=/run user=password password=x\n",
+        AGENT "[database]\nconninfo = host=/run\tpassword = 'x'\n",
+        AGENT "[database]\nconninfo = host=/run sslpassword=x\n",
+        AGENT "[database]\nconninfo = postgresql://127.0.0.1/orders?password=x\n",
+        AGENT "[database]\nconninfo = host=/run dbnam=orders\n",
         AGENT "[database]\nconninfo = postgresql://a:b@127.0.0.1/orders\n",
         AGENT DATABASE "[protocol]\nretry_min = 2s\nretry_max = 1s\n",
         AGENT DATABASE "[protocol]\nsweep_interval = 0\n",
@@ -209,6 +216,25 @@ static void test_agent_config_unsafe_settings_are_refused(void **state)
     }
 }
 
+/* A connection string that cannot be read may be one with a mistyped password: it is not repeated. */
+static void test_agent_config_refusal_does_not_repeat_a_password(void **state)
+{
+    (void)state;
+    const char *const texts[] = {
+        AGENT "[database]\nconninfo = host=/run pasword=topsecret\n",
+        AGENT "[database]\nconninfo = host=/run password=top topsecret\n",
+        AGENT "[database]\nconninfo = postgresql://a:topsecret@[x/orders\n",
+        AGENT "[database]\nconninfo = host=/run password=topsecret\n",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct agent_settings settings;
+        struct error error = {0};
+        assert_false(load(texts[i], &settings, &error));
+        assert_null(strstr(error.text, "topsecret"));
+        assert_null(strstr(error.hint, "topsecret"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_agent_config_defaults_are_enough),
         cmocka_unit_test(test_agent_config_example_loads),
         cmocka_unit_test(test_agent_config_unsafe_settings_are_refused),
+        cmocka_unit_test(test_agent_config_refusal_does_not_repeat_a_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,10 +102,20 @@ static void test_config_errors_name_line_and_remedy(void **state)
         {"[assentd]\nmax_body = 1\n", "assentd.conf:2", NULL},
         {"[asentd]\nhttp = 127.0.0.1:7400\n", "asentd", NULL},
         {"[participant Order]\naddress = 127.0.0.1:1\nsecret_file = x\n", "Order", "a-z"},
+        {"[assentd]\nclient = 127.example.com:7401\n", "assentd.conf:2", "127.0.0.1:7401"},
+        {"[assentd]\nclient = localhost.example.com:7401\n", "not a loopback", NULL},
+        {"[assentd]\nlisten = 127.0.0.1:-0\n", "HOST:PORT", "127.0.0.1:7400"},
+        {"[assentd]\nlisten = 127.0.0.1: 7402\n", "HOST:PORT", NULL},
+        {"[assentd]\nlisten = [::2]:7402\n", "not a loopback", NULL},
+        {"[assentd]\nlisten = [::1:7402\n", "HOST:PORT", NULL},
+        {"[assentd]\ntimeout_max = 5s\ntimeout_default = 6s\n", "assentd.conf:3", "timeout_max"},
+        {"[assentd]\nretry_min = 5s\n", "assentd.conf:1", "retry_min"},
+        {"[participant far]\naddress = 127.0.0.1.example.com:7410\nsecret_file = x\n",
+         "assentd.conf:2", "TLS"},
         {"[participant far]\naddress = 10.0.0.1:7410\nsecret_file = x\n", "loopback", "TLS"},
-        {"[participant x]\naddress = 127.0.0.1:1\n", "secret_file", NULL},
+        {"[participant x]\naddress = 127.0.0.1:1\n", "assentd.conf:1", "secret_file"},
         {"[participant x]\naddress = 127.0.0.1:1\nsecret_file = /nowhere/secret\n",
-         "/nowhere/secret", NULL},
+         "assentd.conf:3", "openssl"},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct config config;
@@ -127,7 +137,7 @@ static void test_config_without_participants_is_refused(void **state)
     struct config config;
     struct error error;
     assert_false(load("[assentd]\n", "", &config, &error));
-    assert_non_null(strstr(error.text, "participant"));
+    assert_non_null(strstr(error.text, "assentd.conf: no [participant"));
     assert_true(error.hint[0] != '\0');
 }
 
@@ -144,6 +154,37 @@ static void test_config_open_secret_is_refused(void **state)
     assert_non_null(strstr(error.hint, "chmod"));
 }
 
+/* Two participants at one address: one agent cannot be both. */
+static void test_config_two_participants_at_one_address_are_refused(void **state)
+{
+    (void)state;
+    char other[256];
+    snprintf(other, sizeof(other),
+             "[participant payment]\naddress = 127.0.0.1:7410\nsecret_file = %s\n", secret_path);
+    struct config config;
+    struct error error;
+    assert_false(load(other, participant_text(), &config, &error));
+    assert_non_null(strstr(error.text, "assentd.conf:5: [participant order]"));
+    assert_non_null(strstr(error.text, "participant payment"));
+    assert_true(error.hint[0] != '\0');
+}
+
+/* SIGHUP changes participants and the log; a change of anything else must not be taken for done. */
+static void test_config_restart_key_names_what_sighup_does_not_change(void **state)
+{
+    (void)state;
+    struct config old, new;
+    struct error error;
+    assert_true(load("", participant_text(), &old, &error));
+    assert_true(load("[assentd]\nlog_level = debug\n", participant_text(), &new, &error));
+    assert_null(config_restart_key(&old, &new));
+    config_done(&new);
+    assert_true(load("[assentd]\nmax_active = 65\n", participant_text(), &new, &error));
+    assert_string_equal(config_restart_key(&old, &new), "max_active");
+    config_done(&new);
+    config_done(&old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +192,8 @@ int main(void)
         cmocka_unit_test(test_config_errors_name_line_and_remedy),
         cmocka_unit_test(test_config_without_participants_is_refused),
         cmocka_unit_test(test_config_open_secret_is_refused),
+        cmocka_unit_test(test_config_two_participants_at_one_address_are_refused),
+        cmocka_unit_test(test_config_restart_key_names_what_sighup_does_not_change),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
