@@ -118,7 +118,7 @@ static bool decode_work(struct decode *decode, size_t *statements_left, struct b
     if (count > *statements_left) {
         work_done(&work);
         return refuse(decode, CLIENT_LIMIT,
-                      "more than %" PRIu32 " statements in one transaction (limit statements)",
+                      "more than %" PRIu32 " statements in one transaction (limit max_statements)",
                       decode->limits->statements);
     }
     *statements_left -= count;
@@ -196,7 +196,7 @@ static bool decode_branches(struct decode *decode)
         return malformed(decode, "branches must be an array of at least one");
     }
     if (count > decode->limits->branches) {
-        return refuse(decode, CLIENT_LIMIT, "more than %" PRIu32 " branches (limit branches)",
+        return refuse(decode, CLIENT_LIMIT, "more than %" PRIu32 " branches (limit max_branches)",
                       decode->limits->branches);
     }
     size_t statements_left = decode->limits->statements;
@@ -224,8 +224,7 @@ static bool decode_timeout(struct decode *decode)
         return malformed(decode, "timeout_ms must be a number from 1");
     }
     if (value > decode->limits->timeout_max_ms) {
-        return refuse(decode, CLIENT_LIMIT,
-                      "timeout_ms is above %" PRIu32 " (limit timeout_max_ms)",
+        return refuse(decode, CLIENT_LIMIT, "timeout_ms is above %" PRIu32 " (limit timeout_max)",
                       decode->limits->timeout_max_ms);
     }
     decode->call->submission.timeout_ms = (uint32_t)value;
@@ -423,7 +422,7 @@ bool client_decode_request(const void *bytes, size_t size_bytes, const struct cl
     struct decode decode = {.limits = limits, .refusal = ret_refusal};
     if (size_bytes > limits->body_bytes) {
         return refuse(&decode, CLIENT_LIMIT,
-                      "the request is larger than %" PRIu32 " bytes (limit body_bytes)",
+                      "the request is larger than %" PRIu32 " bytes (limit max_body)",
                       limits->body_bytes);
     }
     unpack_init(&decode.in, bytes, size_bytes);

@@ -59,6 +59,12 @@ static void encode_text(struct pack *pack, const char *name, const char *value)
     pack_text(pack, value);
 }
 
+/* An empty text is one that does not apply: nil. */
+static void encode_optional(struct pack *pack, const char *name, const char *value)
+{
+    encode_text(pack, name, value[0] != '\0' ? value : NULL);
+}
+
 static void encode_number(struct pack *pack, const char *name, uint64_t value)
 {
     pack_text(pack, name);
@@ -128,7 +134,7 @@ static void encode_branch(struct pack *pack, const struct branch_view *branch, b
     encode_text(pack, "participant", branch->participant);
     encode_text(pack, "state", branch_state_text(branch->state));
     encode_text(pack, "gid", branch->has_gid ? gid : NULL);
-    encode_text(pack, "detail", branch->detail[0] != 0 ? branch->detail : NULL);
+    encode_optional(pack, "detail", branch->detail);
     encode_truth(pack, "pending", is_committed && branch_is_pending(branch));
     encode_blob(pack, "results", with_results ? branch->results : NULL);
 }
@@ -139,8 +145,8 @@ static void encode_event(struct pack *pack, const struct txn_event_view *event)
     encode_number(pack, "wall_ms", event->wall_ms);
     encode_number(pack, "since_start_us", event->since_start_us);
     encode_text(pack, "kind", event->kind);
-    encode_text(pack, "participant", event->participant[0] != 0 ? event->participant : NULL);
-    encode_text(pack, "detail", event->detail[0] != 0 ? event->detail : NULL);
+    encode_optional(pack, "participant", event->participant);
+    encode_optional(pack, "detail", event->detail);
 }
 
 static void encode_failure(struct pack *pack, const struct txn_view *view)
@@ -153,10 +159,9 @@ static void encode_failure(struct pack *pack, const struct txn_view *view)
     pack_map(pack, 6);
     encode_text(pack, "reason", reason_text(view->failure.reason));
     encode_truth(pack, "retryable", reason_retryable(view->failure.reason));
-    encode_text(pack, "participant",
-                view->failed_participant[0] != 0 ? view->failed_participant : NULL);
-    encode_text(pack, "text", view->failure_text[0] != 0 ? view->failure_text : NULL);
-    encode_text(pack, "sqlstate", view->failure.sqlstate[0] != 0 ? view->failure.sqlstate : NULL);
+    encode_optional(pack, "participant", view->failed_participant);
+    encode_optional(pack, "text", view->failure_text);
+    encode_optional(pack, "sqlstate", view->failure.sqlstate);
     encode_blob(pack, "report", view->failure.report);
 }
 
@@ -197,10 +202,10 @@ static void encode_participant(struct pack *pack, const struct participant_view 
     pack_map(pack, 8);
     encode_text(pack, "name", participant->name);
     encode_text(pack, "address", participant->address);
-    encode_text(pack, "version", participant->version);
+    encode_optional(pack, "version", participant->version);
     encode_truth(pack, "connected", participant->link_up);
     encode_truth(pack, "ready", participant->ready);
-    encode_text(pack, "text", participant->text);
+    encode_optional(pack, "text", participant->text);
     encode_number(pack, "prepared", participant->prepared_count);
     encode_number(pack, "in_doubt", participant->in_doubt);
 }
@@ -226,7 +231,7 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
     }
     encode_head(pack, 9, status_of(answer->status));
     encode_reason(pack, answer->reason);
-    encode_text(pack, "participant", answer->participant[0] != 0 ? answer->participant : NULL);
+    encode_optional(pack, "participant", answer->participant);
     encode_text(pack, "text", answer_text(call));
     encode_number(pack, "retry_after_s", answer->retry_after_s);
     encode_truth(pack, "replayed", answer->replayed);
@@ -235,7 +240,7 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
     for (size_t i = 0; i < answer->view_count; i++) {
         encode_view(pack, &answer->views[i], call->operation != API_LIST);
     }
-    encode_text(pack, "next", next[0] != 0 ? next : NULL);
+    encode_optional(pack, "next", next);
     pack_text(pack, "participants");
     pack_array(pack, answer->participant_count);
     for (size_t i = 0; i < answer->participant_count; i++) {
@@ -247,6 +252,6 @@ void client_encode_refusal(struct pack *pack, const struct client_refusal *refus
 {
     encode_head(pack, 4, refusal->status);
     encode_reason(pack, refusal->reason);
-    encode_text(pack, "text", refusal->text[0] != 0 ? refusal->text : NULL);
+    encode_optional(pack, "text", refusal->text);
     encode_number(pack, "retry_after_s", refusal->retry_after_s);
 }

@@ -139,7 +139,7 @@ static bool context_admit(struct edge_context *context, struct client_refusal *r
                                                .reason = REASON_OVERLOAD,
                                                .retry_after_s = 1,
                                                .text = "too many requests at once (limit "
-                                                       "client_contexts)"};
+                                                       "1024, not configurable)"};
         return false;
     }
     context->is_submission = true;

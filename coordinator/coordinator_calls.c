@@ -75,7 +75,8 @@ static void call_get(struct coordinator *coordinator, struct api_call *call)
 static void call_get_by_key(struct coordinator *coordinator, struct api_call *call)
 {
     struct txn_view view;
-    if (coord_view_by_key(coordinator->coord, call->key, call->key_bytes, &view)) {
+    if (coord_view_by_key(coordinator->coord, call->key, call->key_bytes, call->want_events,
+                          &view)) {
         *answer_one(&call->answer) = view;
         return;
     }
@@ -91,7 +92,7 @@ static void call_get_by_key(struct coordinator *coordinator, struct api_call *ca
         call->answer.status = API_NOT_FOUND;
         return;
     }
-    coord_view_entry(&entry, false, answer_one(&call->answer));
+    coord_view_entry(&entry, call->want_events, answer_one(&call->answer));
     journal_entry_done(&entry);
 }
 

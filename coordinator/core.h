@@ -176,7 +176,7 @@ void coord_ready_done(struct coord_ready *ready);
 bool coord_view(const struct coord *coord, const struct gtrid *gtrid, bool want_events,
                 struct txn_view *ret_view);
 bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_bytes,
-                       struct txn_view *ret_view);
+                       bool want_events, struct txn_view *ret_view);
 /* Newest first, transactions in memory matching the filter, at most limit. */
 size_t coord_list(const struct coord *coord, const struct api_list *list,
                   struct txn_view **ret_views);

@@ -86,13 +86,13 @@ bool coord_view(const struct coord *coord, const struct gtrid *gtrid, bool want_
 }
 
 bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_bytes,
-                       struct txn_view *ret_view)
+                       bool want_events, struct txn_view *ret_view)
 {
     const struct txn *txn = txn_find_key(coord, key, key_bytes);
     if (txn == NULL) {
         return false;
     }
-    txn_view_fill(coord, txn, false, ret_view);
+    txn_view_fill(coord, txn, want_events, ret_view);
     return true;
 }
 

@@ -105,8 +105,12 @@ static void test_p18_key_runs_again_after_an_abort(void **state)
     struct gtrid again = world_last_gtrid(&world);
     assert_false(gtrid_equal(&gtrid, &again));
     struct txn_view view;
-    assert_true(coord_view_by_key(world.coord, "k", 1, &view));
+    assert_true(coord_view_by_key(world.coord, "k", 1, false, &view));
     assert_true(gtrid_equal(&view.gtrid, &again));
+    assert_int_equal(view.event_count, 0);
+    txn_view_done(&view);
+    assert_true(coord_view_by_key(world.coord, "k", 1, true, &view));
+    assert_true(view.event_count > 0); /* who asks by key may ask for the history as well */
     txn_view_done(&view);
     world_done(&world);
 }

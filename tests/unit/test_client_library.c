@@ -519,9 +519,9 @@ static void test_client_submit_too_large_is_refused(void **state)
         uint32_t timeout_ms;
         const char *text;
     } cases[] = {
-        {2u << 20, 0, 0, 1000, "body_bytes"}, {5u << 20, 0, 0, 1000, "4 MiB"},
-        {1, 1, 0, 1000, "statements"},        {1, 0, 1, 1000, "branches"},
-        {1, 0, 0, 60001, "timeout_max_ms"},
+        {2u << 20, 0, 0, 1000, "limit max_body"}, {5u << 20, 0, 0, 1000, "4 MiB"},
+        {1, 1, 0, 1000, "limit max_statements"},  {1, 0, 1, 1000, "limit max_branches"},
+        {1, 0, 0, 60001, "limit timeout_max)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct assent_request *request = checkout_request("o-1");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/work.h"
 #include "coordinator/client_codec.h"
 #include "coordinator/client_msgpack.h"
@@ -211,6 +212,52 @@ static void test_client_codec_mutated_request_is_survived(void **state)
     pack_done(&pack);
 }
 
+/* Enters the value of the first member called name, in a map. */
+static bool find_member(struct unpack *in, const char *name)
+{
+    uint32_t members = 0;
+    if (!unpack_map(in, &members)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < members; i++) {
+        struct unpack_text text;
+        if (!unpack_text(in, &text)) {
+            return false;
+        }
+        if (unpack_text_is(&text, name)) {
+            return true;
+        }
+        unpack_skip(in);
+    }
+    return false;
+}
+
+/* docs/CLIENT_PROTOCOL.md: a text that does not apply is nil, not empty; also of a participant. */
+static void test_client_codec_absent_texts_are_nil(void **state)
+{
+    (void)state;
+    const char *const absent[] = {"version", "text"};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        struct api_call *call = api_call_new(API_PARTICIPANTS);
+        call->answer.participants = alloc_zeroed(sizeof(struct participant_view));
+        call->answer.status = API_OK;
+        call->answer.participant_count = 1;
+        snprintf(call->answer.participants[0].name, PARTICIPANT_NAME_SIZE, "order");
+        struct pack pack = {0};
+        client_encode_answer(&pack, call);
+        struct unpack in;
+        uint32_t count = 0;
+        unpack_init(&in, pack.bytes, pack.size_bytes);
+        assert_true(find_member(&in, "participants"));
+        assert_true(unpack_array(&in, &count));
+        assert_int_equal(count, 1);
+        assert_true(find_member(&in, absent[i]));
+        assert_int_equal(unpack_peek(&in), UNPACK_NIL);
+        pack_done(&pack);
+        api_call_free(call);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_msgpack_skip_takes_one_value),
         cmocka_unit_test(test_client_codec_truncated_request_is_malformed),
         cmocka_unit_test(test_client_codec_mutated_request_is_survived),
+        cmocka_unit_test(test_client_codec_absent_texts_are_nil),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
