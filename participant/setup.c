@@ -1,15 +1,19 @@
 /* setup.c - see setup.h. */
 #include "participant/setup.h"
 
+#include <errno.h>
+#include <jansson.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/check.h"
 #include "common/cli.h"
 #include "participant/config.h"
 #include "participant/pg_conninfo.h"
 #include "participant/pg_setup.h"
+#include "participant/pg_text.h"
 
 #define PROGRAM          "assent-agent setup"
 #define APPLY_TIMEOUT_MS 30000
@@ -20,6 +24,7 @@ struct setup {
     const char *admin_conninfo;
     bool apply;
     bool adopt;
+    bool json;
 };
 
 enum setup_key {
@@ -44,6 +49,7 @@ static const struct argp_option options[] = {
      "An administrator's connection to that database, without a password", 0},
     {"adopt", SETUP_KEY_ADOPT, NULL, 0,
      "This copy of the database is the participant from now on (planned move, pg_upgrade)", 0},
+    {"json", 'j', NULL, 0, "Print JSON", 0},
     {0},
 };
 
@@ -74,6 +80,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case SETUP_KEY_ADOPT:
         setup->adopt = true;
+        return 0;
+    case 'j':
+        setup->json = true;
         return 0;
     case ARGP_KEY_END:
         if (setup->apply && setup->admin_conninfo == NULL) {
@@ -140,6 +149,31 @@ static bool setup_complete(struct setup *setup, struct agent_settings *settings,
     return true;
 }
 
+/* For people: the SQL goes where it can be piped into psql, what remains to be done beside it. */
+static void print_text(const struct setup *setup, const char *sql, const char *notes)
+{
+    if (sql == NULL) {
+        printf("database %s is ready to be participant %s\n", setup->database, setup->participant);
+    } else {
+        fputs(sql, stdout);
+    }
+    fputs(notes, stderr);
+}
+
+static void print_json(const struct setup *setup, const char *sql, const char *notes)
+{
+    char *token_file = pg_text_clean(setup->token_file); /* a path may be any bytes */
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:b, s:s?, s:s}", "participant", setup->participant,
+                  "database", setup->database, "role", setup->role, "token_file", token_file,
+                  "applied", sql == NULL, "sql", sql, "notes", notes);
+    CHECK(object != NULL); /* all is UTF-8: pg_setup.h refuses names that are not */
+    (void)json_dumpf(object, stdout, JSON_COMPACT); /* an error stays with stdout */
+    putchar('\n');
+    json_decref(object);
+    free(token_file);
+}
+
 static bool setup_run(const struct setup *setup, struct error *ret_error)
 {
     struct pg_setup_options sql_options = {
@@ -154,22 +188,19 @@ static bool setup_run(const struct setup *setup, struct error *ret_error)
     }
     pg_token_hash(token, sql_options.token_hash);
     explicit_bzero(token, sizeof(token));
-    if (setup->apply) {
-        if (!pg_setup_apply(setup->admin_conninfo, &sql_options, APPLY_TIMEOUT_MS, ret_error)) {
-            return false;
-        }
-        printf("database %s is ready to be participant %s\n", setup->database, setup->participant);
-    } else {
-        char *sql = NULL;
-        if (!pg_setup_sql(&sql_options, &sql, ret_error)) {
-            return false;
-        }
-        fputs(sql, stdout);
-        free(sql);
+    char *sql = NULL;
+    if (setup->apply
+            ? !pg_setup_apply(setup->admin_conninfo, &sql_options, APPLY_TIMEOUT_MS, ret_error)
+            : !pg_setup_sql(&sql_options, &sql, ret_error)) {
+        return false;
     }
     char *notes = pg_setup_notes(&sql_options);
-    fputs(notes, stderr);
+    (setup->json ? print_json : print_text)(setup, sql, notes);
     free(notes);
+    free(sql);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        return error_set_errno(ret_error, ERROR_IO, errno, "the output could not be written");
+    }
     return true;
 }
 

@@ -39,6 +39,21 @@ expect 64 "$assent" status
 expect 64 "$assent" resolve x commit
 expect 64 "$assent" journal verify
 
+# The set-up of a database: SQL for people, an object for programs, and no password on a command line.
+agent=$(dirname "$assent")/assent-agent
+setup=("$agent" setup --participant order --database orders --role assent_order --token-file "$work/order.token")
+expect 0 "${setup[@]}"
+says 'BEGIN;'
+"${setup[@]}" --json >"$work/setup.json" || fail "setup --json"
+[ "$(jq -r '[.participant, .database, .role, .applied] | join(" ")' "$work/setup.json")" = \
+    'order orders assent_order false' ] || fail "members of setup --json"
+jq -e '(.sql | contains("assent_order")) and (.notes | contains("max_prepared_transactions"))' \
+    "$work/setup.json" >/dev/null || fail "SQL and notes of setup --json"
+grep -q "$(cat "$work/order.token")" "$work/setup.json" && fail "the token is in setup --json"
+expect 78 "${setup[@]}" --apply --admin 'host=/nowhere password=geheim'
+says 'password'
+grep -q geheim "$work/out" && fail "the password was repeated"
+
 # Nobody there: 69, and no claim about an outcome.
 write o-1 1.00
 expect 69 "$assent" submit "$request"

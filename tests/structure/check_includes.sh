@@ -66,6 +66,7 @@ only 'sqlite3\.h' 'recovery/.*sqlite.*\.[ch]|tests/.*' 'SQLite belongs to the jo
 only 'microhttpd\.h' 'coordinator/http.*\.[ch]|tests/.*' 'libmicrohttpd belongs to the HTTP edge'
 only 'curl/.*' 'client/.*|tests/.*' 'libcurl belongs to the command line and the tests'
 only 'ini\.h' 'common/config_file\.c|tests/.*' 'inih belongs to the configuration reader'
+only 'jansson\.h' 'participant/setup\.c|tests/.*' 'jansson belongs to what is printed for programs'
 only 'cmocka\.h' 'tests/.*' 'cmocka belongs to the tests'
 
 # The cores: values, containers and their own headers only.
