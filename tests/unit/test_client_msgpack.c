@@ -212,6 +212,38 @@ static void test_client_codec_mutated_request_is_survived(void **state)
     pack_done(&pack);
 }
 
+/* The example of docs/CLIENT_PROTOCOL.md is a request, and means what is written beside it. */
+static void test_client_codec_documented_example_is_read(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {
+        0x84, 0xa1, 0x76, 0x01, 0xa2, 0x6f, 0x70, 0xa6, 0x73, 0x75, 0x62, 0x6d, 0x69, 0x74, 0xa3,
+        0x6b, 0x65, 0x79, 0xa3, 0x6b, 0x2d, 0x31, 0xa8, 0x62, 0x72, 0x61, 0x6e, 0x63, 0x68, 0x65,
+        0x73, 0x91, 0x82, 0xab, 0x70, 0x61, 0x72, 0x74, 0x69, 0x63, 0x69, 0x70, 0x61, 0x6e, 0x74,
+        0xa5, 0x73, 0x74, 0x6f, 0x63, 0x6b, 0xa4, 0x77, 0x6f, 0x72, 0x6b, 0xc4, 0x20, 0x92, 0x01,
+        0x91, 0x93, 0xb7, 0x55, 0x50, 0x44, 0x41, 0x54, 0x45, 0x20, 0x74, 0x20, 0x53, 0x45, 0x54,
+        0x20, 0x6e, 0x20, 0x3d, 0x20, 0x6e, 0x20, 0x2d, 0x20, 0x24, 0x31, 0x91, 0xa1, 0x33, 0x01};
+    assert_int_equal(sizeof bytes + 4, 0x5e); /* the length that stands before it */
+    struct api_call *call = NULL;
+    struct client_refusal refusal;
+    assert_true(client_decode_request(bytes, sizeof bytes, &limits, &call, &refusal));
+    const struct submission *submission = &call->submission;
+    assert_int_equal(call->operation, API_SUBMIT);
+    assert_string_equal(submission->key, "k-1");
+    assert_int_equal(submission->branch_count, 1);
+    assert_string_equal(submission->branches[0].participant, "stock");
+    struct work work;
+    struct error error = {0};
+    assert_success(work_decode(submission->branches[0].work, &work, &error), &error);
+    assert_int_equal(work.statement_count, 1);
+    assert_string_equal(work.statements[0].sql, "UPDATE t SET n = n - $1");
+    assert_int_equal(work.statements[0].param_count, 1);
+    assert_string_equal(work.statements[0].params[0], "3");
+    assert_int_equal(work.statements[0].expect_rows, 1);
+    work_done(&work);
+    api_call_free(call);
+}
+
 /* Enters the value of the first member called name, in a map. */
 static bool find_member(struct unpack *in, const char *name)
 {
@@ -267,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_msgpack_skip_takes_one_value),
         cmocka_unit_test(test_client_codec_truncated_request_is_malformed),
         cmocka_unit_test(test_client_codec_mutated_request_is_survived),
+        cmocka_unit_test(test_client_codec_documented_example_is_read),
         cmocka_unit_test(test_client_codec_absent_texts_are_nil),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
