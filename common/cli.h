@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "common/version.h"
 
-/* Exit codes beside those of sysexits.h (product.md): */
+/* Exit codes beside those of sysexits.h, as assent(1) has them: */
 #define CLI_EXIT_DONE    0
 #define CLI_EXIT_FAILED  1 /* aborted, or a check failed */
 #define CLI_EXIT_UNKNOWN 2 /* the outcome is not known yet */

@@ -8,10 +8,13 @@
  *
  *   coordinator -> agent             agent -> coordinator
  *   CLAIM    my epoch, nonce, head   WITNESS  what this database knows of your journal (first)
- *   WORK     execute and prepare     WELCOME  epoch accepted: work may come | FENCED: a higher one
- * is known COMMIT   finish: commit          VOTE ROLLBACK finish: roll back       ACK finished, or
- * what was found instead VERDICT  answer to an inquiry    INQUIRY  what became of this gid? HEAD
- * heartbeat, head, floor  HEALTH   heartbeat, state of the database, sweep progress
+ *                                    WELCOME  epoch accepted: work may come
+ *                                    FENCED   a higher one is known
+ *   WORK     execute and prepare     VOTE
+ *   COMMIT   finish: commit          ACK      finished, or what was found instead
+ *   ROLLBACK finish: roll back
+ *   VERDICT  answer to an inquiry    INQUIRY  what became of this gid?
+ *   HEAD     heartbeat, head, floor  HEALTH   heartbeat, state of the database, sweep progress
  */
 #ifndef ASSENT_COMMON_MESSAGES_H
 #define ASSENT_COMMON_MESSAGES_H

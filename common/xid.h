@@ -1,9 +1,8 @@
 /*
  * xid.h - names of transactions and branches, as values and as text.
  *
- * gtrid text:  <journal identity, 32 hex>-<epoch, decimal>-<epoch nonce, 16 hex>-<sequence,
- * decimal> gid text:    assent:<gtrid>:<participant>:<attempt nonce, 16 hex>            (under 200
- * bytes, G9)
+ *     gtrid  <journal identity, 32 hex>-<epoch, decimal>-<epoch nonce, 16 hex>-<sequence, decimal>
+ *     gid    assent:<gtrid>:<participant>:<attempt nonce, 16 hex>        (under 200 bytes)
  *
  * Parsing is strict: one value has exactly one text (lower case, no leading zeros in decimals), so
  * text equality and value equality agree and a foreign gid is never taken for ours (P-6).

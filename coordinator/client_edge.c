@@ -3,9 +3,9 @@
  *
  * Each context goes round by itself:
  *
- *     RECEIVING --frame--> decode --call posted--> CALLING --done()--> inbox --> render --> SENDING
- * --sent--> RECEIVING
- *                             \---refused---------------------------------------------------^
+ *     RECEIVING --frame--> decode --post--> CALLING --done()--> inbox --> render --> SENDING
+ *         ^                   `---refused-----------------------------------------------^  |
+ *         `------------------------------------sent-----------------------------------------'
  *
  * One thing at a time holds a context: nng (receiving, sending), the owner thread (calling) or the
  * edge's own thread (rendering, which the owner thread must be spared); the hand-overs order their

@@ -3,8 +3,8 @@
  *
  * The order of P-11, and why it is kept:
  *   1. prepared set   SCAN reads pg_prepared_xacts
- *   2. live set       the branches of this process, looked at when the scan's result is here: a row
- * whose branch is known is left to that branch
+ *   2. live set       the branches of this process, looked at when the scan's result is here: a
+ *                     row whose branch is known is left to that branch
  *   3. decisions      an INQUIRY per row without a word; nobody acts on silence, WAIT or UNKNOWN
  *   4. prepared set   FINISH itself finds out whether the row is still there
  * With 1 after 2, a branch that prepares between them would look like nobody's.

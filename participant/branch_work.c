@@ -230,7 +230,7 @@ static void branch_vote_no(struct agent *agent, struct agent_branch *branch,
     agent_vote_again(agent, branch, branch->session);
     agent_notice(agent, AGENT_NOTICE_VOTED, &branch->gid, "abort: %s %s",
                  reason_text(branch->failure.reason), result->detail);
-    branch->ack = ACK_ROLLED_BACK; /* nothing is prepared: PREPARE's own failure rolls back (G2) */
+    branch->ack = ACK_ROLLED_BACK; /* nothing is prepared: PREPARE's own failure rolls back */
     agent_branch_move(agent, branch, BRANCH_DONE);
 }
 

@@ -98,7 +98,7 @@ enum proof_result {
 
 struct prepared_row {
     char gid_text[GID_TEXT_SIZE]; /* as PostgreSQL shows it; may be a stranger's */
-    uint32_t xid;                 /* 32 bits, as pg_prepared_xacts has it (G30) */
+    uint32_t xid;                 /* 32 bits, as pg_prepared_xacts has it */
     uint64_t age_ms;
     char owner[PARTICIPANT_NAME_SIZE];
 };

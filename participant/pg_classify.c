@@ -56,7 +56,7 @@ enum reason pg_classify_statement(const struct pg_error *error)
 enum pg_class pg_classify_prepare(const struct pg_error *error, enum reason *ret_reason)
 {
     const char *sqlstate = text_of(error->sqlstate);
-    /* 40003 says "completion unknown"; a dying backend may have prepared before it died (G5). */
+    /* 40003 says "completion unknown"; a dying backend may have prepared before it died. */
     if (pg_classify_lost(error) || strcmp(sqlstate, "40003") == 0) {
         *ret_reason = REASON_PARTICIPANT_UNAVAILABLE;
         return PG_UNKNOWN;
@@ -84,8 +84,8 @@ enum pg_class pg_classify_finish(const struct pg_error *error)
         return PG_NOT_FOUND;
     }
     if (strcmp(sqlstate, "55000") == 0) {
-        /* Busy: another backend is finishing it, or its PREPARE still waits for the standby (G4,
-         * G7). MarkAsPreparing's 55000 cannot come from here; if it does, the server is not what we
+        /* Busy: another backend is finishing it, or its PREPARE still waits for the standby.
+         * MarkAsPreparing's 55000 cannot come from here; if it does, the server is not what we
          * think. */
         return strcmp(text_of(error->function), "MarkAsPreparing") == 0 ? PG_REFUSED : PG_RETRY;
     }

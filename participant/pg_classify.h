@@ -25,7 +25,7 @@ struct pg_error {
  * so there is no class to choose: nothing can be prepared after it. */
 enum reason pg_classify_statement(const struct pg_error *error);
 
-/* PREPARE TRANSACTION itself failed: PG_ROLLED_BACK with a reason (G2: the server has rolled back
+/* PREPARE TRANSACTION itself failed: PG_ROLLED_BACK with a reason (the server has rolled back
  * already), or PG_UNKNOWN if the error may have come after the row was prepared. */
 enum pg_class pg_classify_prepare(const struct pg_error *error, enum reason *ret_reason);
 

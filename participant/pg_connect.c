@@ -198,7 +198,7 @@ static enum pg_wait take_result(struct pg_session *session, PGresult **ret_resul
     PGresult *result = PQgetResult(session->conn);
     if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR &&
         PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL) {
-        /* Made by libpq, not by the server: the connection broke (G5: so nothing is known). */
+        /* Made by libpq, not by the server: the connection broke (so nothing is known). */
         pg_text_copy(session->last_error, sizeof session->last_error, PQresultErrorMessage(result));
         PQclear(result);
         return PG_WAIT_LOST;

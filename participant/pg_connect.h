@@ -59,7 +59,7 @@ struct pg_session {
     uint64_t jitter;      /* state of the jitter's generator */
     bool sync_queued;     /* in pipeline mode: a Sync was queued whose reply was not read */
     bool dying;           /* the server said that it is ending this connection */
-    bool warned;          /* a WARNING arrived since the owner cleared this (G21) */
+    bool warned;          /* a WARNING arrived since the owner cleared this */
     char warning[HEALTH_TEXT_SIZE];
     char last_error[HEALTH_TEXT_SIZE]; /* of the last failed opening */
     struct pg_facts facts;

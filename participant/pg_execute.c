@@ -148,7 +148,7 @@ static bool send_end(struct execution *x)
     if (x->by_rollback) {
         return send_sql(x, "ROLLBACK") && send_sync(x);
     }
-    /* The gid takes no parameter (G9); it has only letters, digits, '_', '-' and ':'. */
+    /* The gid takes no parameter; it has only letters, digits, '_', '-' and ':'. */
     char sql[GID_TEXT_SIZE + 32];
     (void)snprintf(sql, sizeof sql, "PREPARE TRANSACTION '%s'", x->gid_text);
     if (!send_settle(x)) {
@@ -330,14 +330,14 @@ static bool read_end(struct execution *x)
         return true;
     }
     if (strcmp(tag, "PREPARE TRANSACTION") != 0) {
-        /* G1: a failed block answers OK with the tag ROLLBACK, and then nothing is prepared. */
+        /* A failed block answers OK with the tag ROLLBACK, and then nothing is prepared. */
         x->prepare_sent = x->prepare_sent && strcmp(tag, "ROLLBACK") != 0;
         x->broken = true;
         return pg_fail_text(x, REASON_STATEMENT_FAILED, INDEX_PREPARE,
                             "PREPARE TRANSACTION was answered with %.32s", tag);
     }
     if (x->session->warned) {
-        /* G21: prepared here, but maybe not on the standby. Not a yes (P-3). */
+        /* Prepared here, but maybe not on the standby. Not a yes (P-3). */
         return pg_fail_text(x, REASON_PARTICIPANT_UNAVAILABLE, INDEX_PREPARE, "%s",
                             x->session->warning);
     }

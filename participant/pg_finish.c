@@ -92,7 +92,7 @@ struct answer {
     char detail[HEALTH_TEXT_SIZE];
 };
 
-/* What the server said to one command. OK only with the right tag and without a WARNING (P-5, G21). */
+/* What the server said to one command. OK only with the right tag and without a WARNING (P-5). */
 static void judge(const struct pg_session *session, const struct command_finish *finish,
                   PGresult *result, struct answer *ret_answer)
 {

@@ -156,7 +156,7 @@ static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const stru
     " WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"                       \
     " AND pg_catalog.starts_with(p.gid, $1)"
 
-/* All prepared rows of this database whose gid begins so, whoever owns them (G11). */
+/* All prepared rows of this database whose gid begins so, whoever owns them. */
 static bool read_rows(struct inquest *inquest, const char *prefix)
 {
     const struct pg_query query = {
@@ -318,7 +318,7 @@ static bool prove_by_xid(struct inquest *inquest, const struct proof *proof,
     if (!ask(inquest, &query, &result)) {
         return false;
     }
-    /* NULL: the commit log no longer reaches back that far (G30). */
+    /* NULL: the commit log no longer reaches back that far. */
     const char *status = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
     if (strcmp(status, "committed") == 0) {
         *ret_proved = PROOF_SAYS_COMMITTED;
@@ -344,7 +344,7 @@ static bool prove_by_row(struct inquest *inquest, const struct command_prove *pr
     return true;
 }
 
-/* A commit of our own that writes WAL and waits for the standby: what we saw is then as durable as it (G21). An
+/* A commit of our own that writes WAL and waits for the standby: what we saw is then as durable as it. An
  * xid alone, or an UPDATE of no row, would not wait. */
 static bool commit_own(struct inquest *inquest)
 {

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "participant/pg_execution.h"
 
-/* Session state that survives the branch (G15), in one message. Cursors, temporary objects and LISTEN are not in it:
+/* Session state that survives the branch, in one message. Cursors, temporary objects and LISTEN are not in it:
  * a branch that has them cannot be prepared. Older minor releases keep the role for a later RESET or a failed block when
  * only SET SESSION AUTHORIZATION is said, and RESET ALL spares it. Nor is DISCARD PLANS: throwing away the plans of functions and
  * foreign keys after every branch would cost far more than the rest together. */

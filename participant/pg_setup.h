@@ -5,11 +5,15 @@
  * it contains only the hash of the agent's token, never the token.
  *
  * It makes: role assent_owner (NOLOGIN, owns everything), the login role (never a superuser),
- * schema assent with identity  who this participant is (one row); a restored copy elsewhere is told
- * by it witness   per journal: highest epoch and head seen, floor, address (P-10) ring      which
- * partition of outcome is written now outcome   one row per prepared branch, the proof of its
- * commit (P-12) and functions that check the token and then write as the owner: client SQL runs in
- * the same login role on the same connections, and must not be able to write any of these.
+ * schema assent with
+ *
+ *     identity  who this participant is (one row); a restored copy elsewhere is told by it
+ *     witness   per journal: highest epoch and head seen, floor, address (P-10)
+ *     ring      which partition of outcome is written now
+ *     outcome   one row per prepared branch, the proof of its commit (P-12)
+ *
+ * and functions that check the token and then write as the owner: client SQL runs in the same login
+ * role on the same connections, and must not be able to write any of these.
  */
 #ifndef ASSENT_PARTICIPANT_PG_SETUP_H
 #define ASSENT_PARTICIPANT_PG_SETUP_H

@@ -11,9 +11,11 @@
  *     assent_request_add(request, "order", "INSERT INTO orders(id, amount) VALUES ($1, $2)",
  *                        ASSENT_PARAMS("o-1", "12.50"), ASSENT_ANY_ROWS);
  *     assent_request_add(request, "payment",
- *                        "UPDATE accounts SET balance = balance - $2 WHERE id = $1 AND balance >=
- * $2", ASSENT_PARAMS("c-7", "12.50"), 1); struct assent_answer *answer = assent_submit(client,
- * request); if (assent_answer_outcome(answer) == ASSENT_COMMITTED) ...
+ *                        "UPDATE accounts SET balance = balance - $2"
+ *                        " WHERE id = $1 AND balance >= $2",
+ *                        ASSENT_PARAMS("c-7", "12.50"), 1);
+ *     struct assent_answer *answer = assent_submit(client, request);
+ *     if (assent_answer_outcome(answer) == ASSENT_COMMITTED) ...
  *
  * Conventions. Texts are UTF-8 and end with NUL. Times are milliseconds. Functions that return
  * `int` give ASSENT_OK (0) or a negative enum assent_error. "Returns owned": the caller frees with

@@ -2,7 +2,7 @@
  * crash_judge.c - what must be true after a death and a restart. See crash_stage.h.
  *
  * Within ten seconds: nothing of Assent's is prepared anywhere, no transaction is unfinished (L1).
- * Then: the rows are those of one execution or of none, in all databases alike (A1), as the client
+ * Then: the rows are those of one execution or of none, in all databases alike, as the client
  * was told (D1, Q1); asking by key agrees with them; the same request again leads to one execution
  * in all (X1); nobody sees a heuristic outcome that no person made (H1); the journal is whole (S1).
  */

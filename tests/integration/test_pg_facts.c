@@ -110,7 +110,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* G1, P-3: PREPARE in a failed block answers ROLLBACK without an error; outside a block the same, with a WARNING. */
+/* P-3: PREPARE in a failed block answers ROLLBACK without an error; outside a block the same, with a WARNING. */
 static void test_fact_prepare_in_failed_block_answers_rollback(void **state)
 {
     (void)state;
@@ -124,7 +124,7 @@ static void test_fact_prepare_in_failed_block_answers_rollback(void **state)
     PQfinish(conn);
 }
 
-/* G14: a transaction-level advisory lock outlives PREPARE; its pid is NULL and its virtual transaction the old one. */
+/* A transaction-level advisory lock outlives PREPARE; its pid is NULL and its virtual transaction the old one. */
 static void test_fact_advisory_lock_survives_prepare(void **state)
 {
     (void)state;
@@ -165,7 +165,7 @@ static void test_fact_xact_status_of_prepared_is_in_progress(void **state)
     PQfinish(conn);
 }
 
-/* G10: a member of the owner's role may finish after SET ROLE, and gets 42501 without it. */
+/* A member of the owner's role may finish after SET ROLE, and gets 42501 without it. */
 static void test_fact_member_finishes_after_set_role(void **state)
 {
     (void)state;
@@ -201,7 +201,7 @@ static void test_fact_no_xid_does_not_mean_read_only(void **state)
     PQfinish(conn);
 }
 
-/* G4: the SQLSTATEs of a full house, an unknown gid and one in use. */
+/* The SQLSTATEs of a full house, an unknown gid and one in use. */
 static void test_fact_sqlstates_of_two_phase_commands(void **state)
 {
     (void)state;
@@ -274,7 +274,7 @@ static void test_fact_set_role_before_prepare_changes_the_owner(void **state)
     PQfinish(conn);
 }
 
-/* G21, P-3: while PREPARE waits for the standby its row is visible, and busy. statement_timeout ends the wait with a
+/* P-3: while PREPARE waits for the standby its row is visible, and busy. statement_timeout ends the wait with a
  * WARNING at most, never with an error. */
 static void test_fact_prepare_that_waits_is_visible_and_busy(void **state)
 {
@@ -403,7 +403,7 @@ static void test_fact_gid_can_be_prepared_twice(void **state)
     PQfinish(conn);
 }
 
-/* G14, P-21: unlock_all frees session locks; one key at both levels makes PREPARE fail. */
+/* P-21: unlock_all frees session locks; one key at both levels makes PREPARE fail. */
 static void test_fact_session_and_transaction_lock_cannot_be_prepared(void **state)
 {
     (void)state;
@@ -471,7 +471,7 @@ static void test_fact_commit_inside_do_is_refused_in_a_block(void **state)
     PQfinish(conn);
 }
 
-/* G6: COMMIT PREPARED cannot run inside a block, nor as one of several in a simple query. */
+/* COMMIT PREPARED cannot run inside a block, nor as one of several in a simple query. */
 static void test_fact_commit_prepared_cannot_run_in_a_block(void **state)
 {
     (void)state;
@@ -483,7 +483,7 @@ static void test_fact_commit_prepared_cannot_run_in_a_block(void **state)
     PQfinish(conn);
 }
 
-/* G15: plain SET survives PREPARE and is not undone by ROLLBACK PREPARED. */
+/* Plain SET survives PREPARE and is not undone by ROLLBACK PREPARED. */
 static void test_fact_plain_set_survives_prepare(void **state)
 {
     (void)state;
@@ -496,7 +496,7 @@ static void test_fact_plain_set_survives_prepare(void **state)
     PQfinish(conn);
 }
 
-/* G20, P-14: prepared transactions survive a crash of the server. */
+/* P-14: prepared transactions survive a crash of the server. */
 static void test_fact_prepared_survives_a_crash(void **state)
 {
     (void)state;

@@ -242,7 +242,7 @@ static void test_finish_busy_branch_is_to_be_retried(void **state)
     assert_int_equal(world_finish(world, &gid, true)->class, PG_NOT_FOUND);
 }
 
-/* COMMIT PREPARED whose wait for the standby was cancelled is done here but not acknowledged (P-5, G21). */
+/* COMMIT PREPARED whose wait for the standby was cancelled is done here but not acknowledged (P-5). */
 static void test_finish_wait_for_standby_cancelled_is_to_be_retried(void **state)
 {
     (void)state;
@@ -295,7 +295,7 @@ static void test_finish_standby_away_leaves_no_backends_behind(void **state)
                      PROOF_SAYS_COMMITTED);
 }
 
-/* A branch that another role prepared under our prefix is refused, never "not there" (G10). */
+/* A branch that another role prepared under our prefix is refused, never "not there". */
 static void test_finish_other_owner_is_refused(void **state)
 {
     (void)state;

@@ -210,7 +210,7 @@ static void test_p05_commit_is_repeated(void **state)
     world_done(&world);
 }
 
-/* P-5 and product.md: a branch out of reach gives 200 with completed false once the time-out is over. */
+/* P-5 and docs/API.md: a branch out of reach gives 200 with completed false once the time-out is over. */
 static void test_p05_unreachable_branch_is_answered_as_pending(void **state)
 {
     (void)state;

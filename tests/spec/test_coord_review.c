@@ -113,7 +113,7 @@ static void test_p08_trimmed_in_this_epoch_is_not_aborted(void **state)
     world_done(&world);
 }
 
-/* product.md: who joins a recovered decision by its key is answered within its time-out, completed or not. */
+/* docs/API.md: who joins a recovered decision by its key is answered within its time-out, completed or not. */
 static void test_p18_joiner_of_a_recovered_commit_is_answered_in_time(void **state)
 {
     (void)state;

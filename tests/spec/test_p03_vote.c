@@ -363,7 +363,7 @@ static void test_execute_backend_killed_is_no_yes(void **state)
 }
 
 /* With a standby that never answers, PREPARE waits although the client's SQL asked for no waiting and no
- * warnings; the cancelled wait is a WARNING, and that is not a yes (P-3, G21). */
+ * warnings; the cancelled wait is a WARNING, and that is not a yes (P-3). */
 static void test_execute_wait_for_standby_cancelled_is_unknown(void **state)
 {
     (void)state;

@@ -255,7 +255,7 @@ static void test_look_finds_all_attempts_of_this_branch_only(void **state)
     }
 }
 
-/* A scan shows Assent's rows of this database whoever owns them, and no stranger's (G11, G12). */
+/* A scan shows Assent's rows of this database whoever owns them, and no stranger's. */
 static void test_scan_shows_our_prefix_of_this_database(void **state)
 {
     (void)state;

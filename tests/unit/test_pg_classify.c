@@ -1,4 +1,4 @@
-/* What SQLSTATEs mean (G4): classes never guess, reasons are product.md's. */
+/* What SQLSTATEs mean: classes never guess, reasons are those of docs/API.md. */
 #include "tests/lib/test.h"
 
 #include "participant/pg_classify.h"
@@ -42,7 +42,7 @@ static void test_classify_statement_gives_reasons(void **state)
     }
 }
 
-/* A PREPARE that failed with an error has been rolled back (G2), except where the server may have died after it. */
+/* A PREPARE that failed with an error has been rolled back, except where the server may have died after it. */
 static void test_classify_prepare_error_or_unknown(void **state)
 {
     (void)state;
