@@ -80,6 +80,34 @@ expect_success "$here/check_purity.sh" --nm "$nm" --objects "$scratch/clean.o" -
 expect_failure 'needs time' "$here/check_purity.sh" --nm "$nm" --objects "$scratch/reads_clock.o"
 expect_failure 'no objects' "$here/check_purity.sh" --nm "$nm" --objects ''
 
+# hardening WHAT FLAGS...: a program with one flag that undoes one property.
+hardening() {
+    local what=$1
+    shift
+    printf '%s\n' '#include <stdio.h>
+int main(int count, char **arguments)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%*s", count, arguments[0]);
+    return puts(text) < 0;
+}' | "$cc" -O2 -fPIE -pie -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+        -Wl,-z,relro,-z,now,-z,noexecstack -x c - "$@" -o "$scratch/hardening"
+    if [ "$what" = nothing ]; then
+        expect_success "$here/check_hardening.sh" "$scratch/hardening"
+    else
+        expect_failure "$what" "$here/check_hardening.sh" "$scratch/hardening"
+    fi
+}
+
+hardening nothing
+hardening 'not position independent' -no-pie
+hardening 'read-only relocations' -Wl,-z,norelro
+hardening 'binds lazily' -Wl,-z,lazy
+hardening 'executable stack' -Wl,-z,execstack
+hardening 'path to libraries' -Wl,-rpath,/opt/lib
+hardening 'stack protector' -fno-stack-protector
+hardening 'fortified function' -U_FORTIFY_SOURCE
+
 if [ "$failures" -gt 0 ]; then
     echo "$failures cases failed" >&2
     exit 1
