@@ -117,7 +117,10 @@ static void carry_removal(struct coordinator *coordinator, const struct api_answ
         link_remove_participant(coordinator->link, answer->participant);
         log_event(LOG_INFO, "participant removed", LOG_S("participant", answer->participant));
     } else {
-        log_event(LOG_WARN, "participant not removed", LOG_S("reason", answer->text));
+        log_event(LOG_WARN, "participant not removed", LOG_S("participant", answer->participant),
+                  LOG_S("reason", answer->text),
+                  LOG_S("hint", "try again later; if its database is gone for good, stop assentd "
+                                "and use `assent journal release`"));
     }
 }
 

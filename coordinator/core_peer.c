@@ -287,6 +287,7 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
         snprintf(answer->text, sizeof(answer->text),
                  "participant %s is still in doubt or within the retention period",
                  participant->name);
+        snprintf(answer->participant, sizeof(answer->participant), "%s", participant->name);
         return;
     }
     uint64_t token = 0;

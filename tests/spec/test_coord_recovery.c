@@ -330,6 +330,7 @@ static void test_p10_removal_is_a_forced_record(void **state)
                                  .untrimmed = true};
     world_step(&world, &remove);
     assert_int_equal(world_answer(&world, 9)->status, API_CONFLICT);
+    assert_string_equal(world_answer(&world, 9)->participant, "payment"); /* for the log's line */
     remove.untrimmed = false;
     world_step(&world, &remove);
     assert_true(world.ready.appends[0].forced);
