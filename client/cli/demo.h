@@ -144,6 +144,8 @@ bool demo_postgres_down(const struct demo *demo, const struct demo_participant *
 
 int demo_up(const struct demo_command *command, const char *folder);
 int demo_down(const struct demo_command *command, const char *folder);
+/* How down ends: text for people, an object with --json. */
+void demo_print_down(const struct demo_command *command, const char *text);
 int demo_status(const struct demo_command *command, const char *folder);
 void demo_print_status(const struct demo *demo);
 /* Serialises up and down on one folder; released when the process ends. */

@@ -52,6 +52,15 @@ static bool purge(const struct demo *demo, struct error *ret_error)
     return true;
 }
 
+void demo_print_down(const struct demo_command *command, const char *text)
+{
+    if (command->options->json) {
+        printf("{\"stopped\":true,\"purged\":%s}\n", command->purge ? "true" : "false");
+    } else {
+        printf("%s\n", text);
+    }
+}
+
 int demo_down(const struct demo_command *command, const char *folder)
 {
     static struct demo demo;
@@ -61,9 +70,7 @@ int demo_down(const struct demo_command *command, const char *folder)
         (is_found && !stop_all(&demo, &error)) || (command->purge && !purge(&demo, &error))) {
         return fail_with(&error);
     }
-    if (!command->options->json) {
-        printf("%s\n", command->purge ? "stopped and removed" : "stopped");
-    }
+    demo_print_down(command, command->purge ? "stopped and removed" : "stopped");
     return CLI_EXIT_DONE;
 }
 

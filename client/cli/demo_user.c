@@ -240,7 +240,11 @@ int demo_as_user(const struct demo_command *command,
     }
     if (!is_found) {
         /* Nothing to stop is what down wants. */
-        return command->action == DEMO_DOWN ? CLI_EXIT_DONE : no_demo(folder);
+        if (command->action != DEMO_DOWN) {
+            return no_demo(folder);
+        }
+        demo_print_down(command, "there was nothing to stop");
+        return CLI_EXIT_DONE;
     }
     umask(077);
     return is_root ? run_as(command, user, folder, run) : run(command, folder);

@@ -248,17 +248,16 @@ static bool dump_record(void *user, uint64_t number, const struct record *record
 
 /* ---- release */
 
-static int journal_release(const struct journal_command *command, struct error *ret_error)
+static bool journal_release(const struct journal_command *command, struct error *ret_error)
 {
     if (!participant_name_valid(command->target)) {
-        error_set(ret_error, ERROR_INVALID, "\"%s\" cannot be a participant's name",
-                  command->target);
-        return fail_with(ret_error);
+        return error_set(ret_error, ERROR_INVALID, "\"%s\" cannot be a participant's name",
+                         command->target);
     }
     const struct journal_options options = {.path = command->path};
     struct journal *journal = NULL;
     if (!journal_open_sqlite(&options, &journal, ret_error)) {
-        return fail_with(ret_error);
+        return false;
     }
     const struct journal_state *state = journal_state(journal);
     bool is_known = false;
@@ -280,7 +279,22 @@ static int journal_release(const struct journal_command *command, struct error *
         ok = journal_append(journal, state->last_epoch, &record, 1, &head, ret_error);
     }
     journal_close(journal);
-    return ok ? CLI_EXIT_DONE : fail_with(ret_error);
+    return ok;
+}
+
+/* People need no word where all went well; a program gets one. */
+static void print_done(const struct journal_command *command)
+{
+    if (!command->options->json) {
+        return;
+    }
+    char *path = json_quote(command->path);
+    printf("{\"action\":\"%s\",\"journal\":%s", command->action, path);
+    free(path);
+    if (command->target != NULL) {
+        dump_text(action_is(command, "backup") ? "copy" : "participant", command->target);
+    }
+    puts("}");
 }
 
 int journal_main(struct options *common, int argc, char **argv)
@@ -308,16 +322,21 @@ int journal_main(struct options *common, int argc, char **argv)
     if (action_is(&command, "verify")) {
         return journal_verify_run(&command, &error);
     }
-    if (action_is(&command, "release")) {
-        return journal_release(&command, &error);
+    if (action_is(&command, "dump")) {
+        return journal_dump(command.path, dump_record, NULL, &error) ? CLI_EXIT_DONE
+                                                                     : fail_with(&error);
     }
     bool ok = false;
-    if (action_is(&command, "dump")) {
-        ok = journal_dump(command.path, dump_record, NULL, &error);
+    if (action_is(&command, "release")) {
+        ok = journal_release(&command, &error);
     } else if (action_is(&command, "backup")) {
         ok = journal_backup(command.path, command.target, &error);
     } else {
         ok = journal_adopt(command.path, command.comment, &error);
     }
-    return ok ? CLI_EXIT_DONE : fail_with(&error);
+    if (!ok) {
+        return fail_with(&error);
+    }
+    print_done(&command);
+    return CLI_EXIT_DONE;
 }

@@ -130,14 +130,16 @@ says 'sound'
 expect 0 "$assent" journal dump "$journal"
 [ "$(jq -r 'select(.kind == "commit" and .key == "key-1") | .id' "$work/out")" = "$id" ] ||
     fail "the dump lacks a decision"
-expect 0 "$assent" journal backup "$journal" "$work/copy.db"
+expect 0 "$assent" journal backup --json "$journal" "$work/copy.db"
+[ "$(jq -r '.action + " " + .copy' "$work/out")" = "backup $work/copy.db" ] || fail "backup --json"
 expect 0 "$assent" journal verify --json "$work/copy.db"
 [ "$(jq -r .copy "$work/out")" = true ] || fail "the copy is not marked"
 expect 69 "$assent" journal release "$journal" payment --comment 'it is gone'
 expect 0 "$assent" journal adopt "$work/copy.db" --comment 'a drill'
 expect 0 "$assent" journal verify --json "$work/copy.db"
 [ "$(jq -r .copy "$work/out")" = false ] || fail "the adopted copy is still marked"
-expect 0 "$assent" journal release "$work/copy.db" payment --comment 'it is gone'
+expect 0 "$assent" journal release --json "$work/copy.db" payment --comment 'it is gone'
+[ "$(jq -r '.action + " " + .participant' "$work/out")" = 'release payment' ] || fail "release --json"
 expect 0 "$assent" journal verify --json "$work/copy.db"
 [ "$(jq -c .participants "$work/out")" = '["order"]' ] || fail "payment was not released"
 expect 1 "$assent" journal release "$work/copy.db" payment --comment 'again'

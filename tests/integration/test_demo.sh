@@ -38,7 +38,8 @@ query() {
 
 # Nothing there: status says so, down has nothing to do.
 expect 69 "$assent" demo status --dir "$demo"
-expect 0 "$assent" demo down --dir "$demo"
+expect 0 "$assent" demo down --dir "$demo" --json
+[ "$(jq -c . "$work/out")" = '{"stopped":true,"purged":false}' ] || fail "down --json"
 [ ! -e "$demo" ] || fail "down made a folder"
 
 # up starts everything, and status has exactly the documented members.
