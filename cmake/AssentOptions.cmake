@@ -1,8 +1,8 @@
 # Compiler and linker options for every target: C11 with GNU extensions, warnings as errors, hardening in
 # release builds, sanitizers on request.
 
-set(ASSENT_SANITIZE "" CACHE STRING "Sanitizer: empty, address (ASan and UBSan) or thread")
-set_property(CACHE ASSENT_SANITIZE PROPERTY STRINGS "" address thread)
+set(ASSENT_SANITIZE "" CACHE STRING "Sanitizer: empty, address (ASan and UBSan), thread or fuzzer (ASan and UBSan with libFuzzer's coverage, clang)")
+set_property(CACHE ASSENT_SANITIZE PROPERTY STRINGS "" address thread fuzzer)
 option(ASSENT_WERROR "Treat compiler warnings as errors" ON)
 
 set(CMAKE_C_STANDARD 11)
@@ -39,6 +39,13 @@ add_link_options(-Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 if(ASSENT_SANITIZE STREQUAL "address")
     add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
     add_link_options(-fsanitize=address,undefined)
+elseif(ASSENT_SANITIZE STREQUAL "fuzzer")
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "ASSENT_SANITIZE=fuzzer needs clang: cmake --preset fuzz")
+    endif()
+    add_compile_options(-U_FORTIFY_SOURCE -fsanitize=fuzzer-no-link,address,undefined
+                        -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=address,undefined)
 elseif(ASSENT_SANITIZE STREQUAL "thread")
     add_compile_options(-fsanitize=thread)
     add_link_options(-fsanitize=thread)
@@ -48,5 +55,5 @@ elseif(ASSENT_SANITIZE STREQUAL "")
                             -fstack-clash-protection)
     endif()
 else()
-    message(FATAL_ERROR "ASSENT_SANITIZE must be empty, address or thread, not ${ASSENT_SANITIZE}")
+    message(FATAL_ERROR "ASSENT_SANITIZE must be empty, address, thread or fuzzer, not ${ASSENT_SANITIZE}")
 endif()

@@ -5,15 +5,13 @@
  * within the limits and free of NUL, the same bytes have the same hash, and what is refused is explained by a
  * problem document that is itself valid JSON.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
 #include "common/work.h"
 #include "coordinator/http_submit.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
+#include "tests/fuzz/fuzz.h"
 
 static const struct http_limits limits = {.body_bytes = 1 << 20,
                                           .branches = 4,

@@ -53,7 +53,10 @@ static int feed_folder(const char *folder, size_t *count)
         char path[4096];
         struct stat status;
         (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (stat(path, &status) == 0 && S_ISREG(status.st_mode)) {
+        if (stat(path, &status) != 0) {
+            perror(path);
+            failed = 1;
+        } else if (S_ISREG(status.st_mode)) {
             failed |= feed_file(path);
             (*count)++;
         }

@@ -8,7 +8,3 @@ foreach(unit IN ITEMS bad submit answers wire)
 endforeach()
 assent_test(NAME test_http_openapi SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_http_openapi.c
             LIBS assent_http_stand_in PkgConfig::jansson)
-assent_test(NAME test_http_fuzz_seeds
-            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_http_fuzz_seeds.c
-                    ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_http_json.c
-            LIBS assent_http)
