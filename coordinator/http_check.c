@@ -121,10 +121,22 @@ static uint64_t content_length(const struct exchange *exchange)
     return text == NULL ? 0 : strtoull(text, NULL, 10); /* libmicrohttpd has checked the digits */
 }
 
+static enum MHD_Result on_prefer(void *user, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    (void)kind;
+    bool *asks_async = user;
+    *asks_async = *asks_async || (strcasecmp(name, "Prefer") == 0 && value != NULL &&
+                                  strcasestr(value, "respond-async") != NULL);
+    return MHD_YES;
+}
+
+/* A list, so it may also come as several fields. */
 static bool prefer_check(struct exchange *exchange)
 {
-    const char *prefer = exchange_header(exchange, "Prefer");
-    if (prefer == NULL || strcasestr(prefer, "respond-async") == NULL) {
+    bool asks_async = false;
+    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_prefer, &asks_async);
+    if (!asks_async) {
         return true;
     }
     return problem_set(&exchange->problem, PROBLEM_NOT_SUPPORTED,

@@ -317,9 +317,13 @@ static enum MHD_Result exchange_answer(struct exchange *exchange)
 }
 
 static enum MHD_Result exchange_begin(struct exchange *exchange, const char *method,
-                                      const char *path)
+                                      const char *path, bool has_nul)
 {
-    (void)request_check(exchange, method, path);
+    (void)request_check(exchange, method, has_nul ? "" : path);
+    if (has_nul && exchange->problem.kind == PROBLEM_NOT_FOUND) {
+        (void)problem_set(&exchange->problem, PROBLEM_MALFORMED,
+                          "path and query may not hold a NUL (%%00)");
+    }
     return answer_before_body(exchange) ? exchange_reply_problem(exchange) : MHD_YES;
 }
 
@@ -340,7 +344,7 @@ enum MHD_Result exchange_handle(void *user, struct MHD_Connection *connection, c
         const bool has_nul = exchange != NULL;
         exchange = exchange_new(user, connection);
         *context = exchange;
-        return exchange_begin(exchange, method, has_nul ? "" : url);
+        return exchange_begin(exchange, method, url, has_nul);
     }
     gate_lock(exchange->gate);
     const enum exchange_phase phase = exchange->phase;

@@ -116,7 +116,10 @@ static void render_report(struct json_writer *writer, const char *sqlstate,
     json_writer_name(writer, "postgresql");
     json_writer_object_open(writer);
     member_if_set(writer, "sqlstate", sqlstate);
-    member_if_set(writer, "message", report->message);
+    if (sqlstate[0] !=
+        '\0') { /* without one the words are the agent's own, and stand in "detail" above */
+        member_if_set(writer, "message", report->message);
+    }
     member_if_set(writer, "detail", report->detail);
     member_if_set(writer, "hint", report->hint);
     member_if_set(writer, "constraint", report->constraint);

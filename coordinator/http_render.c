@@ -174,6 +174,22 @@ bool render_committed(const struct txn_view *view, struct text *ret_text, struct
     return true;
 }
 
+/* What PostgreSQL or the agent said, else what the coordinator has to say. */
+static void render_failure_detail(struct json_writer *writer, const struct txn_view *view)
+{
+    struct pg_report report = {0};
+    struct error ignored = {0}; /* a newer agent's report: the reason says the essential */
+    const bool has_report =
+        view->failure.report != NULL && pg_report_decode(view->failure.report, &report, &ignored);
+    const char *detail = has_report && report.message != NULL ? report.message : view->failure_text;
+    if (detail[0] != '\0') {
+        json_writer_member_string(writer, "detail", detail);
+    }
+    if (has_report) {
+        pg_report_done(&report);
+    }
+}
+
 static void render_failure(struct json_writer *writer, const struct txn_view *view)
 {
     if (view->failure.reason != REASON_NONE) {
@@ -186,9 +202,7 @@ static void render_failure(struct json_writer *writer, const struct txn_view *vi
     if (view->failure.sqlstate[0] != '\0') {
         json_writer_member_string(writer, "sqlstate", view->failure.sqlstate);
     }
-    if (view->failure_text[0] != '\0') {
-        json_writer_member_string(writer, "detail", view->failure_text);
-    }
+    render_failure_detail(writer, view);
 }
 
 static bool render_branch(struct json_writer *writer, const struct branch_view *branch,

@@ -13,9 +13,20 @@ static bool has_class(const char *sqlstate, const char *prefix)
     return strncmp(sqlstate, prefix, strlen(prefix)) == 0;
 }
 
+/* Too few or too many parameters for a statement: an ERROR after which the server reads on to the next Sync. Where the
+ * connection ends with this code the severity is FATAL. */
+static bool is_refused_bind(const struct pg_error *error)
+{
+    return strcmp(text_of(error->sqlstate), "08P01") == 0 &&
+           strcmp(text_of(error->severity), "ERROR") == 0;
+}
+
 bool pg_classify_lost(const struct pg_error *error)
 {
     const char *sqlstate = text_of(error->sqlstate);
+    if (is_refused_bind(error)) {
+        return false;
+    }
     return sqlstate[0] == '\0' || has_class(sqlstate, "08") || has_class(sqlstate, "57P0") ||
            strcmp(text_of(error->severity), "FATAL") == 0 ||
            strcmp(text_of(error->severity), "PANIC") == 0;
@@ -33,6 +44,8 @@ static const struct {
     {"57014", REASON_TIMEOUT}, /* statement_timeout is ours; a cancel is told apart by the caller */
     {"25P03", REASON_TIMEOUT}, /* the server's idle_in_transaction_session_timeout */
     {"25P04", REASON_TIMEOUT}, /* the server's transaction_timeout */
+    {"2D000",
+     REASON_REJECTED_BY_POLICY}, /* a procedure or DO block that would end the transaction */
     {"23", REASON_CONSTRAINT},
     {"53", REASON_CAPACITY},
     {"08", REASON_PARTICIPANT_UNAVAILABLE},
@@ -45,6 +58,9 @@ enum reason pg_classify_statement(const struct pg_error *error)
     if (sqlstate[0] == '\0') {
         return REASON_PARTICIPANT_UNAVAILABLE;
     }
+    if (is_refused_bind(error)) {
+        return REASON_STATEMENT_FAILED;
+    }
     for (size_t i = 0; i < sizeof statement_reasons / sizeof statement_reasons[0]; i++) {
         if (has_class(sqlstate, statement_reasons[i].prefix)) {
             return statement_reasons[i].reason;
@@ -56,8 +72,9 @@ enum reason pg_classify_statement(const struct pg_error *error)
 enum pg_class pg_classify_prepare(const struct pg_error *error, enum reason *ret_reason)
 {
     const char *sqlstate = text_of(error->sqlstate);
-    /* 40003 says "completion unknown"; a dying backend may have prepared before it died. */
-    if (pg_classify_lost(error) || strcmp(sqlstate, "40003") == 0) {
+    /* 40003 says "completion unknown"; a dying backend may have prepared before it died. PREPARE has no parameters
+     * that a bind could be refused for, so its 08P01 tells nothing. */
+    if (pg_classify_lost(error) || strcmp(sqlstate, "40003") == 0 || is_refused_bind(error)) {
         *ret_reason = REASON_PARTICIPANT_UNAVAILABLE;
         return PG_UNKNOWN;
     }

@@ -1,4 +1,5 @@
 /* P-3 on a real server: what is a yes, and everything that looks like one. */
+#include "common/alloc.h"
 #include "tests/spec/pg_world.h"
 
 static struct world *world;
@@ -100,6 +101,38 @@ static void test_execute_constraint_broken_reports_it(void **state)
     assert_string_equal(report.table, "strict");
     pg_report_done(&report);
     assert_string_equal(world_sql(world, "SELECT count(*) FROM strict"), "0");
+}
+
+/* Parameters that do not fit the statement are the client's mistake, not the database's absence; the connection that told
+ * it lives on. */
+static void test_execute_too_few_parameters_is_a_failed_statement(void **state)
+{
+    (void)state;
+    struct pg_options options = world_options(world);
+    options.worker_count = 1;
+    world_stop(world);
+    world_start(world, &options);
+    struct gid gid = world_gid(world, 40);
+    assert_int_equal(world_execute(world, &gid, world_work("SELECT 1", NULL))->class, PG_OK);
+    assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
+    const char *backend =
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'PREPARE TRANSACTION%'";
+    char *before = alloc_string(world_sql(world, backend));
+    struct gid second = world_gid(world, 41);
+    struct command_result *voted =
+        world_execute(world, &second, world_work("SELECT 1", "SELECT $1::int", NULL));
+    assert_refused(voted, REASON_STATEMENT_FAILED);
+    assert_string_equal(voted->failure.sqlstate, "08P01");
+    struct pg_report report = report_of(voted);
+    assert_int_equal(report.statement_index, 1);
+    pg_report_done(&report);
+    struct gid third = world_gid(world, 42);
+    assert_int_equal(world_execute(world, &third, world_work("SELECT 1", NULL))->class, PG_OK);
+    assert_string_equal(world_sql(world, backend), before);
+    free(before);
+    assert_int_equal(world_finish(world, &third, false)->class, PG_OK);
+    world_stop(world);
+    world_start(world, NULL);
 }
 
 /* A deferred constraint is checked before PREPARE, by SET CONSTRAINTS ALL IMMEDIATE (P-3). */
@@ -436,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_execute_row_count_differs_leaves_nothing_prepared),
         cmocka_unit_test(test_execute_row_count_as_expected_prepares),
         cmocka_unit_test(test_execute_constraint_broken_reports_it),
+        cmocka_unit_test(test_execute_too_few_parameters_is_a_failed_statement),
         cmocka_unit_test(test_execute_deferred_constraint_broken_says_no),
         cmocka_unit_test(test_execute_temporary_table_is_not_preparable),
         cmocka_unit_test(test_execute_gid_in_use_says_no),

@@ -67,18 +67,24 @@ static void test_execute_two_statements_in_one_text_fail(void **state)
     assert_string_equal(world_sql(world, "SELECT sum(amount) FROM item"), "1000");
 }
 
-/* Procedures and DO blocks cannot commit inside the branch either. */
+/* Procedures and DO blocks cannot commit inside the branch either, and are told that it is not allowed (of a COMMIT in
+ * EXECUTE the server says only that it is not implemented). */
 static void test_execute_commit_inside_procedure_fails(void **state)
 {
     (void)state;
     (void)world_sql(world, "CREATE PROCEDURE escape() LANGUAGE plpgsql AS"
                            " 'BEGIN UPDATE item SET amount = 0 WHERE id = 1; COMMIT; END'");
-    const char *const statements[] = {"CALL escape()", "DO 'BEGIN COMMIT; END'",
-                                      "DO $$ BEGIN EXECUTE 'COMMIT'; END $$"};
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+    const struct {
+        const char *sql;
+        enum reason reason;
+    } cases[] = {{"CALL escape()", REASON_REJECTED_BY_POLICY},
+                 {"DO 'BEGIN COMMIT; END'", REASON_REJECTED_BY_POLICY},
+                 {"DO $$ BEGIN EXECUTE 'COMMIT'; END $$", REASON_STATEMENT_FAILED}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gid gid = world_gid(world, 210 + i);
-        struct command_result *voted = world_execute(world, &gid, world_work(statements[i], NULL));
+        struct command_result *voted = world_execute(world, &gid, world_work(cases[i].sql, NULL));
         assert_int_equal(voted->class, PG_ROLLED_BACK);
+        assert_int_equal(voted->failure.reason, cases[i].reason);
     }
     assert_string_equal(world_sql(world, "SELECT sum(amount) FROM item"), "1000");
     assert_int_equal(world_prepared_count(world), 0);

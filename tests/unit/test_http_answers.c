@@ -258,6 +258,44 @@ static void test_submit_abort_carries_what_postgresql_said(void **state)
     wire_reply_done(&reply);
 }
 
+static void answer_row_count(struct api_call *call, int variant)
+{
+    (void)variant;
+    answer_aborted(call, REASON_ROW_COUNT);
+    const struct pg_report report = {.message = (char[]){"statement 1 touched 0 rows"},
+                                     .statement_index = 1};
+    call->answer.views[0].failure.report = pg_report_encode(&report);
+}
+
+/* The agent's own words are not put into PostgreSQL's mouth; the statement is still named. */
+static void test_submit_abort_by_the_agent_claims_nothing_of_postgresql(void **state)
+{
+    struct wire_reply reply;
+    submit(*state, "", answer_row_count, 0, &reply);
+    assert_problem(&reply, 409, "row_count");
+    assert_non_null(strstr(reply.body, "\"detail\":\"statement 1 touched 0 rows\","));
+    assert_non_null(strstr(reply.body, "\"postgresql\":{\"statement\":1}}\n"));
+    wire_reply_done(&reply);
+}
+
+static void answer_seen_aborted(struct api_call *call, int variant)
+{
+    answer_constraint(call, variant);
+    call->answer.status = API_OK;
+}
+
+/* Whoever asks later reads the same reason in the same words as the client that got the abort. */
+static void test_get_aborted_transaction_tells_what_was_said(void **state)
+{
+    struct wire_reply reply;
+    get(*state, "/v1/transactions/" ID, answer_seen_aborted, 0, &reply);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "\"reason\":\"constraint\",\"retryable\":false,"
+                                       "\"participant\":\"payment\",\"sqlstate\":\"23505\","
+                                       "\"detail\":\"duplicate key value\""));
+    wire_reply_done(&reply);
+}
+
 /* A report that breaks the codec's rules is left out, and the reason is still told. */
 static void test_submit_abort_with_unreadable_report_keeps_the_reason(void **state)
 {
@@ -644,6 +682,8 @@ int main(void)
         cmocka_unit_test(test_submit_heuristic_is_not_dressed_as_commit),
         cmocka_unit_test(test_submit_abort_status_follows_the_reason_table),
         cmocka_unit_test(test_submit_abort_carries_what_postgresql_said),
+        cmocka_unit_test(test_submit_abort_by_the_agent_claims_nothing_of_postgresql),
+        cmocka_unit_test(test_get_aborted_transaction_tells_what_was_said),
         cmocka_unit_test(test_submit_abort_with_unreadable_report_keeps_the_reason),
         cmocka_unit_test(test_submit_other_answers_are_mapped),
         cmocka_unit_test(test_submit_unknown_outcome_with_a_key_is_retryable),

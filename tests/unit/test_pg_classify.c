@@ -30,6 +30,8 @@ static void test_classify_statement_gives_reasons(void **state)
         {"22P02", REASON_STATEMENT_FAILED},
         {"0A000", REASON_STATEMENT_FAILED},
         {"P0001", REASON_STATEMENT_FAILED},
+        {"08P01", REASON_STATEMENT_FAILED},   /* a statement with too few parameters */
+        {"2D000", REASON_REJECTED_BY_POLICY}, /* COMMIT inside a procedure or DO block */
         {"57P01", REASON_PARTICIPANT_UNAVAILABLE},
         {"08006", REASON_PARTICIPANT_UNAVAILABLE},
         {"", REASON_PARTICIPANT_UNAVAILABLE},
@@ -40,6 +42,25 @@ static void test_classify_statement_gives_reasons(void **state)
             fail_msg("%s: %s", cases[i].sqlstate, reason_text(pg_classify_statement(&error)));
         }
     }
+}
+
+/* A bind that the server refused is the client's mistake and leaves the connection whole; the same code as the end of
+ * the connection, or any other of its class, does not. */
+static void test_classify_lost_refused_bind_is_not_lost(void **state)
+{
+    (void)state;
+    const struct pg_error refused = {.sqlstate = "08P01", .severity = "ERROR"};
+    const struct pg_error ended = {.sqlstate = "08P01", .severity = "FATAL"};
+    const struct pg_error unnamed = {.sqlstate = "08P01"};
+    const struct pg_error other = {.sqlstate = "08006", .severity = "ERROR"};
+    assert_false(pg_classify_lost(&refused));
+    assert_true(pg_classify_lost(&ended));
+    assert_true(pg_classify_lost(&unnamed));
+    assert_true(pg_classify_lost(&other));
+    assert_int_equal(pg_classify_statement(&ended), REASON_PARTICIPANT_UNAVAILABLE);
+    enum reason reason = REASON_NONE;
+    assert_int_equal(pg_classify_prepare(&refused, &reason), PG_UNKNOWN);
+    assert_int_equal(pg_classify_finish(&refused), PG_UNKNOWN);
 }
 
 /* A PREPARE that failed with an error has been rolled back, except where the server may have died after it. */
@@ -134,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classify_statement_gives_reasons),
+        cmocka_unit_test(test_classify_lost_refused_bind_is_not_lost),
         cmocka_unit_test(test_classify_prepare_error_or_unknown),
         cmocka_unit_test(test_classify_finish_only_42704_is_not_found),
         cmocka_unit_test(test_classify_finish_no_sqlstate_is_ok),
