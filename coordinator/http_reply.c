@@ -111,8 +111,9 @@ static void problem_unknown_outcome(bool has_key, struct problem *ret_problem)
     problem_set(ret_problem, PROBLEM_OUTCOME_UNKNOWN, "%s",
                 has_key ? "the decision could not be read in time: send the same request with the "
                           "same key again, or GET /v1/transactions?key=..."
-                        : "the decision could not be read in time: ask GET /v1/transactions/{id} "
-                          "later; without a key the request must not be repeated blindly");
+                        : "the decision could not be read in time: look it up later, by id if this "
+                          "answer has one, else in GET /v1/transactions; without a key the request "
+                          "must not be repeated blindly");
     ret_problem->state = "unknown";
     ret_problem->retryable = has_key;
 }
@@ -126,7 +127,7 @@ static const char *detail_default(enum problem_kind kind)
                "new "
                "key";
     case PROBLEM_UNKNOWN_PARTICIPANT:
-        return "no such participant is configured: GET /v1/participants lists them";
+        return "GET /v1/participants lists those that are";
     case PROBLEM_UNKNOWN_TRANSACTION:
         return "no transaction with this id is known to this coordinator";
     case PROBLEM_EXPIRED:

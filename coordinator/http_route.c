@@ -82,7 +82,7 @@ bool route_find(const char *method, const char *path, enum route *ret_route,
     struct gtrid gtrid = {0};
     if (id[0] != '\0' && !gtrid_parse(id, &gtrid)) {
         return problem_set(ret_problem, PROBLEM_UNKNOWN_TRANSACTION,
-                           "the path does not hold a transaction's id");
+                           "\"%.100s\" is no transaction's id", id);
     }
     if (found == ROUTE_NONE) {
         problem_set(ret_problem, PROBLEM_METHOD_NOT_ALLOWED, "%.20s is not among %s", method,

@@ -17,6 +17,9 @@ char *journal_path_beside(const char *path, const char *suffix); /* returns owne
 /* Makes the folder's entries durable. */
 bool journal_sync_folder(const char *path, struct error *ret_error);
 
+/* The kind of a failed system call on the journal's files: a matter of rights or space, or a failed disk. */
+enum error_kind journal_errno_kind(int errnum);
+
 /* Takes PATH.lock for the life of the descriptor (P-17) and writes our pid into it. ERROR_LOCKED at once,
  * naming the holder's pid where known, if another process has it. Close the descriptor to let it go. */
 bool journal_lock(const char *path, int *ret_descriptor, struct error *ret_error);

@@ -36,6 +36,20 @@ static char *folder_of(const char *path)
     return slash == path ? alloc_string("/") : alloc_bytes(path, (size_t)(slash - path));
 }
 
+enum error_kind journal_errno_kind(int errnum)
+{
+    switch (errnum) {
+    case EACCES:
+    case EPERM:
+        return ERROR_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+        return ERROR_NO_SPACE;
+    default:
+        return ERROR_IO;
+    }
+}
+
 bool journal_path_resolve(const char *path, char **ret_path, struct error *ret_error)
 {
     char real[PATH_MAX];
@@ -47,14 +61,15 @@ bool journal_path_resolve(const char *path, char **ret_path, struct error *ret_e
         return true;
     }
     if (errno != ENOENT) {
-        return error_set_errno(ret_error, ERROR_IO, errno, "journal %s", path);
+        return error_set_errno(ret_error, journal_errno_kind(errno), errno, "journal %s", path);
     }
     char *folder = folder_of(path);
     bool found = realpath(folder, real) != NULL;
     int saved_errno = errno;
     free(folder);
     if (!found) {
-        return error_set_errno(ret_error, ERROR_IO, saved_errno, "the folder of journal %s", path);
+        return error_set_errno(ret_error, journal_errno_kind(saved_errno), saved_errno,
+                               "the folder of journal %s", path);
     }
     const char *slash = strrchr(path, '/');
     char *base = journal_path_beside(strcmp(real, "/") == 0 ? "" : real, "/");
@@ -103,7 +118,7 @@ bool journal_lock(const char *path, int *ret_descriptor, struct error *ret_error
     char *lock_path = journal_path_beside(path, ".lock");
     int descriptor = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor < 0) {
-        (void)error_set_errno(ret_error, errno == EACCES ? ERROR_DENIED : ERROR_IO, errno,
+        (void)error_set_errno(ret_error, journal_errno_kind(errno), errno,
                               "cannot open the lock file %s", lock_path);
         free(lock_path);
         return false;

@@ -31,6 +31,9 @@ static bool open_to_read(const char *path, char **ret_path, sqlite3 **ret_db,
     }
     if (access(real_path, F_OK) != 0) {
         (void)error_set(ret_error, ERROR_NOT_FOUND, "there is no journal %s", real_path);
+    } else if (access(real_path, R_OK) != 0) {
+        (void)error_set_errno(ret_error, journal_errno_kind(errno), errno, "journal %s", real_path);
+        (void)error_hint(ret_error, "run this as the user that assentd runs as");
     } else if (db_open(real_path, DB_READ, &db, ret_error) &&
                db_check_format(db, real_path, &empty, ret_error) && !empty) {
         *ret_path = real_path;
@@ -223,7 +226,8 @@ static bool create_partial(const char *copy_path, const char *partial_path, stru
     remove_partial(partial_path); /* of a backup that was interrupted */
     int descriptor = open(partial_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor < 0) {
-        return error_set_errno(ret_error, ERROR_IO, errno, "cannot create %s", partial_path);
+        return error_set_errno(ret_error, journal_errno_kind(errno), errno, "cannot create %s",
+                               partial_path);
     }
     (void)close(descriptor);
     return true;
@@ -274,6 +278,10 @@ bool journal_adopt(const char *path, const char *comment, struct error *ret_erro
     struct journal_options options = {.path = path};
     struct journal *base;
     struct record record = {.kind = RECORD_ADOPT, .as.adopt.wall_ms = clock_wall_ms()};
+    if (comment[0] == '\0') {
+        return error_set(ret_error, ERROR_INVALID,
+                         "a copy is adopted with a comment that says why");
+    }
     if (strlen(comment) > COMMENT_MAX_BYTES) {
         return error_set(ret_error, ERROR_LIMIT, "the comment is longer than %d bytes",
                          COMMENT_MAX_BYTES);

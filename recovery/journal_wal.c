@@ -225,7 +225,8 @@ static bool wal_read(const char *path, bool rewrite, struct error *ret_error)
         read = walk(&wal, ret_error);
         (void)close(wal.descriptor);
     } else if (!read) {
-        (void)error_set_errno(ret_error, ERROR_IO, errno, "cannot open %s", wal_path);
+        (void)error_set_errno(ret_error, journal_errno_kind(errno), errno, "cannot open %s",
+                              wal_path);
     }
     free(wal_path);
     return read;

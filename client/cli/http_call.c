@@ -67,6 +67,11 @@ static void call_prepare(CURL *curl, const struct options *options, const char *
 static enum call_result call_failed(CURL *curl, CURLcode code, const struct options *options,
                                     struct error *ret_error)
 {
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+        error_set(ret_error, ERROR_INVALID, "%s: %s", options->api, curl_easy_strerror(code));
+        error_hint(ret_error, "--api and ASSENT_API are written like http://127.0.0.1:7400");
+        return CALL_NOT_SENT;
+    }
     curl_off_t connected_us = 0;
     curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected_us);
     const bool was_connected = connected_us > 0 && code != CURLE_COULDNT_CONNECT;

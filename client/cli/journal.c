@@ -71,9 +71,9 @@ static error_t parse_journal(int key, char *argument, struct argp_state *state)
         if (command->target == NULL && action_is(command, "release")) {
             argp_error(state, "release needs the PARTICIPANT's name");
         }
-        if (command->comment == NULL &&
+        if ((command->comment == NULL || command->comment[0] == 0) &&
             (action_is(command, "adopt") || action_is(command, "release"))) {
-            argp_error(state, "%s needs --comment TEXT", command->action);
+            argp_error(state, "%s needs --comment TEXT, which says why", command->action);
         }
         if (command->comment != NULL && strlen(command->comment) > COMMENT_MAX_BYTES) {
             argp_error(state, "a comment has at most %d bytes", COMMENT_MAX_BYTES);

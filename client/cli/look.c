@@ -189,10 +189,11 @@ static error_t parse_list(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = list->options;
         return 0;
     case 'd':
-        list->state = "in-doubt";
-        return 0;
     case 's':
-        list->state = argument;
+        if (list->state != NULL) {
+            argp_error(state, "either --in-doubt or one --state");
+        }
+        list->state = key == 'd' ? "in-doubt" : argument;
         return 0;
     case 'p':
         list->participant = argument;

@@ -73,7 +73,8 @@ static bool read_stream(FILE *stream, const char *name, char **ret_text, size_t 
         size_bytes += fread(text + size_bytes, 1, capacity_bytes - size_bytes, stream);
         if (ferror(stream)) {
             free(text);
-            return error_set_errno(ret_error, ERROR_IO, errno, "%s", name);
+            return error_set_errno(ret_error, errno == EISDIR ? ERROR_INVALID : ERROR_IO, errno,
+                                   "%s", name);
         }
         if (feof(stream)) {
             break;
@@ -97,7 +98,8 @@ static bool read_file(const char *path, char **ret_text, size_t *ret_size_bytes,
     const bool is_stdin = strcmp(path, "-") == 0;
     FILE *stream = is_stdin ? stdin : fopen(path, "re");
     if (stream == NULL) {
-        return error_set_errno(ret_error, ERROR_INVALID, errno, "%s", path);
+        return error_set_errno(ret_error, errno == EACCES ? ERROR_DENIED : ERROR_INVALID, errno,
+                               "%s", path);
     }
     const bool ok = read_stream(stream, is_stdin ? "standard input" : path, ret_text,
                                 ret_size_bytes, ret_error);

@@ -38,6 +38,10 @@ expect 64 "$assent" submit
 expect 64 "$assent" status
 expect 64 "$assent" resolve x commit
 expect 64 "$assent" journal verify
+expect 64 "$assent" list --in-doubt --state committed
+expect 64 "$assent" list --api ftp://127.0.0.1
+says 'http://127.0.0.1:7400'
+expect 64 "$assent" submit "$work"
 
 # The set-up of a database: SQL for people, an object for programs, and no password on a command line.
 agent=$(dirname "$assent")/assent-agent
@@ -135,13 +139,31 @@ expect 0 "$assent" journal backup --json "$journal" "$work/copy.db"
 expect 0 "$assent" journal verify --json "$work/copy.db"
 [ "$(jq -r .copy "$work/out")" = true ] || fail "the copy is not marked"
 expect 69 "$assent" journal release "$journal" payment --comment 'it is gone'
-expect 0 "$assent" journal adopt "$work/copy.db" --comment 'a drill'
+expect 64 "$assent" journal adopt "$work/copy.db"
+expect 64 "$assent" journal adopt "$work/copy.db" --comment ''
+expect 0 "$assent" journal adopt "$work/copy.db" --comment 'a drill' --json
+[ "$(jq -r .action "$work/out")" = adopt ] || fail "JSON of adopt"
 expect 0 "$assent" journal verify --json "$work/copy.db"
 [ "$(jq -r .copy "$work/out")" = false ] || fail "the adopted copy is still marked"
 expect 0 "$assent" journal release --json "$work/copy.db" payment --comment 'it is gone'
 [ "$(jq -r '.action + " " + .participant' "$work/out")" = 'release payment' ] || fail "release --json"
 expect 0 "$assent" journal verify --json "$work/copy.db"
 [ "$(jq -c .participants "$work/out")" = '["order"]' ] || fail "payment was not released"
+expect 64 "$assent" journal release "$work/copy.db" order --comment ''
 expect 1 "$assent" journal release "$work/copy.db" payment --comment 'again'
+
+# What one may not read is no damage and no wrong usage.
+chmod 000 "$work/copy.db" "$request"
+cp "$assent" "$work/assent"
+other_user=()
+if [ "$(id -u)" -eq 0 ]; then
+    other_user=(runuser -u nobody --)
+fi
+for what in "journal verify $work/copy.db" "journal dump $work/copy.db" \
+    "journal backup $work/copy.db /tmp/never" "submit $request"; do
+    read -ra words <<<"$what"
+    expect 77 "${other_user[@]}" "$work/assent" "${words[@]}"
+    says 'Permission denied'
+done
 
 echo "all command line checks passed"

@@ -203,6 +203,8 @@ static void test_p16_adopt_needs_a_free_marked_copy(void **state)
     comment[sizeof comment - 1] = 0;
     assert_false(journal_adopt(tools->kit.path, comment, &error));
     assert_int_equal(error.kind, ERROR_LIMIT);
+    assert_false(journal_adopt(tools->copy.path, "", &error));
+    assert_int_equal(error.kind, ERROR_INVALID);
     assert_false(journal_adopt(tools->copy.path, "nothing there", &error));
     assert_int_equal(error.kind, ERROR_NOT_FOUND);
 }
