@@ -112,8 +112,8 @@ static bool read_database(struct config_file *file, struct agent_settings *setti
         !read_count(file, section, "workers", 16, 1, 1024, &settings->worker_count, ret_error) ||
         !read_count(file, section, "finishers", 4, 1, 64, &settings->finisher_count, ret_error) ||
         !read_count(file, section, "queue", 256, 1, 100000, &settings->queue_limit, ret_error) ||
-        !config_file_get_size_bytes(file, section, "max_result", 256 * 1024, 1024, 8 * 1024 * 1024,
-                                    &max_result_bytes, ret_error) ||
+        !config_file_get_size_bytes(file, section, "max_result_bytes", 256 * 1024, 1024,
+                                    8 * 1024 * 1024, &max_result_bytes, ret_error) ||
         !config_file_get_choice(file, section, "proof", proofs, 0, &proof, ret_error)) {
         return false;
     }
@@ -211,7 +211,7 @@ const char *agent_settings_restart_key(const struct agent_settings *old,
         {"workers", old->worker_count != new->worker_count},
         {"finishers", old->finisher_count != new->finisher_count},
         {"queue", old->queue_limit != new->queue_limit},
-        {"max_result", old->max_result_bytes != new->max_result_bytes},
+        {"max_result_bytes", old->max_result_bytes != new->max_result_bytes},
         {"proof", old->proof != new->proof},
         {"sweep_interval", old->core.sweep_interval_ms != new->core.sweep_interval_ms},
         {"inquiry_grace", old->core.inquiry_grace_ms != new->core.inquiry_grace_ms},

@@ -164,6 +164,18 @@ static void test_agent_config_defaults_are_enough(void **state)
     assert_string_equal(agent_settings_restart_key(&settings, &other), "workers");
 }
 
+/* The limit that a refused result names is the one that the configuration knows. */
+static void test_agent_config_result_limit_has_the_name_that_errors_use(void **state)
+{
+    (void)state;
+    struct agent_settings settings, other;
+    struct error error = {0};
+    assert_success(load(AGENT DATABASE, &settings, &error), &error);
+    assert_success(load(AGENT DATABASE "max_result_bytes = 1MiB\n", &other, &error), &error);
+    assert_int_equal(other.max_result_bytes, 1024 * 1024);
+    assert_string_equal(agent_settings_restart_key(&settings, &other), "max_result_bytes");
+}
+
 /* The example that is installed is a configuration that loads. */
 static void test_agent_config_example_loads(void **state)
 {
@@ -243,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_config_file_wrong_values_are_refused),
         cmocka_unit_test(test_config_file_unknown_keys_are_errors),
         cmocka_unit_test(test_agent_config_defaults_are_enough),
+        cmocka_unit_test(test_agent_config_result_limit_has_the_name_that_errors_use),
         cmocka_unit_test(test_agent_config_example_loads),
         cmocka_unit_test(test_agent_config_unsafe_settings_are_refused),
         cmocka_unit_test(test_agent_config_refusal_does_not_repeat_a_password),
