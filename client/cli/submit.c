@@ -180,36 +180,55 @@ static void print_result(struct json result)
     table_print(table);
 }
 
+/* Of a heuristic outcome each branch has a state, which is all that tells where it stands. */
+static void print_branch_head(struct json branch)
+{
+    char *participant = json_get_text(branch, "participant");
+    char *state = json_get_text(branch, "state");
+    printf("  %s%s%s\n", paint("bold", participant), state[0] != 0 ? "  " : "", paint_state(state));
+    free(participant);
+    free(state);
+}
+
+static void print_pending(struct json answer)
+{
+    struct json pending = {0};
+    const struct json all = json_get(answer, "pending");
+    fputs("decided; still being finished at:", stdout);
+    while (json_next(all, &pending)) {
+        char *name = json_text(pending);
+        printf(" %s", name);
+        free(name);
+    }
+    putchar('\n');
+}
+
 static void print_committed(struct json answer)
 {
     char *id = json_get_text(answer, "id");
     char *state = json_get_text(answer, "state");
     printf("%s  %s\n", paint_state(state), id);
-    free(id);
     free(state);
     struct json branch = {0};
     const struct json branches = json_get(answer, "branches");
     while (json_next(branches, &branch)) {
-        char *participant = json_get_text(branch, "participant");
-        printf("  %s\n", paint("bold", participant));
-        free(participant);
+        print_branch_head(branch);
         struct json result = {0};
         const struct json results = json_get(branch, "results");
         while (json_next(results, &result)) {
             print_result(result);
         }
     }
-    if (!json_is_true(json_get(answer, "completed"))) {
-        struct json pending = {0};
-        const struct json all = json_get(answer, "pending");
-        fputs("decided; still being finished at:", stdout);
-        while (json_next(all, &pending)) {
-            char *name = json_text(pending);
-            printf(" %s", name);
-            free(name);
-        }
-        putchar('\n');
+    if (json_count(json_get(answer, "pending")) > 0) {
+        print_pending(answer);
     }
+    if (json_get_is(answer, "state", "heuristic")) {
+        printf(
+            "not committed everywhere: somebody finished a branch by hand. Once it is put right:\n"
+            "assent resolve %s forget --participant NAME --comment TEXT\n",
+            id);
+    }
+    free(id);
 }
 
 static int print_answer(const struct submit *submit, const struct reply *reply)

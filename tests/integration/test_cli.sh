@@ -127,6 +127,31 @@ expect 69 "$assent" submit "$request"
 expect 0 "$assent" demo up --dir "$demo"
 expect 0 "$assent" submit "$request"
 
+# Somebody rolls a prepared branch back by hand: no commit is claimed, the branch is named, a person acknowledges it.
+conninfo=$("$assent" demo status --json --dir "$demo" |
+    jq -r '.databases[] | select(.participant == "order") | .conninfo')
+query() {
+    "${ASSENT_PG_BINDIR:-/usr/lib/postgresql/15/bin}/psql" -wXAtq -d "$conninfo" -c "$1"
+}
+expect 0 "$assent" demo up --dir "$demo" --fault-point c.decide.post_sync:kill
+write o-5 1.00
+expect 2 "$assent" submit --key key-5 "$request"
+query "ROLLBACK PREPARED '$(query 'SELECT gid FROM pg_prepared_xacts')'"
+expect 0 "$assent" demo up --dir "$demo"
+expect 1 "$assent" submit --key key-5 "$request"
+says '^heuristic  '
+says '^  order  heuristic-rollback$'
+says 'assent resolve .* forget'
+if grep -q 'still being finished' "$work/out"; then
+    fail "a heuristic outcome is told as one to come"
+fi
+expect 0 "$assent" list --state heuristic --json
+heuristic=$(jq -r '.transactions[0].id' "$work/out")
+expect 1 "$assent" status "$heuristic"
+says 'heuristic-rollback'
+expect 0 "$assent" resolve "$heuristic" forget --participant order --comment 'seen'
+says 'forgotten'
+
 # The journal: sound, printable, copied while in use; the copy is marked until it is adopted.
 journal=$demo/journal/journal.db
 expect 0 "$assent" journal verify "$journal"
