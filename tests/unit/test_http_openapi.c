@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -198,6 +199,35 @@ static void test_openapi_references_resolve(void **state)
     json_decref(document);
 }
 
+/* An abort may carry any reason, and each abort tells the transaction's id in the header; so may a 500 and a 504 whose
+ * outcome is unknown. */
+static void test_openapi_answers_with_an_outcome_have_the_transaction_header(void **state)
+{
+    (void)state;
+    json_t *document = document_load();
+    json_t *operation = at(at(at(document, "paths"), "/v1/transactions"), "post");
+    const char *status;
+    json_t *response;
+    json_object_foreach(at(operation, "responses"), status, response)
+    {
+        bool has_outcome = strcmp(status, "500") == 0 || strcmp(status, "504") == 0;
+        for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
+            const struct problem problem = {.kind = PROBLEM_REASON, .reason = (enum reason)reason};
+            has_outcome = has_outcome || strtoul(status, NULL, 10) == problem_status(&problem);
+        }
+        const char *reference = json_string_value(json_object_get(response, "$ref"));
+        if (!has_outcome || reference == NULL) {
+            continue;
+        }
+        json_t *responses = at(at(document, "components"), "responses");
+        json_t *shared = at(responses, strrchr(reference, '/') + 1);
+        if (json_object_get(json_object_get(shared, "headers"), "Assent-Transaction") == NULL) {
+            fail_msg("%s does not describe the header Assent-Transaction", status);
+        }
+    }
+    json_decref(document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_openapi_lists_every_problem),
         cmocka_unit_test(test_openapi_lists_every_state),
         cmocka_unit_test(test_openapi_references_resolve),
+        cmocka_unit_test(test_openapi_answers_with_an_outcome_have_the_transaction_header),
     };
     return cmocka_run_group_tests_name("http_openapi", tests, NULL, NULL);
 }
