@@ -69,9 +69,9 @@ static bool make_folders(const struct demo *demo, struct error *ret_error)
     return true;
 }
 
-static bool api_port_taken(const struct demo *demo, struct error *ret_error)
+static bool api_port_taken(uint16_t port, struct error *ret_error)
 {
-    error_set(ret_error, ERROR_UNAVAILABLE, "port %u is taken by another process", demo->api_port);
+    error_set(ret_error, ERROR_UNAVAILABLE, "port %u is taken by another process", port);
     return error_hint(ret_error, "--port PORT names another one for the API");
 }
 
@@ -90,7 +90,7 @@ static bool settle_ports(struct demo *demo, struct error *ret_error)
 {
     if (!assentd_runs(demo)) {
         if (!demo_port_is_free(demo->api_port)) {
-            return api_port_taken(demo, ret_error);
+            return api_port_taken(demo->api_port, ret_error);
         }
         if (!settle_port(demo, &demo->client_port, (uint16_t)(demo->api_port + 1), ret_error) ||
             !settle_port(demo, &demo->listen_port, (uint16_t)(demo->api_port + 2), ret_error)) {
@@ -112,6 +112,11 @@ static bool plan_up(struct demo *demo, bool is_found, struct error *ret_error)
 {
     const struct demo_command *command = demo->command;
     const bool is_moved = command->port != 0 && command->port != demo->api_port;
+    /* Before anything is stopped: a wrong port must not cost a coordinator that runs. */
+    const bool is_own = command->port == demo->client_port || command->port == demo->listen_port;
+    if (is_moved && !is_own && !demo_port_is_free(command->port)) {
+        return api_port_taken(command->port, ret_error);
+    }
     if ((is_moved || command->fault_point != NULL) && !demo_stop_assentd(demo, ret_error)) {
         return false;
     }
@@ -124,7 +129,7 @@ static bool plan_up(struct demo *demo, bool is_found, struct error *ret_error)
         names = "order,payment";
     }
     return (names == NULL || demo_plan_add(demo, names, ret_error)) &&
-           demo_plan_sockets(demo, ret_error) && settle_ports(demo, ret_error) &&
+           settle_ports(demo, ret_error) && demo_plan_sockets(demo, ret_error) &&
            demo_plan_save(demo, ret_error);
 }
 

@@ -80,6 +80,12 @@ expect 69 "$assent" demo up --dir "$demo_other" --port "$port"
 grep -q "port $port is taken" "$work/out" || fail "text of a taken port"
 "$assent" demo down --purge --dir "$demo_other" >/dev/null
 
+# Nor is a running one moved to a port that is taken: it stays where it is.
+taken=$(status | jq -r '.processes[] | select(.role == "agent" and .participant == "order") | .address')
+expect 69 "$assent" demo up --dir "$demo" --port "${taken##*:}"
+[ "$(pids)" = "$before" ] || fail "a port that is taken stopped something"
+expect 0 submit o-1
+
 # up repairs what was killed and leaves the rest alone.
 agent=$(pid agent payment)
 kill -9 "$(pid assentd)" "$(pid agent order)" "$(pid postgres order)"
