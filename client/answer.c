@@ -156,7 +156,8 @@ const char *assent_answer_postgresql(const struct assent_answer *answer, enum as
     const struct pg_report *report = &answer->report;
     switch (field) {
     case ASSENT_FIELD_MESSAGE:
-        return text_or_empty(report->message);
+        /* Without an SQLSTATE the words are the agent's, and only assent_answer_text has them. */
+        return assent_answer_sqlstate(answer)[0] != 0 ? text_or_empty(report->message) : "";
     case ASSENT_FIELD_DETAIL:
         return text_or_empty(report->detail);
     case ASSENT_FIELD_HINT:

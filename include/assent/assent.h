@@ -98,8 +98,7 @@ enum assent_outcome {
 /* "committed", "aborted" ...; static. */
 ASSENT_API const char *assent_outcome_text(enum assent_outcome outcome);
 
-/* ---- Connection
- * ------------------------------------------------------------------------------------ */
+/* ---- Connection ---- */
 
 /*
  * Makes a client of the coordinator at address: "HOST:PORT" or "tcp://HOST:PORT", NULL for the
@@ -122,8 +121,7 @@ ASSENT_API void assent_client_close(struct assent_client *client);
  * default 2000. */
 ASSENT_API int assent_client_set_connect_timeout_ms(struct assent_client *client, uint32_t ms);
 
-/* ---- Requests
- * -------------------------------------------------------------------------------------- */
+/* ---- Requests ---- */
 
 #define ASSENT_ANY_ROWS (-1)
 
@@ -150,13 +148,14 @@ enum assent_ack {
  * owned. A request may be submitted any number of times: with the same key it commits at most once.
  */
 ASSENT_API struct assent_request *assent_request_new(void);
+/* Takes NULL, too. Answers and requests in flight do not depend on the request. */
 ASSENT_API void assent_request_free(struct assent_request *request);
 
 /*
  * Adds a statement for a participant, behind the ones already there; a participant's branch comes
  * into being with its first statement. One statement of SQL, with $1 ... $n; types are inferred by
- * the server, cast where that fails
- * ($1::uuid). params: param_count texts in PostgreSQL's text format, NULL for SQL NULL; copied.
+ * the server, cast where that fails ($1::uuid). params: param_count texts in PostgreSQL's text
+ * format, NULL for SQL NULL; copied.
  * expect_rows: abort unless the statement touches exactly so many rows; ASSENT_ANY_ROWS for no
  * expectation. Errors: ASSENT_E_ARGUMENT, ASSENT_E_LIMIT; they also stick to the request, which is
  * then ASSENT_REFUSED when it is submitted, so that a chain of adds needs no check of its own.
@@ -184,10 +183,10 @@ ASSENT_API const char *assent_request_key(const struct assent_request *request);
 /* The deadline of the decision (not of its completion): from 1; the coordinator's limit is 60000 by
  * default. */
 ASSENT_API int assent_request_set_timeout_ms(struct assent_request *request, uint32_t ms);
+/* When the answer comes; default ASSENT_ACK_COMPLETED. Errors: ASSENT_E_ARGUMENT. */
 ASSENT_API int assent_request_set_ack(struct assent_request *request, enum assent_ack ack);
 
-/* ---- Submitting and asking
- * ------------------------------------------------------------------------- */
+/* ---- Submitting and asking ---- */
 
 /*
  * Runs the transaction and waits: at most for the connect timeout, twice the request's own timeout
@@ -224,19 +223,22 @@ ASSENT_API size_t assent_client_in_flight(const struct assent_client *client);
 
 /* What became of a transaction, by its id or its key. Return owned, never NULL. */
 ASSENT_API struct assent_answer *assent_status(struct assent_client *client, const char *id);
+/* The same, for who knows the key alone: the transaction that was last run under it. */
 ASSENT_API struct assent_answer *assent_status_by_key(struct assent_client *client,
                                                       const char *key);
 
-/* ---- Answers
- * --------------------------------------------------------------------------------------- */
+/* ---- Answers ---- */
 
+/* Takes NULL, too; ends everything that the answer lent. */
 ASSENT_API void assent_answer_free(struct assent_answer *answer);
+/* The verdict: what every caller looks at first. */
 ASSENT_API enum assent_outcome assent_answer_outcome(const struct assent_answer *answer);
 /* The transaction's id; "" where none came into being. All texts of an answer are lent by it. */
 ASSENT_API const char *assent_answer_id(const struct assent_answer *answer);
 /* "committed", "preparing", "heuristic" ... (glossary); "" where not known. */
 ASSENT_API const char *assent_answer_state(const struct assent_answer *answer);
-ASSENT_API const char *assent_answer_key(const struct assent_answer *answer); /* "" for none */
+/* The idempotency key; "" for none. */
+ASSENT_API const char *assent_answer_key(const struct assent_answer *answer);
 /* Committed, and every database has finished: all reads see it. */
 ASSENT_API bool assent_answer_completed(const struct assent_answer *answer);
 /* The recorded answer of an earlier request with this key. */
@@ -246,15 +248,14 @@ ASSENT_API bool assent_answer_replayed(const struct assent_answer *answer);
 ASSENT_API const char *assent_answer_reason(const struct assent_answer *answer);
 /* The same request may succeed later. */
 ASSENT_API bool assent_answer_retryable(const struct assent_answer *answer);
-ASSENT_API uint32_t
-assent_answer_retry_after_ms(const struct assent_answer *answer); /* 0: no advice */
+/* How long to wait before that; 0: no advice. */
+ASSENT_API uint32_t assent_answer_retry_after_ms(const struct assent_answer *answer);
 /* One line for people and logs; never NULL. */
 ASSENT_API const char *assent_answer_text(const struct assent_answer *answer);
 /* The participant that is to blame; "" for none. */
 ASSENT_API const char *assent_answer_participant(const struct assent_answer *answer);
 
-/* What PostgreSQL said, where it is to blame; a text it did not give is "". statement is the index
- * within the participant's statements, -1 for none. */
+/* PostgreSQL's five characters, where it is to blame; else "". */
 ASSENT_API const char *assent_answer_sqlstate(const struct assent_answer *answer);
 enum assent_field {
     ASSENT_FIELD_MESSAGE = 0,
@@ -264,15 +265,18 @@ enum assent_field {
     ASSENT_FIELD_TABLE,
     ASSENT_FIELD_COLUMN,
 };
+/* What PostgreSQL said, where it is to blame; a text it did not give is "". */
 ASSENT_API const char *assent_answer_postgresql(const struct assent_answer *answer,
                                                 enum assent_field field);
+/* The index of the statement that failed within its participant's statements; -1 for none. */
 ASSENT_API int assent_answer_statement(const struct assent_answer *answer);
 
-/* Branches, in the order of the request. index is below assent_answer_branch_count, or the answer
- * is ""/false. */
+/* Branches, in the order of the request: how many. An index beyond that gives "" or false. */
 ASSENT_API size_t assent_answer_branch_count(const struct assent_answer *answer);
+/* Whose branch it is. */
 ASSENT_API const char *assent_answer_branch_participant(const struct assent_answer *answer,
                                                         size_t index);
+/* "committed", "heuristic-rollback" ... (glossary). */
 ASSENT_API const char *assent_answer_branch_state(const struct assent_answer *answer, size_t index);
 /* Committed, but this database has not finished it yet. */
 ASSENT_API bool assent_answer_branch_pending(const struct assent_answer *answer, size_t index);
@@ -281,19 +285,25 @@ ASSENT_API bool assent_answer_branch_pending(const struct assent_answer *answer,
  * answer. */
 ASSENT_API const struct assent_result *
 assent_answer_result(const struct assent_answer *answer, const char *participant, size_t statement);
-ASSENT_API const char *assent_result_command(const struct assent_result *result); /* "INSERT 0 1" */
+/* PostgreSQL's command tag, "INSERT 0 1". */
+ASSENT_API const char *assent_result_command(const struct assent_result *result);
+/* Rows inserted, changed, deleted or returned; 0 for other commands. */
 ASSENT_API int64_t assent_result_rows_affected(const struct assent_result *result);
+/* Columns of the rows that the statement returned; 0 if it returns none. */
 ASSENT_API size_t assent_result_column_count(const struct assent_result *result);
+/* Rows returned: not the same as rows affected. */
 ASSENT_API size_t assent_result_row_count(const struct assent_result *result);
+/* The column's name; "" beyond the end. */
 ASSENT_API const char *assent_result_column_name(const struct assent_result *result, size_t column);
+/* The name of its type, "numeric"; "" beyond the end. */
 ASSENT_API const char *assent_result_column_type(const struct assent_result *result, size_t column);
+/* The type's oid in pg_type; 0 beyond the end. */
 ASSENT_API uint32_t assent_result_column_oid(const struct assent_result *result, size_t column);
 /* PostgreSQL's text format; NULL for SQL NULL and beyond the end. */
 ASSENT_API const char *assent_result_value(const struct assent_result *result, size_t row,
                                            size_t column);
 
-/* ---- Lists
- * ----------------------------------------------------------------------------------------- */
+/* ---- Lists ---- */
 
 struct assent_filter {       /* zero-initialised: everything, 100 at a time */
     const char *state;       /* a state's name or "in-doubt"; NULL any */
@@ -302,24 +312,32 @@ struct assent_filter {       /* zero-initialised: everything, 100 at a time */
     uint32_t limit;          /* 1 to 1000; 0: 100 */
 };
 
-/* Transactions, newest first, without their results. filter may be NULL. Returns owned, never NULL.
- */
+/* Transactions, newest first, without results. filter may be NULL. Returns owned, never NULL. */
 ASSENT_API struct assent_list *assent_list_transactions(struct assent_client *client,
                                                         const struct assent_filter *filter);
+/* Takes NULL, too; ends the answers that the list lent. */
 ASSENT_API void assent_list_free(struct assent_list *list);
 /* "" if the list was had, otherwise why not. */
 ASSENT_API const char *assent_list_error(const struct assent_list *list);
+/* Transactions on this page. */
 ASSENT_API size_t assent_list_count(const struct assent_list *list);
+/* One of them, lent by the list; NULL beyond the end. */
 ASSENT_API const struct assent_answer *assent_list_at(const struct assent_list *list, size_t index);
-ASSENT_API const char *assent_list_next(const struct assent_list *list); /* NULL: that was all */
+/* For the filter's `after`, lent by the list; NULL: that was all. */
+ASSENT_API const char *assent_list_next(const struct assent_list *list);
 
 /* The coordinator's participants. Returns owned, never NULL. */
 ASSENT_API struct assent_participants *assent_participants_get(struct assent_client *client);
+/* Takes NULL, too. */
 ASSENT_API void assent_participants_free(struct assent_participants *participants);
+/* "" if the list was had, otherwise why not. */
 ASSENT_API const char *assent_participants_error(const struct assent_participants *participants);
+/* How many there are. An index beyond that gives "" or false. */
 ASSENT_API size_t assent_participants_count(const struct assent_participants *participants);
+/* The name that requests use. */
 ASSENT_API const char *assent_participants_name(const struct assent_participants *participants,
                                                 size_t index);
+/* Where the coordinator reaches the agent. */
 ASSENT_API const char *assent_participants_address(const struct assent_participants *participants,
                                                    size_t index);
 /* Connected and its database up: transactions may use it. */

@@ -163,6 +163,43 @@ static bool answer_abort(void *user, struct api_call *call)
     return true;
 }
 
+static bool answer_row_count(void *user, struct api_call *call)
+{
+    (void)user;
+    const struct pg_report report = {.message = (char *)(uintptr_t) "statement 1 touched 0 rows",
+                                     .statement_index = 1};
+    struct txn_view *view = alloc_zeroed(sizeof *view);
+    view->state = TXN_ABORTED;
+    view->failure.reason = REASON_ROW_COUNT;
+    memcpy(view->failed_participant, "order", 6);
+    view->failure.report = pg_report_encode(&report);
+    call->answer.status = API_ABORTED;
+    call->answer.view_count = 1;
+    call->answer.views = view;
+    return true;
+}
+
+/* What the agent said is not told as PostgreSQL's word. */
+static void test_client_submit_aborted_by_the_agent_claims_nothing_of_postgresql(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new(answer_row_count, NULL, NULL, 0);
+    struct assent_client *client = open_client(sink);
+    struct assent_request *request = checkout_request("o-1");
+
+    struct assent_answer *answer = assent_submit(client, request);
+
+    assert_string_equal(assent_answer_reason(answer), "row_count");
+    assert_string_equal(assent_answer_text(answer), "statement 1 touched 0 rows");
+    assert_string_equal(assent_answer_postgresql(answer, ASSENT_FIELD_MESSAGE), "");
+    assert_int_equal(assent_answer_statement(answer), 1);
+
+    assent_answer_free(answer);
+    assent_request_free(request);
+    assent_client_close(client);
+    sink_free(sink);
+}
+
 /* An abort tells reason, participant and what PostgreSQL said. */
 static void test_client_submit_aborted_tells_why(void **state)
 {
@@ -773,6 +810,7 @@ int main(void)
         cmocka_unit_test(test_client_submit_coordinator_dies_is_unknown_and_runs_once),
         cmocka_unit_test(test_client_submit_committed_gives_results),
         cmocka_unit_test(test_client_submit_hash_covers_branches_only),
+        cmocka_unit_test(test_client_submit_aborted_by_the_agent_claims_nothing_of_postgresql),
         cmocka_unit_test(test_client_submit_aborted_tells_why),
         cmocka_unit_test(test_client_submit_each_status_has_its_outcome),
         cmocka_unit_test(test_client_submit_nobody_listens_is_unavailable),
