@@ -33,8 +33,13 @@
 
 static bool nng_failed(struct error *ret_error, int result, const char *what)
 {
-    return error_set(ret_error, result == NNG_EADDRINUSE ? ERROR_LOCKED : ERROR_SYSTEM, "%s: %s",
-                     what, nng_strerror(result));
+    if (result == NNG_EADDRINUSE) {
+        (void)error_set(ret_error, ERROR_LOCKED, "%s: %s", what, nng_strerror(result));
+        return error_hint(ret_error,
+                          "another process has this port (ss -ltnp shows which); stop it "
+                          "or choose another port");
+    }
+    return error_set(ret_error, ERROR_SYSTEM, "%s: %s", what, nng_strerror(result));
 }
 
 /* ---- callbacks from nng ---- */

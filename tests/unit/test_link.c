@@ -316,6 +316,8 @@ static void test_link_bad_options_are_refused(void **state)
     struct link *link;
     struct error error = {0};
     assert_false(link_start(&options, &link, &error)); /* the port is in use */
+    assert_int_equal(error.kind, ERROR_LOCKED);
+    assert_non_null(strstr(error.hint, "another port"));
     struct link_secret secret, weak = {.size_bytes = 3, .bytes = "abc"};
     link_kit_secret(SECRET, &secret);
     assert_false(link_add_participant(kit.link, "Stock", "127.0.0.1:1", &secret, &error));
