@@ -121,6 +121,24 @@ static void peer_down(struct coord *coord, uint32_t index, struct coord_ready *r
     free(txns);
 }
 
+/* What agents may empty their outcomes up to (P-12). The journal's own floor lies above everything that it forgot, and
+ * so perhaps above a transaction that is not finished and was appended again: after a restart such a one is driven once
+ * more in every branch, and a branch that has committed must still find its row. */
+static struct journal_floor peer_floor(const struct coord *coord)
+{
+    struct journal_floor floor = coord->floor;
+    for (const struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
+        const struct gtrid *gtrid = &txn->gtrid;
+        if (!txn->end_written &&
+            (gtrid->epoch < floor.epoch ||
+             (gtrid->epoch == floor.epoch && gtrid->sequence <= floor.sequence))) {
+            floor.epoch = gtrid->epoch;
+            floor.sequence = gtrid->sequence > 0 ? gtrid->sequence - 1 : 0;
+        }
+    }
+    return floor;
+}
+
 void peer_claim(struct coord *coord, struct participant *participant, struct coord_ready *ready)
 {
     if (!coord->running || !participant->witnessed || participant->claimed) {
@@ -131,7 +149,7 @@ void peer_claim(struct coord *coord, struct participant *participant, struct coo
     message->as.claim.epoch = coord->epoch;
     message->as.claim.epoch_nonce = coord->epoch_nonce;
     message->as.claim.head = coord->head;
-    message->as.claim.floor = coord->floor;
+    message->as.claim.floor = peer_floor(coord);
     snprintf(message->as.claim.address, sizeof(message->as.claim.address), "%s",
              coord->config.address);
 }
@@ -143,14 +161,26 @@ void peer_claim_all(struct coord *coord, struct coord_ready *ready)
     }
 }
 
+/* An epoch that this journal lists, this one or an earlier, was claimed there under another nonce: by a copy. Its head
+ * alone does not always tell, it may lie below our floor by now. */
+static bool peer_epoch_has_another_nonce(const struct coord *coord,
+                                         const struct message_witness *witness)
+{
+    for (size_t i = 0; i < coord->epoch_entry_count; i++) {
+        if (coord->epoch_entries[i].epoch == witness->epoch) {
+            return coord->epoch_entries[i].nonce != witness->epoch_nonce;
+        }
+    }
+    return false;
+}
+
 /* P-10: what the agent's database remembers of this journal must be found in it, and no later owner. */
 static void peer_witness(struct coord *coord, const struct coord_event *event, uint32_t index,
                          struct coord_ready *ready)
 {
     struct participant *participant = coord->participants[index];
     const struct message_witness *witness = &event->message->as.witness;
-    if (witness->epoch > coord->epoch ||
-        (witness->epoch == coord->epoch && witness->epoch_nonce != coord->epoch_nonce)) {
+    if (witness->epoch > coord->epoch || peer_epoch_has_another_nonce(coord, witness)) {
         ready_stop(ready, COORD_STOP_FENCED,
                    "participant %s knows epoch %" PRIu64
                    " of this journal from another coordinator; ours is %" PRIu64,
@@ -252,6 +282,7 @@ uint64_t peer_swept_number(const struct coord *coord)
 
 void peer_heartbeat(struct coord *coord, struct coord_ready *ready)
 {
+    const struct journal_floor floor = peer_floor(coord);
     for (size_t i = 0; i < coord->participant_count; i++) {
         struct participant *participant = coord->participants[i];
         if (participant->claimed && !participant->welcomed) { /* CLAIM or WELCOME was lost */
@@ -261,7 +292,7 @@ void peer_heartbeat(struct coord *coord, struct coord_ready *ready)
         if (participant->welcomed) {
             struct message *message = ready_send(ready, participant->session, MESSAGE_HEAD);
             message->as.head.head = coord->head;
-            message->as.head.floor = coord->floor;
+            message->as.head.floor = floor;
         }
     }
 }

@@ -274,6 +274,56 @@ static void test_p10_a_later_owner_fences(void **state)
     world_done(&world);
 }
 
+/* P-12 and P-13: the journal may forget later transactions while an earlier one is not finished; what agents may empty
+ * their outcomes up to stays below it until it has ended, or its driven COMMIT would find no proof. */
+static void test_p12_told_floor_stays_below_what_is_not_finished(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    struct record record = commit_record(5);
+    struct gid order = record.as.commit.branches[0].gid;
+    struct gid payment = record.as.commit.branches[1].gid;
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    assert_int_equal(witness_step(&world, 0, 0, 0, false, 0), COORD_RUN);
+    const struct journal_floor *floor = &world_send(&world, MESSAGE_CLAIM, 0)->as.claim.floor;
+    assert_int_equal(floor->epoch, 1);
+    assert_int_equal(floor->sequence, 4);
+    assert_int_equal(floor->first_number, 8);
+    connect_both(&world);
+    world_tick(&world, 1000);
+    floor = &world_send(&world, MESSAGE_HEAD, 0)->as.head.floor;
+    assert_int_equal(floor->sequence, 4);
+    struct gtrid forgotten =
+        old_gtrid(&world, 1, 5, 7); /* what is forgotten stays unknown all the same (P-8) */
+    struct gid asked = world_gid(&forgotten, "order", 1);
+    assert_int_equal(world_inquire(&world, "order", &asked, NULL), VERDICT_UNKNOWN);
+    world_ack(&world, "order", &order, ACK_COMMITTED);
+    world_ack(&world, "payment", &payment, ACK_COMMITTED);
+    world_tick(&world, 1000);
+    floor = &world_send(&world, MESSAGE_HEAD, 0)->as.head.floor;
+    assert_int_equal(floor->epoch, 1);
+    assert_int_equal(floor->sequence, 9);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-10: an earlier epoch of ours that an agent knows with another nonce was claimed by a copy of this journal. */
+static void test_p10_a_copys_earlier_epoch_fences(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one(); /* epoch 1, nonce 5 */
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 1, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    assert_int_equal(witness_step(&world, 1, 5, 3, false, 0), COORD_RUN);
+    assert_int_equal(witness_step(&world, 1, 6, 3, false, 0), COORD_STOP_FENCED);
+    world_done(&world);
+}
+
 /* P-10: a lost CLAIM is said again when the agent tells its witness again, and not after the WELCOME. */
 static void test_p10_claim_is_repeated_with_the_witness(void **state)
 {
@@ -428,6 +478,8 @@ int main(void)
         cmocka_unit_test(test_p10_a_journal_behind_a_witness_stops),
         cmocka_unit_test(test_p10_a_head_below_the_floor_is_not_missing),
         cmocka_unit_test(test_p10_a_later_owner_fences),
+        cmocka_unit_test(test_p10_a_copys_earlier_epoch_fences),
+        cmocka_unit_test(test_p12_told_floor_stays_below_what_is_not_finished),
         cmocka_unit_test(test_p10_claim_is_repeated_with_the_witness),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
