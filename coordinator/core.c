@@ -183,6 +183,15 @@ static void start_resolved(struct coord *coord, const struct record_resolved *re
     }
 }
 
+/* A person judged a branch that P-8 has no answer for: that holds until it is done, over any restart. */
+static void start_verdict(struct coord *coord, const struct record_resolved *resolved)
+{
+    if (resolved->action != RESOLVE_FORGET && txn_find(coord, &resolved->gtrid) == NULL &&
+        coord_presume(coord, &resolved->gtrid) == VERDICT_UNKNOWN) {
+        resolve_force(coord, &resolved->gtrid, resolved->participant, resolved->action);
+    }
+}
+
 /* Retained for a heuristic outcome although every branch had acknowledged: not driven and not ended again. */
 static void start_end(struct coord *coord, const struct record_end *end)
 {
@@ -261,6 +270,11 @@ static void start_step(struct coord *coord, const struct coord_event *event,
         }
     }
     start_epoch(coord, state, ready);
+    for (size_t i = 0; i < event->record_count; i++) { /* now that every transaction is known */
+        if (event->records[i].kind == RECORD_RESOLVED) {
+            start_verdict(coord, &event->records[i].as.resolved);
+        }
+    }
 }
 
 static void durable_epoch(struct coord *coord, struct coord_ready *ready)

@@ -255,6 +255,8 @@ void inquiry_step(struct coord *coord, uint64_t session, const struct message_in
 void resolve_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
 void resolve_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready);
 enum verdict resolve_forced(const struct coord *coord, const struct gid *gid);
+void resolve_force(struct coord *coord, const struct gtrid *gtrid, const char *participant,
+                   enum resolve_action action);
 
 /* core.c */
 void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token,

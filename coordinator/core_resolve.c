@@ -118,24 +118,37 @@ void resolve_step(struct coord *coord, struct coord_event *event, struct coord_r
     resolve_append(coord, event, ready);
 }
 
-enum verdict resolve_forced(const struct coord *coord, const struct gid *gid)
+static struct forced_verdict *forced_find(const struct coord *coord, const struct gtrid *gtrid,
+                                          const char *participant)
 {
     for (size_t i = 0; i < coord->forced_count; i++) {
-        if (gtrid_equal(&coord->forced[i].gtrid, &gid->gtrid) &&
-            strcmp(coord->forced[i].participant, gid->participant) == 0) {
-            return coord->forced[i].verdict;
+        if (gtrid_equal(&coord->forced[i].gtrid, gtrid) &&
+            strcmp(coord->forced[i].participant, participant) == 0) {
+            return &coord->forced[i];
         }
     }
-    return VERDICT_UNKNOWN;
+    return NULL;
 }
 
-static void resolve_force(struct coord *coord, const struct api_resolve *resolve)
+enum verdict resolve_forced(const struct coord *coord, const struct gid *gid)
 {
-    coord->forced = alloc_resize(coord->forced, coord->forced_count + 1, sizeof(coord->forced[0]));
-    struct forced_verdict *forced = &coord->forced[coord->forced_count++];
-    forced->gtrid = resolve->gtrid;
-    memcpy(forced->participant, resolve->participant, sizeof(forced->participant));
-    forced->verdict = resolve->action == RESOLVE_COMMIT ? VERDICT_COMMIT : VERDICT_ABORT;
+    const struct forced_verdict *forced = forced_find(coord, &gid->gtrid, gid->participant);
+    return forced == NULL ? VERDICT_UNKNOWN : forced->verdict;
+}
+
+/* A person's last word counts, here and after a restart. */
+void resolve_force(struct coord *coord, const struct gtrid *gtrid, const char *participant,
+                   enum resolve_action action)
+{
+    struct forced_verdict *forced = forced_find(coord, gtrid, participant);
+    if (forced == NULL) {
+        coord->forced =
+            alloc_resize(coord->forced, coord->forced_count + 1, sizeof(coord->forced[0]));
+        forced = &coord->forced[coord->forced_count++];
+        *forced = (struct forced_verdict){.gtrid = *gtrid};
+        snprintf(forced->participant, sizeof(forced->participant), "%s", participant);
+    }
+    forced->verdict = action == RESOLVE_COMMIT ? VERDICT_COMMIT : VERDICT_ABORT;
 }
 
 static void resolve_apply(struct coord *coord, struct txn *txn, struct branch *branch,
@@ -181,7 +194,7 @@ void resolve_durable(struct coord *coord, const struct pending *pending, struct 
     struct txn *txn = txn_find(coord, &resolve->gtrid);
     struct branch *branch = txn == NULL ? NULL : txn_branch(coord, txn, resolve->participant);
     if (branch == NULL) {
-        resolve_force(coord, resolve);
+        resolve_force(coord, &resolve->gtrid, resolve->participant, resolve->action);
         ready_answer(ready, pending->call, API_OK);
         return;
     }

@@ -112,6 +112,10 @@ void journal_entry_add_note(struct journal_entry *entry,
                             struct record *note); /* takes note's contents */
 bool journal_commit_names(const struct record_commit *commit, const char *participant);
 
+/* Below the floor, or of an epoch that is not listed: P-8 has no answer, so a person's COMMIT or ROLLBACK is the only one
+ * there will ever be. Its RESOLVED stays live, or a restart would forget what the person was told is done. */
+bool journal_needs_person(const struct journal_state *now, const struct gtrid *gtrid);
+
 /* Does this RESOLVED settle a HEURISTIC of that participant? Both are of the same gtrid. */
 bool journal_resolves(const char *resolved_participant, const char *heuristic_participant);
 

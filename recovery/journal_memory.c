@@ -86,16 +86,31 @@ static void add_note(struct memory_journal *journal, const struct record *record
     txn->place.open_notes += record->kind == RECORD_HEURISTIC && is_open;
 }
 
-static void close_notes(struct txn *txn, enum record_kind kind, const char *participant)
+/* Returns how many it has closed. */
+static size_t close_notes(struct txn *txn, enum record_kind kind, const char *participant)
 {
+    size_t closed = 0;
     for (size_t i = 0; txn != NULL && i < txn->note_count; i++) {
         struct note *note = &txn->notes[i];
         if (note->kind == kind && note->is_open &&
             journal_resolves(participant, note->participant)) {
             note->is_open = false;
             txn->place.open_notes -= kind == RECORD_HEURISTIC;
+            closed++;
         }
     }
+    return closed;
+}
+
+static void index_resolved(struct memory_journal *journal, const struct record *record)
+{
+    const struct record_resolved *resolved = &record->as.resolved;
+    struct txn *txn = memory_find_txn(journal, &resolved->gtrid);
+    bool has_commit = txn != NULL && txn->place.found;
+    bool stays = close_notes(txn, RECORD_HEURISTIC, resolved->participant) == 0 && !has_commit &&
+                 resolved->action != RESOLVE_FORGET &&
+                 journal_needs_person(&journal->now, &resolved->gtrid);
+    add_note(journal, record, resolved->participant, stays);
 }
 
 bool memory_has_open_note(const struct txn *txn)
@@ -117,7 +132,7 @@ static bool index_commit(struct memory_journal *journal, const struct record_com
     }
     txn->place.found = true;
     txn->place.commit_number = journal->now.head.number;
-    close_notes(txn, RECORD_ACCEPT, "");
+    (void)close_notes(txn, RECORD_ACCEPT, "");
     if (commit->key_bytes > 0) {
         uint64_t hash = map_hash_bytes(commit->key, commit->key_bytes);
         struct txn *older = map_find(&journal->by_key, hash, match_key, commit);
@@ -157,15 +172,13 @@ static bool index_record(struct memory_journal *journal, const struct record *re
         add_note(journal, record, record->as.heuristic.gid.participant, true);
         return true;
     case RECORD_RESOLVED:
-        close_notes(memory_find_txn(journal, &record->as.resolved.gtrid), RECORD_HEURISTIC,
-                    record->as.resolved.participant);
-        add_note(journal, record, record->as.resolved.participant, false);
+        index_resolved(journal, record);
         return true;
     case RECORD_ACCEPT:
         add_note(journal, record, "", true);
         return true;
     case RECORD_REFUSED:
-        close_notes(memory_find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
+        (void)close_notes(memory_find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
         add_note(journal, record, "", false);
         return true;
     case RECORD_EPOCH:

@@ -216,18 +216,33 @@ static bool index_end(struct sqlite_journal *journal, const struct record_end *e
            error_set(ret_error, ERROR_INVALID, "an END record without a COMMIT that is not ended");
 }
 
+static bool has_commit(struct sqlite_journal *journal, const struct gtrid *gtrid, bool *ret_found,
+                       struct error *ret_error)
+{
+    sqlite3_stmt *read = bind_gtrid(journal, ST_TXN_READ, gtrid);
+    bool stepped = db_step(read, ret_found, ret_error);
+    (void)sqlite3_reset(read);
+    return stepped;
+}
+
 static bool index_resolved(struct sqlite_journal *journal, const struct record *record,
                            struct error *ret_error)
 {
     const struct record_resolved *resolved = &record->as.resolved;
+    bool found = false;
     sqlite3_stmt *close = bind_gtrid(journal, ST_NOTE_CLOSE_HEURISTIC, &resolved->gtrid);
     (void)sqlite3_bind_text(close, 3, resolved->participant, -1, SQLITE_STATIC);
     if (!db_run(close, ret_error)) {
         return false;
     }
     int closed = sqlite3_changes(journal->db);
+    if (!has_commit(journal, &resolved->gtrid, &found, ret_error)) {
+        return false;
+    }
+    bool stays = !found && closed == 0 && resolved->action != RESOLVE_FORGET &&
+                 journal_needs_person(&journal->now, &resolved->gtrid);
     return (closed == 0 || add_open_notes(journal, &resolved->gtrid, -closed, ret_error)) &&
-           put_note(journal, record, &resolved->gtrid, resolved->participant, false, ret_error);
+           put_note(journal, record, &resolved->gtrid, resolved->participant, stays, ret_error);
 }
 
 /* Enters the record that was just put as the head. */

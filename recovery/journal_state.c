@@ -257,6 +257,19 @@ bool journal_commit_names(const struct record_commit *commit, const char *partic
     return false;
 }
 
+bool journal_needs_person(const struct journal_state *now, const struct gtrid *gtrid)
+{
+    if (journal_floor_compare(&now->floor, gtrid->epoch, gtrid->sequence) >= 0) {
+        return true;
+    }
+    for (size_t i = 0; i < now->epoch_count; i++) {
+        if (now->epochs[i].epoch == gtrid->epoch) {
+            return now->epochs[i].nonce != gtrid->epoch_nonce;
+        }
+    }
+    return true;
+}
+
 bool journal_resolves(const char *resolved_participant, const char *heuristic_participant)
 {
     return resolved_participant[0] == 0 || strcmp(resolved_participant, heuristic_participant) == 0;

@@ -454,6 +454,25 @@ static bool collect(void *user, uint64_t number, const struct record *record)
     return true;
 }
 
+/* A person's word may be durable although the process died before it could say so; then it counts after the start. */
+static void expect_verdicts(struct world *world, const struct record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct record_resolved *resolved = &records[i].as.resolved;
+        bool has_commit = false;
+        for (size_t k = 0; records[i].kind == RECORD_RESOLVED && k < count; k++) {
+            has_commit = has_commit || (records[k].kind == RECORD_COMMIT &&
+                                        gtrid_equal(&records[k].as.commit.gtrid, &resolved->gtrid));
+        }
+        if (records[i].kind == RECORD_RESOLVED && resolved->action != RESOLVE_FORGET &&
+            !has_commit) {
+            size_t index = participant_of(resolved->participant);
+            CHECK(index < PARTICIPANTS);
+            fact_get(world, &resolved->gtrid)->branches[index].forced = true;
+        }
+    }
+}
+
 static void add_participant(struct world *world, size_t index)
 {
     struct coord_event event = {.kind = COORD_EVENT_PARTICIPANT_ADD,
@@ -475,6 +494,7 @@ static void start(struct world *world)
     for (size_t i = 0; i < count; i++) {
         records[i] = live[i + 1].record;
     }
+    expect_verdicts(world, records, count);
     world->config.journal = state->id;
     world->coord = coord_new(&world->config, world->now_ms);
     world->epoch = state->last_epoch + 1;

@@ -443,6 +443,44 @@ static void test_p08_a_person_judges_what_the_journal_can_not(void **state)
     world_done(&world);
 }
 
+static struct record resolved_record(const struct gtrid *gtrid, enum resolve_action action)
+{
+    struct record record = {.kind = RECORD_RESOLVED};
+    record.as.resolved.gtrid = *gtrid;
+    record.as.resolved.action = action;
+    snprintf(record.as.resolved.participant, sizeof(record.as.resolved.participant), "order");
+    return record;
+}
+
+/* P-8: what a person decided for a branch that this journal can not judge is not asked again after a restart; of
+ * two words the last one counts, and none outweighs a COMMIT record. */
+static void test_p08_a_persons_verdict_survives_a_restart(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid judged = old_gtrid(&world, 1, 5, 7);
+    struct gtrid unjudged = old_gtrid(&world, 1, 5, 6);
+    world_done(&world);
+    struct record records[4] = {resolved_record(&judged, RESOLVE_ROLLBACK),
+                                resolved_record(&judged, RESOLVE_COMMIT)};
+    records[3] = commit_record(5);
+    records[2] = resolved_record(&records[3].as.commit.gtrid, RESOLVE_ROLLBACK);
+    struct gid committed = records[3].as.commit.branches[0].gid;
+    world_init_from(&world, &one, records, 4);
+    world_durable(&world);
+    connect_both(&world);
+    struct gid order = world_gid(&judged, "order", 1);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_COMMIT);
+    order.gtrid = unjudged;
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    assert_int_equal(world_inquire(&world, "order", &committed, NULL), VERDICT_COMMIT);
+    record_done(&records[3]);
+    world_done(&world);
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -485,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
         cmocka_unit_test(test_p08_a_person_judges_what_the_journal_can_not),
+        cmocka_unit_test(test_p08_a_persons_verdict_survives_a_restart),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,32 @@ static void test_p13_heuristic_stays_until_resolved(void **state)
     kit_reopen(kit);
 }
 
+/* A person's word on a branch that this journal can not judge (P-8) is all there will ever be of it: it stays, over
+ * restarts and trimming. Any other is needed only beside what it is about. */
+static void test_p13_verdict_of_a_person_stays(void **state)
+{
+    struct journal_kit *kit = *state;
+    kit_start(kit);
+    kit_finished(kit, 2, NULL, 1);
+    assert_true(kit_trim_all(kit, 1000, 100) > 0); /* the floor is at 1.2 */
+    struct record below = kit_resolved(kit_gtrid(1, 1), "order");
+    below.as.resolved.action = RESOLVE_ROLLBACK;
+    struct record unlisted = kit_resolved(kit_gtrid(9, 1), "order");
+    unlisted.as.resolved.action = RESOLVE_COMMIT;
+    struct record above = kit_resolved(kit_gtrid(1, 3), "order");
+    above.as.resolved.action = RESOLVE_ROLLBACK;
+    (void)kit_append(kit, below);
+    (void)kit_append(kit, unlisted);
+    (void)kit_append(kit, above);
+    (void)kit_append(kit, kit_resolved(kit_gtrid(1, 2), "order")); /* forget */
+    kit_reopen(kit);
+    assert_live(kit, "resolved 1.1/order,resolved 9.1/order");
+    kit_finished(kit, 4, NULL, 2);
+    assert_true(kit_trim_all(kit, 2000, 100) > 0);
+    kit_reopen(kit);
+    assert_live(kit, "resolved 1.1/order,resolved 9.1/order");
+}
+
 /* FLOOR repeats every epoch and nonce that is still needed, and drops those below it. */
 static void test_p13_floor_repeats_needed_epochs(void **state)
 {
@@ -393,6 +419,7 @@ static int run(const char *name, bool memory)
         TRIM_TEST(test_p13_unfinished_commit_does_not_pin),
         TRIM_TEST(test_p13_live_front_is_not_moved_for_nothing),
         TRIM_TEST(test_p13_heuristic_stays_until_resolved),
+        TRIM_TEST(test_p13_verdict_of_a_person_stays),
         TRIM_TEST(test_p13_floor_repeats_needed_epochs),
         TRIM_TEST(test_p13_epoch_and_participants_survive),
         TRIM_TEST(test_p13_forgotten_key_is_free),
