@@ -193,9 +193,20 @@ void resolve_durable(struct coord *coord, const struct pending *pending, struct 
                  resolve->comment);
     struct txn *txn = txn_find(coord, &resolve->gtrid);
     struct branch *branch = txn == NULL ? NULL : txn_branch(coord, txn, resolve->participant);
+    if (branch == NULL && (resolve->action == RESOLVE_FORGET ||
+                           coord_presume(coord, &resolve->gtrid) != VERDICT_UNKNOWN)) {
+        resolve_conflict(pending->call, "the transaction was finished meanwhile", ready);
+        return;
+    }
     if (branch == NULL) {
         resolve_force(coord, &resolve->gtrid, resolve->participant, resolve->action);
         ready_answer(ready, pending->call, API_OK);
+        return;
+    }
+    if (resolve->action == RESOLVE_ROLLBACK && txn->decided_commit) {
+        /* The last vote came while the record was being written: the decision stands (P-2), and is told so. */
+        resolve_conflict(pending->call,
+                         "the transaction was decided commit meanwhile; it will commit", ready);
         return;
     }
     if (!txn->end_written) {

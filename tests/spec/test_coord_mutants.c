@@ -1198,6 +1198,23 @@ static void test_p02_a_person_rolls_back_what_is_undecided(void **state)
     world_done(&world);
 }
 
+/* P-2: a decision that overtakes a person's rollback stands, and the person is told so. */
+static void test_p02_a_rollback_that_comes_too_late_is_no_success(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = begin(&world, NULL);
+    resolve(&world, &pair.order.gtrid, "order", RESOLVE_ROLLBACK, 70);
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 1);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 70)->status, API_CONFLICT);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 2);
+    world_done(&world);
+}
+
 /* P-8: a person's verdict holds for the branch that it was given for, and for no other. */
 static void test_p08_a_persons_verdict_is_for_one_branch(void **state)
 {
@@ -1387,6 +1404,7 @@ int main(void)
         cmocka_unit_test(test_p02_an_abort_is_never_committed),
         cmocka_unit_test(test_p02_rolled_back_in_the_queue_never_starts),
         cmocka_unit_test(test_p02_a_person_rolls_back_what_is_undecided),
+        cmocka_unit_test(test_p02_a_rollback_that_comes_too_late_is_no_success),
         cmocka_unit_test(test_p08_a_persons_verdict_is_for_one_branch),
         cmocka_unit_test(test_p08_nobody_asks_for_somebody_else),
         cmocka_unit_test(test_p08_the_journal_is_asked_for_unknown_gtrids),
