@@ -227,7 +227,7 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
             vote_yes(coord, txn, branch, vote, ready);
             return;
         case VOTE_READONLY:
-            if (!branch->read_only) {
+            if (!branch->read_only || branch->isolation == ISOLATION_SERIALIZABLE) {
                 vote->failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
                 vote_no(coord, txn, branch, vote, ready); /* P-19: only a declared one may */
                 return;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
 struct pair { /* one transaction over both participants */
@@ -335,6 +336,28 @@ static void test_p19_read_only_must_be_declared(void **state)
     world_done(&world);
 }
 
+/* P-19: a serializable branch that was declared read-only is prepared; what it read must stay protected to the end. */
+static void test_p19_a_serializable_branch_does_not_vote_read_only(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct submission submission = {.timeout_ms = 5000, .branch_count = 1};
+    submission.branches = alloc_array(1, sizeof(submission.branches[0]));
+    submission.branches[0] = (struct submission_branch){
+        .isolation = ISOLATION_SERIALIZABLE, .read_only = true, .work = blob_new("o", 1)};
+    strcpy(submission.branches[0].participant, "order");
+    struct coord_event event = {.kind = COORD_EVENT_SUBMIT, .call = 9, .submission = &submission};
+    world_step(&world, &event);
+    submission_done(&submission);
+    struct gtrid gtrid = world_last_gtrid(&world);
+    struct gid order = world_gid(&gtrid, "order", 0);
+    world_vote(&world, "order", &order, VOTE_READONLY);
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 0);
+    assert_int_equal(world_answer(&world, 9)->status, API_ABORTED);
+    world_done(&world);
+}
+
 /* P-20: the record names one attempt; another attempt of the same branch is rolled back, whatever it says. */
 static void test_p20_another_attempt_never_commits(void **state)
 {
@@ -429,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_p15_a_stopped_process_does_not_decide_late),
         cmocka_unit_test(test_p15_work_carries_the_time_that_remains),
         cmocka_unit_test(test_p19_read_only_must_be_declared),
+        cmocka_unit_test(test_p19_a_serializable_branch_does_not_vote_read_only),
         cmocka_unit_test(test_p20_another_attempt_never_commits),
         cmocka_unit_test(test_h1_rollback_by_hand_is_heuristic_until_forgotten),
     };
