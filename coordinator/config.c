@@ -57,7 +57,7 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
     uint32_t retention_hours = 0;
     const struct number_key keys[] = {
         {"max_active", 64, 1, 100000, &config->core.max_active},
-        {"max_queued", 10000, 0, 1000000, &config->core.max_queued},
+        {"max_queued", 10000, 1, 1000000, &config->core.max_queued},
         {"recent_max", 10000, 1, 10000000, &config->core.recent_max},
         {"max_branches", 64, 1, 10000, &config->branches},
         {"max_statements", 1000, 1, 1000000, &config->statements},

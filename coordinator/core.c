@@ -30,6 +30,12 @@ struct coord *coord_new(const struct coord_config *config, uint64_t now_ms)
     config_default(&coord->config.recent_max, 10000);
     config_default(&coord->config.drain_ms, 10000);
     config_default(&coord->config.trim_interval_ms, 10000);
+    if (coord->config.max_queued_bytes == 0) {
+        coord->config.max_queued_bytes = UINT64_C(256) << 20;
+    }
+    if (coord->config.recent_max_bytes == 0) {
+        coord->config.recent_max_bytes = UINT64_C(64) << 20;
+    }
     if (coord->config.retention_ms == 0) {
         coord->config.retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
     }

@@ -23,14 +23,17 @@ struct coord;
 struct coord_config {
     struct journal_id journal;
     char address[ADDRESS_SIZE]; /* told to agents for inquiries */
-    uint32_t max_active;   /* transactions between WORK and decision; others wait in order [64] */
-    uint32_t max_queued;   /* waiting beyond that are refused as overload [10000] */
-    uint32_t heartbeat_ms; /* HEAD to every participant [1000] */
-    uint32_t retry_min_ms; /* first repetition of COMMIT and ROLLBACK [100] */
-    uint32_t retry_max_ms; /* [2000] */
-    uint32_t recent_max;   /* finished transactions kept in memory for their history [10000] */
-    uint32_t drain_ms;     /* how long a drain waits for acknowledgements [10000] */
-    uint64_t retention_ms; /* P-13 [7 days] */
+    uint32_t max_active; /* transactions between WORK and decision; others wait in order [64] */
+    uint32_t max_queued; /* waiting beyond that are refused as overload [10000] */
+    uint64_t
+        max_queued_bytes; /* of statements that wait; 10000 of the longest requests are too many [256 MiB] */
+    uint32_t heartbeat_ms;     /* HEAD to every participant [1000] */
+    uint32_t retry_min_ms;     /* first repetition of COMMIT and ROLLBACK [100] */
+    uint32_t retry_max_ms;     /* [2000] */
+    uint32_t recent_max;       /* finished transactions kept in memory for their history [10000] */
+    uint64_t recent_max_bytes; /* of their results; beyond it the journal answers [64 MiB] */
+    uint32_t drain_ms;         /* how long a drain waits for acknowledgements [10000] */
+    uint64_t retention_ms;     /* P-13 [7 days] */
     uint32_t trim_interval_ms; /* [10000] */
 };
 

@@ -122,6 +122,7 @@ struct txn {
     struct txn *older, *newer;               /* all in memory, in order of creation */
     struct txn *queue_previous, *queue_next; /* ACTIVE: waiting for admission */
     struct txn *recent_next;                 /* finished: oldest goes first */
+    uint64_t held_bytes; /* of its work while it waits, of its results when it is recent */
     uint64_t order;
 };
 
@@ -175,6 +176,7 @@ struct coord {
     size_t forced_count;
     struct forced_verdict *forced;
     uint64_t live_count, active_count, queued_count, recent_count;
+    uint64_t queued_bytes, recent_bytes;
     uint64_t next_heartbeat_ms, next_trim_ms;
     struct coord_counters counters;
 };

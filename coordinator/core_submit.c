@@ -106,6 +106,12 @@ static bool submit_is_refused(struct coord *coord, struct coord_event *event,
         submit_refuse(coord, event->call, REASON_OVERLOAD, NULL, text, ready);
         return true;
     }
+    if (coord->queued_bytes >= coord->config.max_queued_bytes) {
+        submit_refuse(coord, event->call, REASON_OVERLOAD, NULL,
+                      "the statements of the waiting transactions take up all the memory for them",
+                      ready);
+        return true;
+    }
     return false;
 }
 
@@ -129,6 +135,7 @@ static struct txn *submit_make(struct coord *coord, struct coord_event *event)
         branch->isolation = from->isolation;
         branch->read_only = from->read_only;
         branch->work = blob_share(from->work);
+        txn->held_bytes += branch->work == NULL ? 0 : branch->work->size_bytes;
     }
     txn_wait(txn, event->call, submission->ack, false);
     txn_note(coord, txn, "submitted", NO_PARTICIPANT, NULL);
@@ -150,6 +157,7 @@ void submit_step(struct coord *coord, struct coord_event *event, struct coord_re
     }
     coord->queue_last = txn;
     coord->queued_count++;
+    coord->queued_bytes += txn->held_bytes;
     txn_set_timer(coord, txn);
     submit_admit(coord, ready);
 }
@@ -169,6 +177,8 @@ void submit_unqueue(struct coord *coord, struct txn *txn)
     txn->queue_previous = NULL;
     txn->queue_next = NULL;
     coord->queued_count--;
+    coord->queued_bytes -= txn->held_bytes;
+    txn->held_bytes = 0;
 }
 
 /* A bounded number of transactions is open in the databases at once; beyond the bound PostgreSQL gets

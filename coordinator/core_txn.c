@@ -196,6 +196,15 @@ bool txn_completed(const struct txn *txn)
     return txn->state == TXN_COMMITTED;
 }
 
+static uint64_t txn_result_bytes(const struct txn *txn)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < txn->branch_count; i++) {
+        bytes += txn->branches[i].results == NULL ? 0 : txn->branches[i].results->size_bytes;
+    }
+    return bytes;
+}
+
 void txn_retire(struct coord *coord, struct txn *txn)
 {
     heap_set(&coord->timers, &txn->timer, UINT64_MAX);
@@ -207,13 +216,17 @@ void txn_retire(struct coord *coord, struct txn *txn)
     }
     coord->recent_last = txn;
     coord->recent_count++;
-    while (coord->recent_count > coord->config.recent_max) {
+    txn->held_bytes = txn_result_bytes(txn);
+    coord->recent_bytes += txn->held_bytes;
+    while (coord->recent_count > coord->config.recent_max ||
+           (coord->recent_bytes > coord->config.recent_max_bytes && coord->recent_first != txn)) {
         struct txn *oldest = coord->recent_first;
         coord->recent_first = oldest->recent_next;
         if (coord->recent_first == NULL) {
             coord->recent_last = NULL;
         }
         coord->recent_count--;
+        coord->recent_bytes -= oldest->held_bytes;
         txn_free(coord, oldest);
     }
 }
@@ -233,6 +246,7 @@ void txn_revive(struct coord *coord, struct txn *txn)
     }
     txn->recent_next = NULL;
     coord->recent_count--;
+    coord->recent_bytes -= txn->held_bytes;
     coord->live_count++;
 }
 

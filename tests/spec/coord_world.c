@@ -109,8 +109,15 @@ void world_init(struct world *world)
 
 void world_init_limited(struct world *world, uint32_t max_active)
 {
+    world_init_with(world, (struct coord_config){.max_active = max_active});
+}
+
+void world_init_with(struct world *world, struct coord_config limits)
+{
     world_make(world);
-    world->config.max_active = max_active;
+    limits.journal = world->config.journal;
+    memcpy(limits.address, world->config.address, sizeof(limits.address));
+    world->config = limits;
     world_start(world, NULL, 0);
     world_durable(world);
     world->order_session = world_connect(world, "order");

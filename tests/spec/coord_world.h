@@ -24,6 +24,8 @@ struct world {
 /* A coordinator over participants order and payment, started on an empty journal, EPOCH durable, both ready. */
 void world_init(struct world *world);
 void world_init_limited(struct world *world, uint32_t max_active);
+void world_init_with(struct world *world,
+                     struct coord_config limits); /* journal and address are the world's */
 /* The same, from what a journal holds; EPOCH is not durable yet and nobody is connected. */
 void world_init_from(struct world *world, const struct journal_state *state,
                      const struct record *records, size_t count);

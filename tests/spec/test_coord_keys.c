@@ -157,6 +157,58 @@ static void test_admission_is_bounded_and_in_order(void **state)
     world_done(&world);
 }
 
+/* What waits is bounded in bytes, too, and what has run makes room again. */
+static void test_admission_is_bounded_in_bytes(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.max_active = 1, .max_queued_bytes = 3});
+    world_submit(&world, NULL, 1);
+    struct gid order = world_gid(&(struct gtrid){0}, "order", 1);
+    order.gtrid = world_last_gtrid(&world);
+    uint64_t second = world_submit(&world, NULL, 1); /* two bytes of work */
+    uint64_t third = world_submit(&world, NULL, 1);
+    assert_null(world_answer(&world, second));
+    assert_null(world_answer(&world, third));
+    uint64_t fourth = world_submit(&world, NULL, 1);
+    assert_int_equal(world_answer(&world, fourth)->status, API_REFUSED);
+    assert_int_equal(world_answer(&world, fourth)->reason, REASON_OVERLOAD);
+    world_vote(&world, "order", &order, VOTE_ABORT); /* the second one leaves the queue */
+    uint64_t fifth = world_submit(&world, NULL, 1);
+    assert_null(world_answer(&world, fifth));
+    world_done(&world);
+}
+
+/* Finished transactions are remembered up to a number of bytes, the newest one always; the journal knows the others. */
+static void test_recent_results_are_bounded_in_bytes(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.recent_max_bytes = 5});
+    struct gtrid gtrids[3];
+    for (int i = 0; i < 3; i++) { /* three bytes of results each */
+        world_submit(&world, NULL, 1);
+        gtrids[i] = world_last_gtrid(&world);
+        struct gid order = world_gid(&gtrids[i], "order", 1);
+        struct gid payment = world_gid(&gtrids[i], "payment", 1);
+        struct message vote = {.kind = MESSAGE_VOTE,
+                               .as.vote = {.gid = order, .vote = VOTE_COMMIT}};
+        vote.as.vote.results = blob_new("abc", 3);
+        world_message(&world, "order", world.order_session, &vote);
+        message_done(&vote);
+        world_vote(&world, "payment", &payment, VOTE_COMMIT);
+        world_durable(&world);
+        world_ack(&world, "order", &order, ACK_COMMITTED);
+        world_ack(&world, "payment", &payment, ACK_COMMITTED);
+    }
+    struct txn_view view;
+    assert_false(coord_view(world.coord, &gtrids[0], false, &view));
+    assert_false(coord_view(world.coord, &gtrids[1], false, &view));
+    assert_true(coord_view(world.coord, &gtrids[2], false, &view));
+    txn_view_done(&view);
+    world_done(&world);
+}
+
 /* Drain: new work is refused, what waits is aborted, what runs may finish, then it stops. */
 static void test_drain_finishes_what_runs(void **state)
 {
@@ -210,6 +262,8 @@ int main(void)
         cmocka_unit_test(test_p18_key_runs_again_after_an_abort),
         cmocka_unit_test(test_refusals_do_nothing),
         cmocka_unit_test(test_admission_is_bounded_and_in_order),
+        cmocka_unit_test(test_admission_is_bounded_in_bytes),
+        cmocka_unit_test(test_recent_results_are_bounded_in_bytes),
         cmocka_unit_test(test_drain_finishes_what_runs),
         cmocka_unit_test(test_drain_has_an_end),
     };
