@@ -408,6 +408,11 @@ static bool run(struct execution *x)
         return false;
     }
     if (x->split) {
+        if (clock_monotonic_ms() >= x->execute->deadline_ms) {
+            /* P-15: SQL that catches its cancel, or a process that was stopped: nobody waits for this vote. */
+            return pg_fail_text(x, REASON_TIMEOUT, INDEX_NONE,
+                                "the deadline passed before PREPARE was sent");
+        }
         if (pg_execution_cancelled(x)) {
             return pg_fail_text(x, REASON_ROLLED_BACK_BY_CLIENT, INDEX_NONE, "cancelled");
         }

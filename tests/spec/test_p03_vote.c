@@ -299,6 +299,25 @@ static void test_execute_deadline_passes_between_statements_says_timeout(void **
     assert_refused(voted, REASON_TIMEOUT);
 }
 
+/* P-15: whatever kept the branch past its deadline, here SQL that catches its own cancel, a PREPARE is not sent any more. */
+static void test_execute_p15_nothing_is_prepared_past_the_deadline(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 24);
+    struct command command = world_execute_command(
+        &gid,
+        world_work("UPDATE item SET amount = 3 WHERE id = 7",
+                   "DO $$ BEGIN"
+                   " BEGIN PERFORM pg_sleep(30); EXCEPTION WHEN query_canceled THEN NULL; END;"
+                   " BEGIN PERFORM pg_sleep(0.5); EXCEPTION WHEN query_canceled THEN NULL; END;"
+                   " END $$",
+                   NULL));
+    command.as.execute.deadline_ms -= 9000;
+    struct command_result *voted = world_await(world, world_submit(world, &command));
+    assert_refused(voted, REASON_TIMEOUT);
+    assert_int_equal(world_look(world, &gid, true)->class, PG_NOT_FOUND);
+}
+
 /* A lock that somebody else keeps is reported as such, before the deadline makes it a timeout. */
 static void test_execute_row_locked_by_prepared_branch_says_lock_timeout(void **state)
 {
@@ -478,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_execute_thousands_of_statements_do_not_deadlock),
         cmocka_unit_test(test_execute_deadline_passes_says_timeout),
         cmocka_unit_test(test_execute_deadline_passes_between_statements_says_timeout),
+        cmocka_unit_test(test_execute_p15_nothing_is_prepared_past_the_deadline),
         cmocka_unit_test(test_execute_row_locked_by_prepared_branch_says_lock_timeout),
         cmocka_unit_test(test_execute_deadline_gone_before_begin_says_timeout),
         cmocka_unit_test(test_execute_serialization_failure_is_retryable),
