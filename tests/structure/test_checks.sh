@@ -108,6 +108,33 @@ hardening 'path to libraries' -Wl,-rpath,/opt/lib
 hardening 'stack protector' -fno-stack-protector
 hardening 'fortified function' -U_FORTIFY_SOURCE
 
+# rules_case WANTED ROWS: a document whose table has these rows for P-1, beside one test that runs and one that does not.
+rules_case() {
+    rm -rf "$scratch/tree"
+    mkdir -p "$scratch/tree/docs" "$scratch/tree/tests"
+    printf 'static void test_p01_a(void **state)\nstatic void test_p01_b(void **state)\n  TEST(test_p01_a),\n' \
+        >"$scratch/tree/tests/x.c"
+    {
+        printf '### The tests of each rule\n'
+        printf '%s\n' "$2"
+        for rule in $(seq 2 21); do
+            printf '| P-%d | `test_p01_*` | |\n' "$rule"
+        done
+        printf '### Invariants\n'
+    } >"$scratch/tree/docs/PROTOCOL.md"
+    if [ -n "$1" ]; then
+        expect_failure "$1" "$here/check_rules.sh" "$scratch/tree"
+    else
+        expect_success "$here/check_rules.sh" "$scratch/tree"
+    fi
+}
+
+rules_case '' '| P-1 | `test_p01_a` | |'
+rules_case 'P-1 has no row' '| P-22 | `test_p01_a` | |'
+rules_case 'P-1 names no test' '| P-1 | | |'
+rules_case 'no test test_p01_b' '| P-1 | `test_p01_a`, `test_p01_b` | |'
+rules_case 'no test begins with test_p02_' '| P-1 | `test_p02_*` | |'
+
 if [ "$failures" -gt 0 ]; then
     echo "$failures cases failed" >&2
     exit 1
