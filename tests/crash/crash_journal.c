@@ -5,6 +5,7 @@
 
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -30,6 +31,8 @@ static bool find_live(void *user, uint64_t number, const struct record *record)
     return true;
 }
 
+/* Ends the sale now and a read-only transaction of nobody's two hours later: only an END moves the journal's clock, and
+ * alone in a journal the sale would be as old as the clock says, which is not old at all. */
 static bool append_aged(struct journal *journal, const struct gtrid *gtrid, struct error *ret_error)
 {
     const struct journal_state *state = journal_state(journal);
@@ -38,16 +41,26 @@ static bool append_aged(struct journal *journal, const struct gtrid *gtrid, stru
                                              .nonce = clock_monotonic_ms() | 1,
                                              .participant_count = state->participant_count,
                                              .participants = state->participants}};
-    struct record records[2] = {
+    struct gtrid later = *gtrid;
+    later.epoch = state->last_epoch + 1;
+    later.epoch_nonce = lent.as.epoch.nonce;
+    later.sequence = 1;
+    struct record_branch branch = {.read_only = true, .gid = {.gtrid = later}};
+    memcpy(branch.gid.participant, state->participants[0], sizeof branch.gid.participant);
+    struct record records[4] = {
         {0},
         {.kind = RECORD_END,
-         .as.end = {.gtrid = *gtrid,
+         .as.end = {.gtrid = *gtrid, .wall_ms = clock_wall_ms(), .running_ms = state->running_ms}},
+        {.kind = RECORD_COMMIT,
+         .as.commit = {.gtrid = later, .branch_count = 1, .branches = &branch}},
+        {.kind = RECORD_END,
+         .as.end = {.gtrid = later,
                     .wall_ms = clock_wall_ms(),
                     .running_ms = state->running_ms + AGE_MS}},
     };
     struct journal_head head;
     record_copy(&lent, &records[0]);
-    bool succeeded = journal_append(journal, state->last_epoch + 1, records, 2, &head, ret_error);
+    bool succeeded = journal_append(journal, state->last_epoch + 1, records, 4, &head, ret_error);
     record_done(&records[0]);
     return succeeded;
 }
