@@ -166,7 +166,7 @@ static void find_lost(const struct history *history, struct report *report,
             continue;
         }
         const struct txn *txn = write->txn == NONE ? NULL : &history->txns.items[write->txn];
-        if (txn && (txn->excused || only_failed(txn) || (txn->ok_count == 0 && !write->placed))) {
+        if (txn && (txn->excused || !txn->committed)) {
             continue;
         }
         char whose[60] = "was there at the beginning";
@@ -176,7 +176,10 @@ static void find_lost(const struct history *history, struct report *report,
         report_add(report, CHECK_G1, "lost-element", -1,
                    "the final dump of %s lacks %lld, which %s and %s",
                    object_name(history, write->object, name, sizeof name), (long long)write->v,
-                   whose, write->placed ? "others had read" : "was told that it committed");
+                   whose,
+                   write->placed          ? "others had read"
+                   : txn && txn->ok_count ? "was told that it committed"
+                                          : "whose other effects are there");
     }
 }
 
