@@ -203,6 +203,9 @@ static void judge_key(struct history *history, struct report *report, uint32_t k
                             .count = count,
                             .txn = choose_txn(history, key, count > 0 ? rows : NULL),
                             .key = names_text(&history->names, key)};
+    if (!judged.txn && count == 0) {
+        return;
+    }
     if (!judged.txn) {
         report_add(report, CHECK_A1, "unasked-effect", -1,
                    "%s holds an effect of key %s, which no client sent", db_text(history, rows->db),

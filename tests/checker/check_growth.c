@@ -110,11 +110,15 @@ static void judge_series(const struct history *history, struct report *report, u
     growth->failed = growth->tested && whole.lower > 0 && early.lower > 0 && late.lower > 0 &&
                      growth->growth > growth->allowance;
     if (growth->failed) {
-        report_add(report, CHECK_B1, "growth", -1,
-                   "%s of %s grows by %.0f an hour: %.0f over the %.0f s of the steady part, more "
-                   "than the allowed %.0f",
-                   what, process == NAME_NONE ? "assentd" : names_text(&history->names, process),
-                   growth->per_hour, growth->growth, span / 1e6, growth->allowance);
+        bool count_of = strcmp(what, "fds") == 0;
+        double unit = count_of ? 1 : 1024.0 * 1024;
+        report_add(
+            report, CHECK_B1, "growth", -1,
+            "%s of %s grows by %.1f%s an hour: %.1f over the %.0f s of the steady part, more "
+            "than the allowed %.1f",
+            what, process == NAME_NONE ? "assentd" : names_text(&history->names, process),
+            growth->per_hour / unit, count_of ? "" : " MiB", growth->growth / unit, span / 1e6,
+            growth->allowance / unit);
     }
 }
 

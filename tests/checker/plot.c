@@ -7,10 +7,11 @@
 
 #define WIDTH      1000.0
 #define LEFT       64.0
-#define RIGHT      12.0
+#define RIGHT      26.0
 #define TOP        26.0
 #define BOTTOM     24.0
 #define POINTS_MAX 600
+#define TICKS_MAX  30
 #define BANDS_MAX  2000
 
 struct frame {
@@ -40,7 +41,8 @@ static void draw_axes(const struct frame *frame, const struct plot *plot)
 {
     FILE *file = frame->file;
     double step = round_up(frame->y_max / plot->divide / 4);
-    for (double y = 0; y <= frame->y_max / plot->divide + 1e-9 && step > 0; y += step) {
+    for (int i = 0; i <= TICKS_MAX && step * i <= frame->y_max / plot->divide + 1e-9; i++) {
+        double y = step * i;
         double at = y_of(frame, y * plot->divide);
         fprintf(file,
                 "<line class=\"grid\" x1=\"%.0f\" x2=\"%.0f\" y1=\"%.1f\" y2=\"%.1f\"/>"
@@ -49,7 +51,8 @@ static void draw_axes(const struct frame *frame, const struct plot *plot)
     }
     double seconds = frame->t_max / 1e6;
     double every = round_up(seconds / 12);
-    for (double t = 0; t <= seconds && every > 0; t += every) {
+    for (int i = 0; i <= TICKS_MAX && every * i <= seconds; i++) {
+        double t = every * i;
         fprintf(file,
                 "<text class=\"tick\" x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%g s</text>\n",
                 x_of(frame, t * 1e6), frame->height - 6, t);

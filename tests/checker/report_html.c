@@ -31,8 +31,10 @@ static const char style[] =
     "font-weight:600}.plot{width:100%;height:auto;display:block;margin:8px 0}"
     ".grid{stroke:var(--rule)}.tick{font-size:11px;fill:var(--skip)}.title{font-size:13px;"
     "fill:var(--fg);font-weight:600}.line{fill:none;stroke:var(--line);stroke-width:1.6}"
-    ".area{fill:var(--area);stroke:var(--line)}.fault{fill:var(--fault)}.mark{font-size:10px;"
-    "fill:var(--bad)}li{margin:3px 0;overflow-wrap:anywhere}.cycle svg{max-width:100%;height:auto;"
+    ".area{fill:var(--area);fill-opacity:.45;stroke:var(--line)}.fault{fill:var(--fault)}.mark{"
+    "font-size:10px;"
+    "fill:var(--bad)}li{margin:3px 0;overflow-wrap:anywhere}.cycle{margin:12px 0}.cycle "
+    "svg{max-width:100%;height:auto;"
     "border:1px solid var(--rule);border-radius:6px}small{color:var(--skip)}</style>\n";
 
 static void print_head(const struct history *history, const struct report *report, FILE *file)
@@ -105,7 +107,7 @@ static void print_throughput(const struct history *history, const struct report 
     }
     for (size_t i = 0; i < history->ops.count; i++) {
         const struct op *op = &history->ops.items[i];
-        if (op->result == RESULT_OK && op->t_ret <= history->t_last) {
+        if (op->result == RESULT_OK && (size_t)(op->t_ret / width) < points.count) {
             points.items[op->t_ret / width].y += 1e6 / (double)width;
         }
     }
@@ -164,6 +166,17 @@ static void print_faults(const struct history *history, const struct report *rep
     }
 }
 
+static void print_cycles(const struct report *report, bool allowed, FILE *file)
+{
+    for (size_t i = 0; i < report->cycles.count; i++) {
+        if (report->cycles.items[i].allowed == allowed) {
+            fputs("<div class=\"cycle\">\n", file);
+            cycle_draw_svg(&report->cycles.items[i], file);
+            fputs("</div>\n", file);
+        }
+    }
+}
+
 static void print_isolation(const struct report *report, FILE *file)
 {
     const struct figures *figures = &report->figures;
@@ -205,14 +218,7 @@ static void print_findings(const struct report *report, FILE *file)
     if (any) {
         fputs("</ul>\n", file);
     }
-    if (report->cycles.count > 0) {
-        fputs("<h2>Cycles</h2>\n", file);
-    }
-    for (size_t i = 0; i < report->cycles.count; i++) {
-        fputs("<p class=\"cycle\">\n", file);
-        cycle_draw_svg(&report->cycles.items[i], file);
-        fputs("</p>\n", file);
-    }
+    print_cycles(report, false, file);
 }
 
 static void collect(const struct history *history, const struct growth *growth, plot_points *points)

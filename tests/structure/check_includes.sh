@@ -89,6 +89,11 @@ never 'recovery/.*' '(coordinator|participant|client|tests)/.*' 'recovery/ knows
 never 'coordinator/.*' '(participant|client|tests)/.*' 'the coordinator knows no agent and no client code'
 never 'participant/.*' '(coordinator|client|tests)/.*' 'the agent knows no coordinator and no client code'
 never 'client/.*' '(participant|tests)/.*' 'a client knows no agent code'
+# The judge shares no code with the judged, nor with test code that does; the dispatcher knows names only.
+never 'tests/(checker|fault)/.*' '(common|recovery|coordinator|participant|client|assent)/.*' \
+    'the checker shares no code with what it judges'
+never 'tests/(checker|fault)/.*' 'tests/(lib/[^t]|unit|spec|sim|model|crash|fuzz|integration|nemesis).*' \
+    'the checker shares no code with what it judges'
 never 'include/.*' '(common|recovery|coordinator|participant|client|tests)/.*' \
     'an installed header must stand on its own'
 
