@@ -54,7 +54,7 @@ static bool has_weak(const struct graph *graph, const edge_list *edges)
 
 /* The classes found in one component. Of the variants with time only those are told that are worse than
  * everything found without. */
-static void judge_component(struct cycle_check *check, const struct components *components,
+static bool judge_component(struct cycle_check *check, const struct components *components,
                             uint32_t component)
 {
     edge_list edges = {0};
@@ -83,6 +83,25 @@ static void judge_component(struct cycle_check *check, const struct components *
         free(text);
     }
     vec_done(&edges);
+    return worst < CYCLE_CLASSES;
+}
+
+/* A component is a cycle, also where the search gave up before it knew which. */
+static void tell_unnamed(struct cycle_check *check, const struct components *components,
+                         uint32_t component)
+{
+    uint32_t count = components->first[component + 1] - components->first[component];
+    const struct op *op = NULL;
+    for (uint32_t i = components->first[component]; i < components->first[component + 1] && !op;
+         i++) {
+        if (components->members[i] < check->graph->txn_nodes) {
+            op = txn_op(check->history, check->graph->txn_of[components->members[i]]);
+        }
+    }
+    report_add(
+        check->report, CHECK_G1, "cycle", -1,
+        "%u transactions (with barriers of time) depend on each other in a circle; T%lld is one",
+        count, op ? (long long)op->i : -1);
 }
 
 static void judge_strict(struct cycle_check *check)
@@ -90,17 +109,9 @@ static void judge_strict(struct cycle_check *check)
     struct components components;
     components_make(check->graph, false, &components);
     for (uint32_t i = 0; i < components.count; i++) {
-        if (i < COMPONENTS_SEARCHED) {
-            judge_component(check, &components, i);
-        } else {
-            report_add(check->report, CHECK_G1, "cycle", -1,
-                       "one more group of transactions that depend on each other");
+        if (i >= COMPONENTS_SEARCHED || !judge_component(check, &components, i)) {
+            tell_unnamed(check, &components, i);
         }
-    }
-    /* Whatever the search made of it: a component is a cycle. */
-    if (components.count > 0 && check->report->status[CHECK_G1] != STATUS_FAILED) {
-        report_add(check->report, CHECK_G1, "cycle", -1,
-                   "%u groups of transactions depend on each other in a circle", components.count);
     }
     components_done(&components);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BUDGET UINT64_C(20000000)
+#define TOTAL  UINT64_C(200000000)
 
 #define WW EDGE_BIT(EDGE_WW)
 #define WR EDGE_BIT(EDGE_WR)
@@ -32,6 +33,7 @@ void search_init(struct search *search, const struct graph *graph)
         .via = mem_zeroed(count, sizeof(uint32_t)),
         .stamp = mem_zeroed(count, sizeof(uint32_t)),
         .queue = mem_zeroed(4 * count + 8, sizeof(uint32_t)),
+        .total = TOTAL,
     };
 }
 
@@ -133,7 +135,8 @@ bool cycle_find(struct search *search, const struct components *components, uint
 {
     const struct graph *graph = search->graph;
     uint32_t best = NONE;
-    search->budget = BUDGET;
+    uint64_t budget = search->total < BUDGET ? search->total : BUDGET;
+    search->budget = budget;
     for (uint32_t i = components->first[component];
          i < components->first[component + 1] && best > 1; i++) {
         uint32_t node = components->members[i];
@@ -148,5 +151,6 @@ bool cycle_find(struct search *search, const struct components *components, uint
             }
         }
     }
+    search->total -= budget - search->budget;
     return best != NONE && (!class->realtime || has_time(graph, ret_edges));
 }

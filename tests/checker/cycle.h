@@ -27,7 +27,8 @@ struct search {
     uint32_t *distance, *via, *stamp; /* by node; valid where stamp is the present round */
     uint32_t *queue;                  /* 4 * nodes, begun in the middle */
     uint32_t round;
-    uint64_t budget; /* edges that may still be looked at */
+    uint64_t budget; /* edges that may still be looked at in this call */
+    uint64_t total;  /* and in all: a history that is broken everywhere ends as well */
 };
 
 void search_init(struct search *search, const struct graph *graph);
