@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/blob.h"
 #include "common/check.h"
 #include "common/codec_fields.h"
@@ -56,6 +57,7 @@ static bool field_present(const struct message *message, const struct field *fie
     case FIELD_HEAD:
     case FIELD_FLOOR:
     case FIELD_IDENTITY:
+    case FIELD_AUDIT:
         break;
     }
     return true;
@@ -124,6 +126,17 @@ static void write_blob(struct codec_buffer *buffer, const struct blob *blob)
     write_binary(buffer, blob->bytes, blob->size_bytes);
 }
 
+static void write_audit(struct codec_buffer *buffer, const struct audit_list *list)
+{
+    CHECK(list->count > 0 && list->count <= AUDIT_ITEMS_MAX);
+    write_array(buffer, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        write_array(buffer, 2);
+        write_gid(buffer, &list->items[i].gid);
+        write_proof(buffer, &list->items[i].proof);
+    }
+}
+
 static void write_field(struct codec_buffer *buffer, const void *place, const struct field *field)
 {
     switch ((enum field_type)field->type) {
@@ -162,6 +175,9 @@ static void write_field(struct codec_buffer *buffer, const void *place, const st
         break;
     case FIELD_BLOB:
         write_blob(buffer, *(struct blob *const *)place);
+        break;
+    case FIELD_AUDIT:
+        write_audit(buffer, place);
         break;
     }
 }
@@ -278,6 +294,28 @@ static bool read_blob(struct read_cursor *cursor, struct blob **ret_blob)
     return true;
 }
 
+#define AUDIT_ITEM_BYTES_MIN 36 /* an item with the shortest numbers and name */
+
+static bool read_audit(struct read_cursor *cursor, struct audit_list *ret_list)
+{
+    size_t count;
+    if (!read_array(cursor, AUDIT_ITEM_BYTES_MIN, &count)) {
+        return false;
+    }
+    if (count == 0 || count > AUDIT_ITEMS_MAX) {
+        return read_fail(cursor, "an audit of no branch, or of too many");
+    }
+    ret_list->items = alloc_array(count, sizeof ret_list->items[0]);
+    ret_list->count = count;
+    for (size_t i = 0; i < count; i++) {
+        if (!read_array_of(cursor, 2) || !read_gid(cursor, &ret_list->items[i].gid) ||
+            !read_proof(cursor, &ret_list->items[i].proof)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_field(struct read_cursor *cursor, const struct field *field, void *place)
 {
     switch ((enum field_type)field->type) {
@@ -307,6 +345,8 @@ static bool read_field(struct read_cursor *cursor, const struct field *field, vo
         return read_identity(cursor, place);
     case FIELD_BLOB:
         return read_blob(cursor, place);
+    case FIELD_AUDIT:
+        return read_audit(cursor, place);
     }
     return read_fail(cursor, "an unknown type of field");
 }

@@ -64,6 +64,16 @@ static const struct field head_fields[] = {
     PLAIN(2, FIELD_FLOOR, head.floor),
 };
 
+static const struct field audit_fields[] = {
+    PLAIN(1, FIELD_U64, audit.serial),
+    PLAIN(2, FIELD_AUDIT, audit.list),
+};
+
+static const struct field audited_fields[] = {
+    PLAIN(1, FIELD_U64, audited.serial),
+    PLAIN(2, FIELD_BLOB, audited.findings),
+};
+
 static const struct field witness_fields[] = {
     PLAIN(1, FIELD_U64, witness.epoch),
     PLAIN(2, FIELD_U64, witness.epoch_nonce),
@@ -138,6 +148,8 @@ struct field_list fields_of(enum message_kind kind)
         return LIST(verdict_fields);
     case MESSAGE_HEAD:
         return LIST(head_fields);
+    case MESSAGE_AUDIT:
+        return LIST(audit_fields);
     case MESSAGE_WITNESS:
         return LIST(witness_fields);
     case MESSAGE_WELCOME:
@@ -152,6 +164,8 @@ struct field_list fields_of(enum message_kind kind)
         return LIST(inquiry_fields);
     case MESSAGE_HEALTH:
         return LIST(health_fields);
+    case MESSAGE_AUDITED:
+        return LIST(audited_fields);
     }
     return (struct field_list){0}; /* the number came from outside: the caller refuses it */
 }

@@ -27,6 +27,7 @@ enum field_type {
     FIELD_FLOOR,    /* struct journal_floor */
     FIELD_IDENTITY, /* struct identity */
     FIELD_BLOB,     /* struct blob *, NULL if absent */
+    FIELD_AUDIT,    /* struct audit_list: 1 .. AUDIT_ITEMS_MAX times [gid, proof] */
 };
 
 enum field_presence {

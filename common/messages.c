@@ -3,6 +3,8 @@
  */
 #include "common/messages.h"
 
+#include <stdlib.h>
+
 #include "common/check.h"
 
 const char *message_kind_text(enum message_kind kind)
@@ -20,6 +22,8 @@ const char *message_kind_text(enum message_kind kind)
         return "verdict";
     case MESSAGE_HEAD:
         return "head";
+    case MESSAGE_AUDIT:
+        return "audit";
     case MESSAGE_WITNESS:
         return "witness";
     case MESSAGE_WELCOME:
@@ -34,6 +38,8 @@ const char *message_kind_text(enum message_kind kind)
         return "inquiry";
     case MESSAGE_HEALTH:
         return "health";
+    case MESSAGE_AUDITED:
+        return "audited";
     }
     return "unknown"; /* for logs: a kind may be shown before it was judged */
 }
@@ -47,6 +53,12 @@ void message_done(struct message *message)
     case MESSAGE_VOTE:
         blob_free(message->as.vote.results);
         failure_done(&message->as.vote.failure);
+        break;
+    case MESSAGE_AUDIT:
+        free(message->as.audit.list.items);
+        break;
+    case MESSAGE_AUDITED:
+        blob_free(message->as.audited.findings);
         break;
     case MESSAGE_CLAIM:
     case MESSAGE_COMMIT:

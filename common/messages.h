@@ -33,6 +33,7 @@ enum message_kind {
     MESSAGE_ROLLBACK,
     MESSAGE_VERDICT,
     MESSAGE_HEAD,
+    MESSAGE_AUDIT,
     MESSAGE_WITNESS = 16,
     MESSAGE_WELCOME,
     MESSAGE_FENCED,
@@ -40,7 +41,10 @@ enum message_kind {
     MESSAGE_ACK,
     MESSAGE_INQUIRY,
     MESSAGE_HEALTH,
+    MESSAGE_AUDITED,
 };
+
+#define MESSAGE_KIND_LAST MESSAGE_AUDITED
 
 /* A place in the journal: records are numbered from 1 without gaps; 0 and zeros are "nothing yet".
  */
@@ -109,6 +113,25 @@ struct message_head {
     struct journal_floor floor;
 };
 
+/* Are these branches, which have acknowledged their commit, still there? Asked when the participant's database is not the
+ * one that acknowledged (P-14). */
+#define AUDIT_ITEMS_MAX 200
+
+struct audit_item {
+    struct gid gid;
+    struct proof proof;
+};
+
+struct audit_list {
+    size_t count;             /* 1 .. AUDIT_ITEMS_MAX */
+    struct audit_item *items; /* owned */
+};
+
+struct message_audit {
+    uint64_t serial; /* echoed in AUDITED; grows within a session */
+    struct audit_list list;
+};
+
 /* What the agent's database remembers of this coordinator's journal; sent first, before any claim.
  */
 struct message_witness {
@@ -173,6 +196,19 @@ struct message_health {
     char text[HEALTH_TEXT_SIZE];
 };
 
+/* What the database says about each item, in the order of the question. */
+enum audit_finding {
+    AUDIT_COMMITTED = 1, /* it is there */
+    AUDIT_PREPARED, /* it came back as prepared: the sweep asks about it and commits it again */
+    AUDIT_LOST,     /* neither: the database was set back behind it */
+    AUDIT_CANNOT_TELL, /* without a row in assent.outcome nothing can be told over a change of history */
+};
+
+struct message_audited {
+    uint64_t serial;
+    struct blob *findings; /* one byte (enum audit_finding) for each item; owned */
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -182,6 +218,7 @@ struct message {
         struct message_rollback rollback;
         struct message_verdict verdict;
         struct message_head head;
+        struct message_audit audit;
         struct message_witness witness;
         struct message_welcome welcome;
         struct message_fenced fenced;
@@ -189,6 +226,7 @@ struct message {
         struct message_ack ack;
         struct message_inquiry inquiry;
         struct message_health health;
+        struct message_audited audited;
     } as;
 };
 

@@ -1,6 +1,7 @@
 # The pure core, and the daemon around it.
 assent_pure_library(assent_coord_core
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/core.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_audit.c
             ${CMAKE_CURRENT_LIST_DIR}/core_finish.c
             ${CMAKE_CURRENT_LIST_DIR}/core_inquiry.c
             ${CMAKE_CURRENT_LIST_DIR}/core_peer.c

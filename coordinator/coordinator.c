@@ -16,6 +16,8 @@
 #include "coordinator/coordinator_internal.h"
 
 #define LINK_STOP_MS 500
+#define NEWEST_MAX   64 /* commits that tell where a database stood; more are not in flight at once */
+#define PAGES_MAX    16 /* of an audit in one round */
 
 enum post_kind {
     POST_CALL = 1, /* struct api_call; its item comes first */
@@ -155,12 +157,23 @@ void coordinator_reconfigure(struct coordinator *coordinator, struct config *con
 
 /* --- stepping --------------------------------------------------------------------------------- */
 
+static void entries_free(struct journal_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        journal_entry_done(&entries[i]);
+    }
+    free(entries);
+}
+
 static void prior_release(struct coordinator *coordinator)
 {
     if (coordinator->prior_held) {
         journal_entry_done(&coordinator->prior_entry);
         coordinator->prior_held = false;
     }
+    entries_free(coordinator->newest, coordinator->newest_count);
+    coordinator->newest = NULL;
+    coordinator->newest_count = 0;
 }
 
 static void journal_unreadable(const struct error *error)
@@ -198,6 +211,15 @@ static bool prior_attach(struct coordinator *coordinator, struct coord_event *ev
             return false;
         }
         found = prior->hash_found;
+    } else if (coord_wants_newest(coordinator->coord, event)) {
+        if (!journal_list(coordinator->journal, UINT64_MAX, event->participant, NEWEST_MAX,
+                          &coordinator->newest, &coordinator->newest_count, &error)) {
+            journal_unreadable(&error);
+            return false; /* the agent will say it again */
+        }
+        prior->newest = coordinator->newest;
+        prior->newest_count = coordinator->newest_count;
+        return true;
     } else {
         return true;
     }
@@ -237,6 +259,41 @@ static bool step(struct coordinator *coordinator, struct coord_event *event)
     }
     prior_release(coordinator);
     return ok;
+}
+
+/* P-14: what an audit wants to read. False: one could not be read; it is asked for again with the next step. */
+static bool step_page(struct coordinator *coordinator, const char *participant,
+                      uint64_t before_number)
+{
+    struct journal_entry *entries = NULL;
+    size_t count = 0;
+    struct error error;
+    if (!journal_list(coordinator->journal, before_number, participant, AUDIT_ITEMS_MAX, &entries,
+                      &count, &error)) {
+        journal_unreadable(&error);
+        return false;
+    }
+    struct coord_event event = {.kind = COORD_EVENT_RETAINED,
+                                .participant = participant,
+                                .before_number = before_number,
+                                .entry_count = count,
+                                .entries = entries};
+    step(coordinator, &event);
+    entries_free(entries, count);
+    return true;
+}
+
+/* A bounded number in one round; the heartbeat brings the next one if there is nothing else to do. */
+static void step_pages(struct coordinator *coordinator)
+{
+    char participant[PARTICIPANT_NAME_SIZE];
+    uint64_t before_number = 0;
+    for (size_t i = 0; i < PAGES_MAX; i++) {
+        if (!coord_wants_page(coordinator->coord, participant, &before_number) ||
+            !step_page(coordinator, participant, before_number)) {
+            return;
+        }
+    }
 }
 
 static void step_call(struct coordinator *coordinator, struct api_call *call)
@@ -361,10 +418,7 @@ static void participant_remove(struct coordinator *coordinator, const char *name
         journal_unreadable(&error);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        journal_entry_done(&entries[i]);
-    }
-    free(entries);
+    entries_free(entries, count);
     struct coord_event event = {
         .kind = COORD_EVENT_PARTICIPANT_REMOVE, .participant = name, .untrimmed = count > 0};
     step(coordinator, &event);
@@ -685,6 +739,7 @@ int coordinator_run(struct coordinator *coordinator, const struct coordinator_ho
                                         : coordinator->journal_error.hint));
             return coordinator->journal_error.kind == ERROR_LOCKED ? EX_NOPERM : EX_IOERR;
         }
+        step_pages(coordinator);
         carry_ready(coordinator);
         if (coordinator->ready.stop != COORD_RUN) {
             stop_log(&coordinator->ready);

@@ -56,6 +56,8 @@ static void fault_sent(const struct message *messages, size_t count, bool before
             break;
         case MESSAGE_CLAIM:
         case MESSAGE_HEAD:
+        case MESSAGE_AUDIT:
+        case MESSAGE_AUDITED:
         case MESSAGE_WITNESS:
         case MESSAGE_WELCOME:
         case MESSAGE_FENCED:
@@ -166,6 +168,8 @@ static const struct notice_line notice_lines[] = {
     [COORD_NOTICE_DEGRADED] = {LOG_ERROR,
                                "only the journal's reserve is left: new work is refused"},
     [COORD_NOTICE_SPACE_BACK] = {LOG_INFO, "space is back: new work is taken again"},
+    [COORD_NOTICE_AUDIT] = {LOG_WARN, "another database: finished transactions are compared"},
+    [COORD_NOTICE_AUDITED] = {LOG_WARN, "finished transactions compared"},
     [COORD_NOTICE_RECONCILED] = {LOG_INFO, "reconciled"},
 };
 

@@ -27,6 +27,8 @@ struct coordinator {
     struct session_name *sessions;
     struct journal_entry prior_entry; /* lent to the event that is being stepped */
     bool prior_held;
+    size_t newest_count; /* the same, for WELCOME */
+    struct journal_entry *newest;
     bool journal_failed;
     struct error journal_error;
     uint64_t events; /* draws for the jitter */

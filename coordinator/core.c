@@ -62,6 +62,7 @@ void coord_free(struct coord *coord)
         free(pending);
     }
     for (size_t i = 0; i < coord->participant_count; i++) {
+        audit_free(coord->participants[i]);
         free(coord->participants[i]);
     }
     free(coord->participants);
@@ -106,31 +107,7 @@ static void start_commit(struct coord *coord, const struct record_commit *commit
     if (txn_find(coord, &commit->gtrid) != NULL) {
         return; /* appended again by trimming: the same record */
     }
-    struct txn *txn = txn_new(coord, &commit->gtrid, commit->branch_count);
-    txn->recovered = true;
-    txn->decided_commit = true;
-    txn->created_wall_ms = commit->wall_ms;
-    txn->decided_wall_ms = commit->wall_ms;
-    memcpy(txn->body_hash, commit->body_hash, BODY_HASH_BYTES);
-    txn_set_key(coord, txn, commit->key, commit->key_bytes);
-    txn->state = TXN_COMMITTING; /* born there: not a move */
-    for (size_t i = 0; i < commit->branch_count; i++) {
-        const struct record_branch *from = &commit->branches[i];
-        struct branch *branch = &txn->branches[i];
-        struct participant *participant =
-            peer_get(coord, from->gid.participant, &branch->participant);
-        branch->read_only = from->read_only;
-        branch->has_gid = !from->read_only;
-        branch->recorded = branch->has_gid;
-        branch->gid = from->gid;
-        branch->proof = from->proof;
-        branch->results = blob_share(from->results);
-        branch->state = from->read_only ? BRANCH_READ_ONLY : BRANCH_COMMITTING;
-        if (!from->read_only) {
-            participant->in_doubt++;
-        }
-    }
-    txn_note(coord, txn, "recovered", NO_PARTICIPANT, NULL);
+    const struct txn *txn = txn_from_record(coord, commit);
     ready_notice(ready, COORD_NOTICE_RECOVERED, &txn->gtrid, NULL, "%s",
                  "decided commit, not finished");
 }
@@ -157,14 +134,18 @@ static void start_heuristic(struct coord *coord, const struct record_heuristic *
         branch->gid = heuristic->gid;
         peer_get(coord, heuristic->gid.participant, &branch->participant);
     }
-    if (branch->state == BRANCH_COMMITTING && heuristic->ack == ACK_HEURISTIC_COMMIT) {
+    if ((branch->state == BRANCH_COMMITTING || branch->state == BRANCH_COMMITTED) &&
+        heuristic->ack == ACK_HEURISTIC_COMMIT) {
         return; /* what is decided commit and found committed is no contradiction */
     }
-    if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK) {
+    if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK ||
+        (branch->state == BRANCH_COMMITTED && heuristic->ack != ACK_HEURISTIC_COMMIT)) {
+        /* A rollback contradicts a COMMIT; where that one is forgotten by now, what was decided can not be told. */
+        bool rolled_back = heuristic->ack == ACK_HEURISTIC_ROLLBACK && txn->decided_commit;
         branch_move(coord, branch,
-                    heuristic->ack == ACK_HAZARD             ? BRANCH_HAZARD
+                    rolled_back                              ? BRANCH_HEURISTIC_ROLLBACK
                     : heuristic->ack == ACK_HEURISTIC_COMMIT ? BRANCH_HEURISTIC_COMMIT
-                                                             : BRANCH_HEURISTIC_ROLLBACK);
+                                                             : BRANCH_HAZARD);
         free(branch->detail);
         branch->detail = alloc_string(heuristic->detail);
     }
@@ -522,6 +503,11 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
     case MESSAGE_HEALTH:
         peer_step(coord, event, ready);
         return;
+    case MESSAGE_AUDITED:
+        if (participant->welcomed) {
+            audit_found(coord, from, &message->as.audited, ready);
+        }
+        return;
     case MESSAGE_VOTE:
         if (participant->welcomed) {
             vote_step(coord, from, event->session, &message->as.vote, ready);
@@ -544,6 +530,7 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
     case MESSAGE_ROLLBACK:
     case MESSAGE_VERDICT:
     case MESSAGE_HEAD:
+    case MESSAGE_AUDIT:
         coord->counters.stale_messages++; /* ours to say, not to hear */
         return;
     }
@@ -614,6 +601,9 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
         ready_stop(ready, COORD_STOP_FENCED, "%s",
                    "another coordinator has written to the journal");
         return;
+    case COORD_EVENT_RETAINED:
+        audit_page(coord, event, ready);
+        return;
     case COORD_EVENT_DRAIN:
         if (!coord->draining) {
             drain_step(coord, ready);
@@ -670,6 +660,15 @@ bool coord_wants_hash(const struct coord *coord, const struct coord_event *event
     }
     *ret_number = event->message->as.witness.head.number;
     return true;
+}
+
+bool coord_wants_newest(const struct coord *coord, const struct coord_event *event)
+{
+    if (event->kind != COORD_EVENT_MESSAGE || event->message->kind != MESSAGE_WELCOME) {
+        return false;
+    }
+    const struct participant *participant = peer_find(coord, event->participant, NULL);
+    return participant != NULL && !participant->has_known;
 }
 
 void coord_counters_read(const struct coord *coord, struct coord_counters *ret_counters)

@@ -52,6 +52,7 @@ enum coord_event_kind {
     COORD_EVENT_PARTICIPANT_REMOVE, /* text answer in ready.answers: refused with reason, or a RELEASE record */
     COORD_EVENT_FENCED,             /* the journal says another coordinator owns it */
     COORD_EVENT_DRAIN,
+    COORD_EVENT_RETAINED, /* the page that coord_wants_page asked for */
 };
 
 struct coord_prior { /* what the journal knows, attached by the driver */
@@ -60,6 +61,9 @@ struct coord_prior { /* what the journal knows, attached by the driver */
     const struct journal_entry *entry; /* borrowed */
     /* The floor as read after the look-up: what was not found may just have been trimmed (P-13). */
     struct journal_floor floor;
+    /* WELCOME, where coord_wants_newest says so: newest first, a few; borrowed. */
+    size_t newest_count;
+    const struct journal_entry *newest;
     bool hash_found; /* WITNESS: hash of the record with the witness's head number */
     uint8_t hash[HASH_BYTES];
 };
@@ -90,6 +94,10 @@ struct coord_event {
     uint64_t session;
     struct message *message; /* the step takes its contents */
     bool space_ok;           /* SPACE */
+    /* RETAINED: participant, and */
+    uint64_t before_number; /* as asked */
+    size_t entry_count;     /* newest first; none: there is no more */
+    const struct journal_entry *entries;
     struct coord_prior prior;
 };
 
@@ -127,6 +135,8 @@ enum coord_notice_kind {
     COORD_NOTICE_DEGRADED,
     COORD_NOTICE_SPACE_BACK,
     COORD_NOTICE_RECONCILED,
+    COORD_NOTICE_AUDIT,
+    COORD_NOTICE_AUDITED,
 };
 
 struct coord_notice { /* for the log and the fault points; never needed for correctness */
@@ -169,6 +179,13 @@ bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *even
                        struct gtrid *ret_gtrid);
 bool coord_wants_hash(const struct coord *coord, const struct coord_event *event,
                       uint64_t *ret_number);
+/* The newest commits that name event->participant, some dozens. */
+bool coord_wants_newest(const struct coord *coord, const struct coord_event *event);
+
+/* Does an audit (P-14) need a page of the retained commits that name this participant, with numbers below? The driver looks
+ * after every step, reads at most AUDIT_ITEMS_MAX of them and steps RETAINED. */
+bool coord_wants_page(const struct coord *coord, char ret_participant[PARTICIPANT_NAME_SIZE],
+                      uint64_t *ret_before_number);
 
 void coord_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
 void coord_ready_clear(

@@ -203,8 +203,25 @@ static struct txn *finish_bring_back(struct coord *coord, uint32_t from,
     return txn;
 }
 
-static void finish_heuristic(struct coord *coord, struct txn *txn, struct branch *branch,
-                             const struct message_ack *ack, struct coord_ready *ready)
+/* A finished commit that is only in the journal, and what it had committed in a branch is gone: a database was set back,
+ * its prepared row came again, and somebody rolled that back (P-14). NULL if the record does not name the gid. */
+static struct txn *finish_bring_back_commit(struct coord *coord, const struct journal_entry *entry,
+                                            const struct gid *gid)
+{
+    const struct record_commit *commit = &entry->commit.as.commit;
+    bool is_named = false;
+    for (size_t i = 0; i < commit->branch_count; i++) {
+        is_named = is_named ||
+                   (!commit->branches[i].read_only && gid_equal(&commit->branches[i].gid, gid));
+    }
+    if (!is_named || !entry->ended) {
+        return NULL;
+    }
+    return txn_from_finished(coord, commit);
+}
+
+void finish_heuristic(struct coord *coord, struct txn *txn, struct branch *branch,
+                      const struct message_ack *ack, struct coord_ready *ready)
 {
     static const enum branch_state states[] = {
         [ACK_HEURISTIC_COMMIT] = BRANCH_HEURISTIC_COMMIT,
@@ -257,6 +274,13 @@ void finish_released(struct coord *coord, struct txn *txn, struct coord_ready *r
     }
 }
 
+/* Is this the gid that the record has committed here, or will? */
+static bool finish_is_committed_by(const struct branch *branch, const struct gid *gid)
+{
+    return (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_COMMITTED) &&
+           gid_equal(&branch->gid, gid);
+}
+
 static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branch *branch,
                               const struct message_ack *ack, struct coord_ready *ready)
 {
@@ -278,7 +302,7 @@ static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branc
         }
         return;
     case ACK_HEURISTIC_ROLLBACK:
-        if (branch->state == BRANCH_COMMITTING && gid_equal(&branch->gid, &ack->gid)) {
+        if (finish_is_committed_by(branch, &ack->gid)) {
             finish_heuristic(coord, txn, branch, ack, ready);
         }
         return;
@@ -295,9 +319,8 @@ static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branc
         }
         return;
     case ACK_HAZARD:
-        if (branch->state == BRANCH_COMMITTING
-                ? gid_equal(&branch->gid, &ack->gid)
-                : branch->state == BRANCH_ROLLING_BACK || branch->state == BRANCH_ROLLED_BACK) {
+        if (finish_is_committed_by(branch, &ack->gid) || branch->state == BRANCH_ROLLING_BACK ||
+            branch->state == BRANCH_ROLLED_BACK) {
             finish_heuristic(coord, txn, branch, ack, ready);
         }
         return;
@@ -314,6 +337,10 @@ void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ac
         return;
     }
     struct txn *txn = txn_find(coord, &ack->gid.gtrid);
+    if (txn == NULL && prior->found &&
+        (ack->ack == ACK_HEURISTIC_ROLLBACK || ack->ack == ACK_HAZARD)) {
+        txn = finish_bring_back_commit(coord, prior->entry, &ack->gid);
+    }
     if (txn == NULL) {
         bool contradicts = ack->ack == ACK_HEURISTIC_COMMIT || ack->ack == ACK_HAZARD;
         /* Retained means decided commit (another attempt's business, P-20); what this journal never gave out, or

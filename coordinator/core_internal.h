@@ -8,6 +8,7 @@
  *   core_finish.c   COMMIT and ROLLBACK out, ACK in, END; heuristic outcomes
  *   core_peer.c     participants: links, witnesses, claims, health (P-10, P-14)
  *   core_inquiry.c  INQUIRY (P-8)
+ *   core_audit.c    AUDIT, AUDITED: are the finished commits still there? (P-14)
  *   core_resolve.c  what a person decides
  *   core_view.c     copies for the outside
  *   core_ready.c    filling and emptying struct coord_ready
@@ -26,6 +27,7 @@
  *   DECIDING    every branch is prepared; nobody may abort (P-2)     perhaps COMMIT     what the journal says
  *   COMMITTING  COMMIT is durable; branches are told until they ack  COMMIT             driven again
  *   COMMITTED   every branch acknowledged                            COMMIT, soon END   driven again, harmless
+ *               (HEURISTIC from there: a database was set back, and what it had acknowledged is gone)
  *   ABORTING    will never commit; branches are told                 nothing            presumed abort
  *   ABORTED     nothing of it is left, or the sweep finishes it      nothing            presumed abort
  *   HEURISTIC   a branch contradicts the decision, or may            HEURISTIC          shown again
@@ -40,6 +42,18 @@
 /* How long past its deadline a client may wait for a COMMIT record that is being synced, before it is told
  * that the outcome is not known yet. */
 #define DECIDE_GRACE_MS 1000
+
+enum peer_audit_state { PEER_AUDIT_NONE = 0, PEER_AUDIT_FETCH, PEER_AUDIT_ASKED };
+
+struct peer_audit { /* core_audit.c */
+    enum peer_audit_state state;
+    struct identity here;   /* the database that is compared */
+    uint64_t before_number; /* the next page: COMMITs with a number below */
+    uint64_t serial;
+    size_t count; /* ASKED: the page */
+    struct record_commit *commits;
+    uint64_t compared, lost, unknown;
+};
 
 struct participant {
     char name[PARTICIPANT_NAME_SIZE];
@@ -61,6 +75,9 @@ struct participant {
     uint64_t swept_number;
     uint64_t in_doubt;
     uint64_t votes_yes, votes_no, heuristics;
+    bool has_known;
+    struct identity known; /* where its database stood with the newest commits (P-14) */
+    struct peer_audit audit;
 };
 
 struct branch {
@@ -178,6 +195,7 @@ struct coord {
     uint64_t live_count, active_count, queued_count, recent_count;
     uint64_t queued_bytes, recent_bytes;
     uint64_t next_heartbeat_ms, next_trim_ms;
+    uint64_t next_audit_serial;
     struct coord_counters counters;
 };
 
@@ -194,6 +212,10 @@ void ready_stop(struct coord_ready *ready, enum coord_stop stop, const char *for
 
 /* core_txn.c */
 struct txn *txn_new(struct coord *coord, const struct gtrid *gtrid, size_t branch_count);
+/* As a COMMIT record has it: COMMITTING in every branch that is not read-only. */
+struct txn *txn_from_record(struct coord *coord, const struct record_commit *commit);
+/* The same, acknowledged in every branch and ended. */
+struct txn *txn_from_finished(struct coord *coord, const struct record_commit *commit);
 void txn_free(struct coord *coord, struct txn *txn);
 void txn_set_key(struct coord *coord, struct txn *txn, const char *key, size_t key_bytes);
 struct txn *txn_find(const struct coord *coord, const struct gtrid *gtrid);
@@ -233,6 +255,8 @@ void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *read
 void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
                 const struct coord_prior *prior, struct coord_ready *ready);
+void finish_heuristic(struct coord *coord, struct txn *txn, struct branch *branch,
+                      const struct message_ack *ack, struct coord_ready *ready);
 void finish_released(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_repeat_rollback(struct coord *coord, uint64_t session, const struct gid *gid,
                             const struct proof *proof, struct coord_ready *ready);
@@ -252,6 +276,18 @@ uint64_t peer_swept_number(const struct coord *coord);
 /* core_inquiry.c */
 void inquiry_step(struct coord *coord, uint64_t session, const struct message_inquiry *inquiry,
                   const struct coord_prior *prior, struct coord_ready *ready);
+
+/* core_audit.c */
+void audit_learn(struct participant *participant, const struct proof *proof);
+/* The agent has told who its database is. */
+void audit_welcome(struct participant *participant, const struct identity *here,
+                   const struct coord_prior *prior, struct coord_ready *ready);
+void audit_ask(const struct participant *participant, struct coord_ready *ready); /* also again */
+void audit_page(struct coord *coord, const struct coord_event *event, struct coord_ready *ready);
+void audit_found(struct coord *coord, uint32_t index, const struct message_audited *audited,
+                 struct coord_ready *ready);
+bool audit_is_open(const struct participant *participant);
+void audit_free(struct participant *participant);
 
 /* core_resolve.c */
 void resolve_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);

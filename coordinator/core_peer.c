@@ -44,7 +44,8 @@ struct participant *peer_get(struct coord *coord, const char *name, uint32_t *re
 
 bool peer_ready(const struct participant *participant)
 {
-    return !participant->releasing && participant->welcomed && participant->health == HEALTH_UP;
+    return !participant->releasing && participant->welcomed && participant->health == HEALTH_UP &&
+           !audit_is_open(participant);
 }
 
 bool coord_has_participant(const struct coord *coord, const char *name)
@@ -207,19 +208,24 @@ static void peer_witness(struct coord *coord, const struct coord_event *event, u
     peer_claim(coord, participant, ready);
 }
 
+/* Comes again on a session whose database is found to be another one than before (P-14). */
 static void peer_welcome(struct coord *coord, uint32_t index, const struct message_welcome *welcome,
-                         struct coord_ready *ready)
+                         const struct coord_prior *prior, struct coord_ready *ready)
 {
     struct participant *participant = coord->participants[index];
-    if (!participant->claimed || participant->welcomed || welcome->epoch != coord->epoch) {
+    if (!participant->claimed || welcome->epoch != coord->epoch) {
         coord->counters.stale_messages++;
         return;
     }
+    bool is_first = !participant->welcomed;
     participant->welcomed = true;
     participant->identity = welcome->identity;
     participant->text[0] = '\0';
     participant->health = HEALTH_UP; /* it has just written the claim into its database */
-    ready_notice(ready, COORD_NOTICE_PEER_READY, NULL, participant->name, "%s", "");
+    audit_welcome(participant, &welcome->identity, prior, ready);
+    if (is_first && !audit_is_open(participant)) {
+        ready_notice(ready, COORD_NOTICE_PEER_READY, NULL, participant->name, "%s", "");
+    }
     size_t count = 0;
     struct txn **txns = peer_txns(coord, index, &count);
     for (size_t i = 0; i < count; i++) {
@@ -290,6 +296,7 @@ void peer_heartbeat(struct coord *coord, struct coord_ready *ready)
             peer_claim(coord, participant, ready);
         }
         if (participant->welcomed) {
+            audit_ask(participant, ready); /* AUDIT or AUDITED may be lost */
             struct message *message = ready_send(ready, participant->session, MESSAGE_HEAD);
             message->as.head.head = coord->head;
             message->as.head.floor = floor;
@@ -385,6 +392,7 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case COORD_EVENT_TRIMMED:
     case COORD_EVENT_FENCED:
     case COORD_EVENT_DRAIN:
+    case COORD_EVENT_RETAINED:
         return;
     case COORD_EVENT_MESSAGE:
         break;
@@ -397,7 +405,7 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
         peer_witness(coord, event, index, ready);
         return;
     case MESSAGE_WELCOME:
-        peer_welcome(coord, index, &event->message->as.welcome, ready);
+        peer_welcome(coord, index, &event->message->as.welcome, &event->prior, ready);
         return;
     case MESSAGE_FENCED:
         if (event->message->as.fenced.epoch < coord->epoch ||
@@ -428,6 +436,8 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case MESSAGE_VOTE:
     case MESSAGE_ACK:
     case MESSAGE_INQUIRY:
+    case MESSAGE_AUDIT:
+    case MESSAGE_AUDITED:
         return;
     }
 }

@@ -19,7 +19,7 @@ static const uint32_t txn_successors[] = {
     [TXN_PREPARING] = TO(TXN_DECIDING) | TO(TXN_ABORTING),
     [TXN_DECIDING] = TO(TXN_COMMITTING),
     [TXN_COMMITTING] = TO(TXN_COMMITTED) | TO(TXN_HEURISTIC),
-    [TXN_COMMITTED] = 0,
+    [TXN_COMMITTED] = TO(TXN_HEURISTIC),
     [TXN_ABORTING] = TO(TXN_ABORTED) | TO(TXN_HEURISTIC),
     [TXN_ABORTED] = TO(TXN_HEURISTIC),
     [TXN_DEAD] = TO(TXN_QUEUED),
@@ -37,7 +37,7 @@ static const uint32_t branch_successors[] = {
     [BRANCH_REFUSED] = 0,
     [BRANCH_UNKNOWN] = TO(BRANCH_ROLLING_BACK) | TO(BRANCH_ROLLED_BACK),
     [BRANCH_COMMITTING] = TO(BRANCH_COMMITTED) | TO(BRANCH_HEURISTIC_ROLLBACK) | TO(BRANCH_HAZARD),
-    [BRANCH_COMMITTED] = 0,
+    [BRANCH_COMMITTED] = TO(BRANCH_HEURISTIC_ROLLBACK) | TO(BRANCH_HAZARD),
     [BRANCH_ROLLING_BACK] =
         TO(BRANCH_ROLLED_BACK) | TO(BRANCH_HEURISTIC_COMMIT) | TO(BRANCH_HAZARD),
     [BRANCH_ROLLED_BACK] = TO(BRANCH_HEURISTIC_COMMIT) | TO(BRANCH_HAZARD),
@@ -152,6 +152,48 @@ void txn_set_key(struct coord *coord, struct txn *txn, const char *key, size_t k
     txn->key = alloc_bytes(key, key_bytes);
     txn->key_bytes = key_bytes;
     map_insert(&coord->by_key, map_hash_bytes(key, key_bytes), txn);
+}
+
+struct txn *txn_from_record(struct coord *coord, const struct record_commit *commit)
+{
+    struct txn *txn = txn_new(coord, &commit->gtrid, commit->branch_count);
+    txn->recovered = true;
+    txn->decided_commit = true;
+    txn->created_wall_ms = commit->wall_ms;
+    txn->decided_wall_ms = commit->wall_ms;
+    memcpy(txn->body_hash, commit->body_hash, BODY_HASH_BYTES);
+    txn_set_key(coord, txn, commit->key, commit->key_bytes);
+    txn->state = TXN_COMMITTING; /* born there: not a move */
+    for (size_t i = 0; i < commit->branch_count; i++) {
+        const struct record_branch *from = &commit->branches[i];
+        struct branch *branch = &txn->branches[i];
+        struct participant *participant =
+            peer_get(coord, from->gid.participant, &branch->participant);
+        branch->read_only = from->read_only;
+        branch->has_gid = !from->read_only;
+        branch->recorded = branch->has_gid;
+        branch->gid = from->gid;
+        branch->proof = from->proof;
+        branch->results = blob_share(from->results);
+        branch->state = from->read_only ? BRANCH_READ_ONLY : BRANCH_COMMITTING;
+        if (!from->read_only) {
+            participant->in_doubt++;
+        }
+    }
+    txn_note(coord, txn, "recovered", NO_PARTICIPANT, NULL);
+    return txn;
+}
+
+struct txn *txn_from_finished(struct coord *coord, const struct record_commit *commit)
+{
+    struct txn *txn = txn_from_record(coord, commit);
+    txn->end_recorded = true;
+    for (size_t i = 0; i < txn->branch_count; i++) {
+        if (txn->branches[i].state == BRANCH_COMMITTING) {
+            branch_move(coord, &txn->branches[i], BRANCH_COMMITTED);
+        }
+    }
+    return txn;
 }
 
 /* Not for a transaction on the recent list: txn_retire takes those off itself. */

@@ -160,6 +160,7 @@ static void vote_yes(struct coord *coord, struct txn *txn, struct branch *branch
     branch->results = vote->results;
     vote->results = NULL;
     coord->participants[branch->participant]->votes_yes++;
+    audit_learn(coord->participants[branch->participant], &branch->proof);
     txn_note(coord, txn, read_only ? "voted-read-only" : "voted-commit", branch->participant, NULL);
     if (vote_all_in(txn)) {
         vote_decide(coord, txn, ready);
@@ -187,10 +188,14 @@ static void vote_no(struct coord *coord, struct txn *txn, struct branch *branch,
 }
 
 /* A yes for something that is not going to commit: say so, or its row stays until the sweep asks. */
-static void vote_stale(struct coord *coord, uint64_t session, const struct message_vote *vote,
-                       struct coord_ready *ready)
+static void vote_stale(struct coord *coord, const struct txn *txn, uint64_t session,
+                       const struct message_vote *vote, struct coord_ready *ready)
 {
     coord->counters.stale_messages++;
+    if (!txn->decided_commit && txn->recovered &&
+        coord_presume(coord, &txn->gtrid) != VERDICT_ABORT) {
+        return; /* known from a note alone, and its COMMIT may have been forgotten */
+    }
     if (vote->gid.attempt != 0 && (vote->vote == VOTE_COMMIT || vote->vote == VOTE_UNKNOWN)) {
         finish_repeat_rollback(coord, session, &vote->gid, &vote->proof, ready);
     }
@@ -246,6 +251,6 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
     bool is_counted =
         txn->state == TXN_PREPARING && branch->has_gid && gid_equal(&branch->gid, &vote->gid);
     if (!is_the_recorded_one && !is_counted) {
-        vote_stale(coord, session, vote, ready);
+        vote_stale(coord, txn, session, vote, ready);
     }
 }

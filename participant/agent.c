@@ -327,7 +327,7 @@ static void fault_after_send(enum message_kind kind)
 /* One link_send per session, in the order of its messages. */
 static void server_send_session(struct agent_server *server, uint64_t session, size_t first)
 {
-    bool kinds[MESSAGE_HEALTH + 1] = {false};
+    bool kinds[MESSAGE_KIND_LAST + 1] = {false};
     size_t count = 0;
     for (size_t i = first; i < server->out_count; i++) {
         struct agent_send *send = &server->out[i];
@@ -339,7 +339,7 @@ static void server_send_session(struct agent_server *server, uint64_t session, s
         }
     }
     link_send(server->link, session, server->batch, count);
-    for (size_t kind = 0; kind <= MESSAGE_HEALTH; kind++) {
+    for (size_t kind = 0; kind <= MESSAGE_KIND_LAST; kind++) {
         if (kinds[kind]) {
             fault_after_send((enum message_kind)kind);
         }

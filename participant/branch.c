@@ -181,7 +181,7 @@ static void step_result(struct agent *agent, struct command_result *result)
         agent->rotate_id = 0;
         /* Only tidies: a failure is tried again after the usual while. */
         agent->rotate_wanted = agent->rotate_wanted || result->class != PG_OK;
-    } else {
+    } else if (!agent_audited(agent, result)) {
         /* A witness, or an answer for a session that is gone. */
         agent_witness_result(agent, result);
     }
@@ -213,6 +213,8 @@ static void message_subject(const struct message *message, const struct gtrid **
         break;
     case MESSAGE_CLAIM:
     case MESSAGE_HEAD:
+    case MESSAGE_AUDIT: /* looks at each of its gids itself */
+    case MESSAGE_AUDITED:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
     case MESSAGE_FENCED:
@@ -256,6 +258,9 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
     case MESSAGE_HEAD:
         agent_head(peer, &message->as.head);
         return;
+    case MESSAGE_AUDIT:
+        agent_audit(agent, peer, &message->as.audit);
+        return;
     case MESSAGE_CLAIM: /* heard in every state of the session: step_message */
         return;
     case MESSAGE_WITNESS:
@@ -265,6 +270,7 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
     case MESSAGE_ACK:
     case MESSAGE_INQUIRY:
     case MESSAGE_HEALTH:
+    case MESSAGE_AUDITED:
         agent->counters.fenced++; /* an agent's own kind of message: nobody sends us that */
         return;
     }

@@ -9,6 +9,7 @@
  *   branch_finish.c  COMMIT, ROLLBACK, VERDICT in; FINISH, PROVE; acknowledgements (P-6, P-12)
  *   branch_erase.c   LOOK: late prepares, and ROLLBACK without a gid (P-9, P-11)
  *   branch_peer.c    coordinators: witness, claim, fencing, heads, health (P-10, P-14)
+ *   branch_audit.c   AUDIT: what had acknowledged, is it still there? (P-14)
  *   branch_sweep.c   the endless scan and the inquiries (P-6, P-8, P-11, P-13)
  *
  * STATES OF A BRANCH (one gid; the only setter is agent_branch_move in branch_state.c; below,
@@ -207,6 +208,9 @@ struct agent_peer {
     uint64_t load_history;
     uint32_t tries;
     struct message_claim claim;
+    uint64_t stored_lsn; /* the database's position when the claim was stored (P-14) */
+    uint64_t audit_id;   /* AUDIT in flight; 0: none */
+    uint64_t audit_serial, audit_history;
 };
 
 struct agent {
@@ -325,12 +329,17 @@ void agent_peer_up(struct agent *agent, uint64_t session, const struct journal_i
 void agent_peer_down(struct agent *agent, uint64_t session);
 void agent_peer_due(struct agent *agent, struct agent_peer *peer);
 void agent_peers_retry(struct agent *agent); /* the database came up */
+void agent_peers_claim_again(struct agent *agent);
 void agent_claim(struct agent *agent, struct agent_peer *peer, const struct message_claim *claim);
 void agent_head(struct agent_peer *peer, const struct message_head *head);
 bool agent_witness_result(struct agent *agent, const struct command_result *result);
 void agent_journals_due(struct agent *agent);
 uint64_t agent_journals_deadline(const struct agent *agent);
 void agent_health_send(struct agent *agent);
+
+/* branch_audit.c */
+void agent_audit(struct agent *agent, struct agent_peer *peer, struct message_audit *audit);
+bool agent_audited(struct agent *agent, struct command_result *result); /* false: not its result */
 
 /* branch_sweep.c */
 void agent_scan(struct agent *agent);

@@ -216,6 +216,17 @@ void agent_peers_retry(struct agent *agent)
     }
 }
 
+/* P-14: the epoch stood in a database that is another one now. It is stored there before anything else is heard, and the new
+ * WELCOME tells the coordinator where that database stands. */
+void agent_peers_claim_again(struct agent *agent)
+{
+    for (size_t i = 0; i < agent->peer_count; i++) {
+        if (agent->peers[i]->state == PEER_WELCOMED) {
+            peer_move(agent, agent->peers[i], PEER_CLAIMED);
+        }
+    }
+}
+
 /* A head never goes back here: it is what this database was told to be durable. */
 static bool head_raise(struct journal_head *head, const struct journal_head *told)
 {
@@ -339,6 +350,10 @@ static void peer_send_welcome(struct agent *agent, const struct agent_peer *peer
         .epoch = peer->claim.epoch,
         .identity = agent->status.identity,
     };
+    /* Read when the claim was stored: the status is up to a heartbeat old, and votes may have gone beyond it. */
+    if (peer->stored_lsn != 0) {
+        message->as.welcome.identity.lsn = peer->stored_lsn;
+    }
     agent->health_due = true;
 }
 
@@ -491,6 +506,7 @@ static void journal_stored(struct agent *agent, struct agent_journal *journal,
         if (claim_is_stale(journal, &peer->claim)) {
             peer_fence(agent, peer); /* a higher one came while this was stored */
         } else if (is_ok && is_its) {
+            peer->stored_lsn = result->proof.lsn;
             peer_welcome(agent, peer);
         } else {
             /* Refused: the database may know more than this process (another agent wrote it). */

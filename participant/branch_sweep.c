@@ -167,8 +167,24 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
     return is_complete;
 }
 
-/* Prepared before the scan was issued, and not in it: somebody else ended it. Whatever word comes
- * later starts anew with FINISH, which does not find it, and the proof (P-12). */
+/* The row is gone, and nobody here ended it: a person did, one way or the other. It is asked about all the same: the word
+ * leads to FINISH, which finds nothing, and to the proof (P-12), or a commit by hand of what was aborted would go unseen
+ * (H1). Where nobody can be asked, or the coordinator has said that it does not know, there is nothing to compare with. */
+static void branch_vanished(struct agent *agent, struct agent_branch *branch)
+{
+    if (branch->vote == VOTE_COMMIT) {
+        agent_vote_void(agent, branch, "the prepared transaction is gone");
+    }
+    if (branch->state == BRANCH_UNOWNED ||
+        agent_journal_find(agent, &branch->gid.gtrid.journal) == NULL) {
+        agent_branch_free(agent, branch);
+    } else if (branch->state == BRANCH_PREPARED) {
+        agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
+        agent_branch_await(agent, branch);
+    }
+}
+
+/* Prepared before the scan was issued, and not in it: somebody else ended it. */
 static void scan_vanished(struct agent *agent)
 {
     struct agent_branch *next = NULL;
@@ -176,10 +192,7 @@ static void scan_vanished(struct agent *agent)
         next = TAILQ_NEXT(branch, list);
         if (branch_is_waiting(branch) && branch->since_step < agent->scan_step &&
             branch->seen_scan != agent->scan_number) {
-            if (branch->vote == VOTE_COMMIT) {
-                agent_vote_void(agent, branch, "the prepared transaction is gone");
-            }
-            agent_branch_free(agent, branch);
+            branch_vanished(agent, branch);
         }
     }
 }
@@ -280,4 +293,5 @@ void agent_history_changed(struct agent *agent)
             agent_branch_await(agent, branch);
         }
     }
+    agent_peers_claim_again(agent);
 }

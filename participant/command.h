@@ -21,6 +21,7 @@ enum command_kind {
     COMMAND_SCAN,   /* all prepared rows of this database (the sweep) */
     COMMAND_LOAD_WITNESS, /* what the database remembers of a journal (P-10) */
     COMMAND_STORE_WITNESS,
+    COMMAND_AUDIT,  /* are branches that had committed still there? (P-14) */
     COMMAND_ROTATE, /* truncate one partition of assent.outcome if every journal's floor passed it */
 };
 
@@ -77,6 +78,7 @@ struct command {
         struct command_look look;
         struct journal_id load;
         struct witness store;
+        struct audit_list audit; /* owned */
     } as;
 };
 
@@ -108,8 +110,8 @@ struct command_result {
     enum command_kind kind;
     enum pg_class class;
     char detail[HEALTH_TEXT_SIZE]; /* for people: what PostgreSQL said */
-    struct proof proof;            /* EXECUTE */
-    struct blob *results;          /* EXECUTE, PG_OK; owned */
+    struct proof proof;            /* EXECUTE; STORE_WITNESS: lsn, the position after it */
+    struct blob *results;          /* EXECUTE, PG_OK; AUDIT: findings, one byte each; owned */
     struct failure failure;        /* EXECUTE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
     enum proof_result proved;      /* PROVE, with PG_OK */
     struct witness witness;        /* LOAD_WITNESS */

@@ -161,6 +161,10 @@ bool pg_proof_look(struct pg_member *keeper, const struct command_look *look,
                    struct command_result *result);
 bool pg_proof_scan(struct pg_member *keeper, struct command_result *result);
 
+/* pg_audit.c, likewise. */
+bool pg_audit(struct pg_member *keeper, const struct audit_list *list,
+              struct command_result *result);
+
 /* pg_witness.c, likewise. */
 bool pg_witness_load(struct pg_member *keeper, const struct journal_id *journal,
                      struct command_result *result);

@@ -239,6 +239,8 @@ static bool carry_out(struct keeper *keeper, const struct command *command,
             FAULT(FAULT_A_START_PRE_SCAN);
         }
         return pg_proof_scan(member, result);
+    case COMMAND_AUDIT:
+        return pg_audit(member, &command->as.audit, result);
     case COMMAND_LOAD_WITNESS:
         return pg_witness_load(member, &command->as.load, result);
     case COMMAND_STORE_WITNESS:

@@ -20,19 +20,10 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/fault.h"
-#include "participant/pg_internal.h"
+#include "participant/pg_inquest.h"
 #include "participant/pg_text.h"
 
-/* One command's questions: stops at the first that is not answered. */
-struct inquest {
-    struct pg_member *keeper;
-    struct command_result *result;
-    uint64_t deadline_ms;
-    bool broken; /* the connection, not only the question */
-};
-
-/* True and a result with rows, or false with the command's class left at UNKNOWN. */
-static bool ask(struct inquest *inquest, const struct pg_query *query, PGresult **ret_result)
+bool inquest_ask(struct inquest *inquest, const struct pg_query *query, PGresult **ret_result)
 {
     PGresult *result = NULL;
     struct pg_session *session = &inquest->keeper->session;
@@ -105,7 +96,7 @@ static bool end_backends(struct inquest *inquest, struct pg_query *query)
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         PGresult *result = NULL;
         query->sql = steps[i];
-        if (!ask(inquest, query, &result)) {
+        if (!inquest_ask(inquest, query, &result)) {
             return false;
         }
         found = PQntuples(result);
@@ -166,7 +157,7 @@ static bool read_rows(struct inquest *inquest, const char *prefix)
         .values = (const char *const[]){prefix},
     };
     PGresult *result = NULL;
-    if (!ask(inquest, &query, &result)) {
+    if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     size_t count = (size_t)PQntuples(result);
@@ -224,7 +215,7 @@ static bool is_prepared(struct inquest *inquest, const char *gid_text, bool *ret
         .values = (const char *const[]){gid_text},
     };
     PGresult *result = NULL;
-    if (!ask(inquest, &query, &result)) {
+    if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     *ret_prepared = PQntuples(result) > 0;
@@ -245,7 +236,7 @@ static bool has_row(struct inquest *inquest, const struct gid *gid, const char *
         .values = (const char *const[]){sequence, gid_text},
     };
     PGresult *result = NULL;
-    if (!ask(inquest, &query, &result)) {
+    if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     *ret_found = PQntuples(result) > 0;
@@ -271,7 +262,7 @@ static bool below_floor(struct inquest *inquest, const struct gid *gid, bool *re
         .values = (const char *const[]){journal, epoch, sequence},
     };
     PGresult *result = NULL;
-    if (!ask(inquest, &query, &result)) {
+    if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     *ret_below = PQntuples(result) > 0;
@@ -299,8 +290,8 @@ static bool xid_believed(struct pg *pg, const struct proof *proof)
     return believed;
 }
 
-static bool prove_by_xid(struct inquest *inquest, const struct proof *proof,
-                         enum proof_result *ret_proved)
+bool pg_prove_by_xid(struct inquest *inquest, const struct proof *proof,
+                     enum proof_result *ret_proved)
 {
     char xid[32];
     *ret_proved = PROOF_CANNOT_TELL;
@@ -315,7 +306,7 @@ static bool prove_by_xid(struct inquest *inquest, const struct proof *proof,
         .values = (const char *const[]){xid},
     };
     PGresult *result = NULL;
-    if (!ask(inquest, &query, &result)) {
+    if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     /* NULL: the commit log no longer reaches back that far. */
@@ -351,7 +342,7 @@ static bool commit_own(struct inquest *inquest)
     PGresult *result = NULL;
     const struct pg_query query = {
         .sql = "SELECT pg_catalog.pg_logical_emit_message(true, 'assent', '')"};
-    if (!ask(inquest, &query, &result)) {
+    if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     PQclear(result);
@@ -379,7 +370,7 @@ static bool prove(struct inquest *inquest, const struct command_prove *command)
     } else {
         bool answered = true;
         if (command->proof.kind == PROOF_XID) {
-            answered = prove_by_xid(inquest, &command->proof, &proved);
+            answered = pg_prove_by_xid(inquest, &command->proof, &proved);
         } else if (command->proof.kind == PROOF_NONE && !command->expect_commit &&
                    inquest->keeper->pg->options.proof == PROOF_XID) {
             proved = PROOF_SAYS_ABSENT; /* nobody saw a vote, and there are no rows to look for */

@@ -122,7 +122,8 @@ bool pg_witness_store(struct pg_member *keeper, const struct witness *witness,
         (void)snprintf(numbers[i], sizeof numbers[i], "%" PRId64, (int64_t)values64[i]);
     }
     const struct pg_query query = {
-        .sql = "SELECT assent.store_witness($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        .sql = "SELECT assent.store_witness($1, $2, $3, $4, $5, $6, $7, $8, $9, $10),"
+               " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')",
         .param_count = 10,
         .types = (const Oid[]){PG_OID_BYTEA, PG_OID_TEXT, PG_OID_INT8, PG_OID_TEXT, PG_OID_INT8,
                                PG_OID_BYTEA, PG_OID_INT8, PG_OID_INT8, PG_OID_INT8, PG_OID_TEXT},
@@ -134,6 +135,9 @@ bool pg_witness_store(struct pg_member *keeper, const struct witness *witness,
     };
     PGresult *answer = NULL;
     bool kept = run(keeper, &query, result, &answer);
+    if (kept && result->class == PG_OK) {
+        result->proof.lsn = number(answer, 1);
+    }
     PQclear(kept ? answer : NULL);
     result->witness = *witness;
     return kept;

@@ -27,6 +27,9 @@ struct world {
     uint64_t first_sequence;         /* of the window */
     uint64_t sessions[SESSIONS_MAX]; /* 0: down */
     bool welcomed[SESSIONS_MAX];
+    uint64_t last_serial;
+    uint64_t inquiry_session; /* of the INQUIRY that came last; 0: it was answered */
+    struct gid inquiry;
     bool erase_word[SEQUENCES + 1]; /* ROLLBACK without gid was given */
     size_t command_count;
     struct command commands[COMMANDS_MAX];
@@ -102,6 +105,7 @@ static void check_command(struct world *world, const struct command *command)
         }
         break;
     case COMMAND_SCAN:
+    case COMMAND_AUDIT:
     case COMMAND_LOAD_WITNESS:
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
@@ -112,6 +116,9 @@ static void check_command(struct world *world, const struct command *command)
     world->commands[world->command_count] = *command;
     if (command->kind == COMMAND_EXECUTE) {
         world->commands[world->command_count].as.execute.work = NULL; /* stays with ready */
+    } else if (command->kind == COMMAND_AUDIT) {
+        world->commands[world->command_count].as.audit.items =
+            NULL; /* likewise; the count is kept */
     }
     world->command_count++;
 }
@@ -126,6 +133,11 @@ static void check_send(struct world *world, const struct agent_send *send)
     const struct message *message = &send->message;
     if (message->kind == MESSAGE_WELCOME) {
         world->welcomed[slot] = true;
+    } else if (message->kind == MESSAGE_INQUIRY) {
+        world->inquiry = message->as.inquiry.gid;
+        world->inquiry_session = send->session;
+    } else if (message->kind == MESSAGE_AUDITED) {
+        CHECK(message->as.audited.serial != 0 && message->as.audited.serial <= world->last_serial);
     } else if (message->kind == MESSAGE_VOTE && message->as.vote.vote == VOTE_COMMIT) {
         const struct fact *known = fact(world, &message->as.vote.gid);
         CHECK(known->executed_ok);
@@ -233,6 +245,7 @@ static void learn_answer(struct world *world, const struct command *command,
         break;
     case COMMAND_CANCEL:
     case COMMAND_SCAN:
+    case COMMAND_AUDIT:
     case COMMAND_LOAD_WITNESS:
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
@@ -270,6 +283,10 @@ static void do_answer(struct world *world, bool kindly)
     if (command.kind == COMMAND_SCAN) {
         world->bench.scan_id = 0;
     }
+    if (command.kind == COMMAND_AUDIT && result.class == PG_OK) {
+        uint8_t findings[AUDIT_ITEMS_MAX] = {0};
+        result.results = blob_new(findings, command.as.audit.count);
+    }
     learn_answer(world, &command, &result, is_present);
     bench_result(&world->bench, &result);
     check_ready(world);
@@ -286,7 +303,14 @@ static void do_message(struct world *world)
     struct message message = {0};
     struct gid gid = pick_gid(world);
     struct fact *known = fact(world, &gid);
-    switch (draw(world, 12)) {
+    switch (draw(world, 13)) {
+    case 12:
+        message.kind = MESSAGE_AUDIT;
+        message.as.audit.serial = ++world->last_serial;
+        message.as.audit.list.count = 1;
+        message.as.audit.list.items = alloc_array(1, sizeof(message.as.audit.list.items[0]));
+        message.as.audit.list.items[0].gid = gid;
+        break;
     case 0:
     case 1:
     case 2:
@@ -337,6 +361,15 @@ static void do_message(struct world *world)
     check_ready(world);
 }
 
+static void session_end(struct world *world, size_t slot)
+{
+    struct agent_event event = {.kind = AGENT_EVENT_PEER_DOWN, .session = world->sessions[slot]};
+    world->sessions[slot] = 0;
+    world->welcomed[slot] = false;
+    bench_step(&world->bench, &event);
+    check_ready(world);
+}
+
 static void do_session(struct world *world)
 {
     size_t slot = draw(world, SESSIONS_MAX);
@@ -345,11 +378,7 @@ static void do_session(struct world *world)
         world->welcomed[slot] = false;
         bench_peer_up(&world->bench, world->sessions[slot]);
     } else if (draw(world, 6) == 0) {
-        struct agent_event event = {.kind = AGENT_EVENT_PEER_DOWN,
-                                    .session = world->sessions[slot]};
-        world->sessions[slot] = 0;
-        world->welcomed[slot] = false;
-        bench_step(&world->bench, &event);
+        session_end(world, slot);
     } else {
         uint64_t epoch = draw(world, 5) == 0 ? EPOCH - 1 : EPOCH;
         bench_claim(&world->bench, world->sessions[slot], epoch, NONCE, draw(world, 100));
@@ -387,17 +416,56 @@ static bool is_settled(const struct world *world)
             (world->command_count == 1 && world->commands[0].kind == COMMAND_SCAN));
 }
 
+/* The coordinator speaks on a session that is welcomed, or opens one. */
+static void settle_connect(struct world *world)
+{
+    for (size_t slot = 0; slot < SESSIONS_MAX; slot++) {
+        if (world->sessions[slot] != 0 && world->welcomed[slot]) {
+            bench_wait(&world->bench, 2000);
+            check_ready(world);
+            return;
+        }
+    }
+    if (world->sessions[0] == 0) {
+        world->sessions[0] = ++world->last_session;
+        bench_peer_up(&world->bench, world->sessions[0]);
+    } else {
+        bench_claim(&world->bench, world->sessions[0], EPOCH, NONCE, 0);
+    }
+    check_ready(world);
+}
+
+static void settle_verdict(struct world *world)
+{
+    struct message message = {.kind = MESSAGE_VERDICT};
+    struct fact *known = fact(world, &world->inquiry);
+    message.as.verdict.gid = world->inquiry;
+    message.as.verdict.verdict = known->word_commit ? VERDICT_COMMIT : VERDICT_ABORT;
+    known->word_rollback = known->word_rollback || !known->word_commit;
+    uint64_t session = world->inquiry_session;
+    world->inquiry_session = 0;
+    bench_message(&world->bench, session, &message);
+    check_ready(world);
+}
+
 /* In the end everything is answered kindly: nothing may keep running. */
 static void settle(struct world *world)
 {
     bench_status(&world->bench, HEALTH_UP, false);
     check_ready(world);
+    for (size_t slot = 0; slot < SESSIONS_MAX; slot++) {
+        if (world->sessions[slot] != 0) {
+            session_end(world, slot); /* one that was overtaken by another stays deaf */
+        }
+    }
+    world->inquiry_session = 0;
     for (size_t i = 0; i < 4000 && !is_settled(world); i++) {
         if (world->command_count > 0) {
             do_answer(world, true);
+        } else if (world->inquiry_session != 0) {
+            settle_verdict(world);
         } else {
-            bench_wait(&world->bench, 2000);
-            check_ready(world);
+            settle_connect(world);
         }
     }
     CHECK(is_settled(world));

@@ -64,6 +64,9 @@ struct world {
     uint64_t epoch;
     uint64_t last_token, last_session, last_call;
     uint64_t sessions[PARTICIPANTS]; /* 0: down */
+    uint32_t timelines[PARTICIPANTS];
+    uint64_t audit_serial[PARTICIPANTS]; /* of the AUDIT that came last */
+    size_t audit_count[PARTICIPANTS];
     bool configured[PARTICIPANTS];
     bool
         was_released; /* a participant was let go at some time: what it had is a person's business */
@@ -277,6 +280,20 @@ static void check_work(struct world *world, size_t index, uint64_t session,
     *branch = (struct fact_branch){.used = true, .read_only = work->read_only, .session = session};
 }
 
+/* P-14: only about what is decided commit, and was acknowledged. */
+static void check_audit(struct world *world, size_t index, const struct message_audit *audit)
+{
+    CHECK(audit->list.count > 0 && audit->list.count <= AUDIT_ITEMS_MAX);
+    for (size_t i = 0; i < audit->list.count; i++) {
+        const struct fact *known = fact_find(world, &audit->list.items[i].gid.gtrid);
+        CHECK(known != NULL && known->durable && is_recorded_gid(known, &audit->list.items[i].gid));
+        CHECK(known->branches[index].acked || known->branches[index].heuristic);
+    }
+    world->audit_serial[index] = audit->serial;
+    world->audit_count[index] = audit->list.count;
+    world->tally->audits++;
+}
+
 static void check_send(struct world *world, const struct coord_send *send)
 {
     size_t index = participant_at(world, send->session);
@@ -306,6 +323,9 @@ static void check_send(struct world *world, const struct coord_send *send)
         return;
     case MESSAGE_HEAD:
         return;
+    case MESSAGE_AUDIT:
+        check_audit(world, index, &message->as.audit);
+        return;
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
     case MESSAGE_FENCED:
@@ -313,6 +333,7 @@ static void check_send(struct world *world, const struct coord_send *send)
     case MESSAGE_ACK:
     case MESSAGE_INQUIRY:
     case MESSAGE_HEALTH:
+    case MESSAGE_AUDITED:
         CHECK(!"a coordinator does not say that");
     }
 }
@@ -348,6 +369,14 @@ static void check_answer(struct world *world, const struct coord_answer *answer)
     }
 }
 
+static void entries_free(struct journal_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        journal_entry_done(&entries[i]);
+    }
+    free(entries);
+}
+
 static void step(struct world *world, struct coord_event *event)
 {
     coord_ready_clear(&world->ready);
@@ -360,6 +389,8 @@ static void step(struct world *world, struct coord_event *event)
     struct journal_entry entry;
     struct error error;
     struct gtrid gtrid;
+    struct journal_entry *newest = NULL;
+    size_t newest_count = 0;
     uint64_t number = 0;
     bool found = false, held = false;
     if (coord_wants_key(world->coord, event)) {
@@ -371,6 +402,11 @@ static void step(struct world *world, struct coord_event *event)
         CHECK(journal_find_gtrid(world->journal, &gtrid, &found, &entry, &error));
         event->prior.looked_up = true;
         held = found;
+    } else if (coord_wants_newest(world->coord, event)) {
+        CHECK(journal_list(world->journal, UINT64_MAX, event->participant, 4, &newest,
+                           &newest_count, &error));
+        event->prior.newest = newest;
+        event->prior.newest_count = newest_count;
     } else if (coord_wants_hash(world->coord, event, &number)) {
         CHECK(journal_hash_at(world->journal, number, &event->prior.hash_found, event->prior.hash,
                               &error));
@@ -382,6 +418,7 @@ static void step(struct world *world, struct coord_event *event)
     if (held) {
         journal_entry_done(&entry);
     }
+    entries_free(newest, newest_count);
     /* Sends and answers first: what depends on a record may not leave with it. */
     for (size_t i = 0; i < world->ready.send_count; i++) {
         check_send(world, &world->ready.sends[i]);
@@ -689,6 +726,8 @@ static void do_vote(struct world *world, size_t index, uint64_t session)
         vote->failure.reason = REASON_CONSTRAINT;
     } else if (vote->vote == VOTE_COMMIT) {
         vote->proof.kind = PROOF_ROW;
+        vote->proof.timeline = world->timelines[index];
+        vote->proof.lsn = world->now_ms; /* as good as any position that only grows */
     }
     if (is_heard(world, index, session)) {
         learn_vote(world, index, session, vote);
@@ -761,6 +800,14 @@ static void do_connect(struct world *world, size_t index, bool kindly)
     send_message(world, index, session, &witness);
     struct message welcome = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = world->epoch};
     if (!kindly && draw(world, 8) == 0) {
+        world->timelines[index]++; /* promoted meanwhile */
+    }
+    welcome.as.welcome.identity.timeline = world->timelines[index];
+    welcome.as.welcome.identity.lsn = world->now_ms;
+    if (!kindly && draw(world, 16) == 0) {
+        welcome.as.welcome.identity.lsn = draw(world, 256); /* set back */
+    }
+    if (!kindly && draw(world, 8) == 0) {
         welcome.as.welcome.epoch--;
     }
     send_message(world, index, session, &welcome);
@@ -804,14 +851,28 @@ static void do_remove(struct world *world)
     struct error error;
     size_t count = 0;
     CHECK(journal_list(world->journal, UINT64_MAX, names[index], 1, &entries, &count, &error));
-    for (size_t i = 0; i < count; i++) {
-        journal_entry_done(&entries[i]);
-    }
-    free(entries);
+    entries_free(entries, count);
     struct coord_event event = {.kind = COORD_EVENT_PARTICIPANT_REMOVE,
                                 .participant = names[index],
                                 .untrimmed = count > 0};
     step(world, &event);
+}
+
+/* To what was asked last, or to nothing; mostly nothing is lost. */
+static void do_audited(struct world *world, size_t index, uint64_t session, bool kindly)
+{
+    struct message message = {.kind = MESSAGE_AUDITED};
+    uint8_t findings[AUDIT_ITEMS_MAX];
+    size_t count = world->audit_count[index];
+    if (!kindly && draw(world, 8) == 0) {
+        count = draw(world, 3);
+    }
+    for (size_t i = 0; i < count; i++) {
+        findings[i] = kindly || draw(world, 4) != 0 ? AUDIT_COMMITTED : (uint8_t)draw(world, 6);
+    }
+    message.as.audited.serial = world->audit_serial[index] - (!kindly && draw(world, 8) == 0);
+    message.as.audited.findings = blob_new(findings, count);
+    send_message(world, index, session, &message);
 }
 
 static void do_message(struct world *world)
@@ -821,8 +882,10 @@ static void do_message(struct world *world)
     if (draw(world, 32) == 0) {
         session = draw(world, world->last_session + 2); /* one that is over, or somebody else's */
     }
-    uint64_t kind = draw(world, 16);
-    if (kind < 7) {
+    uint64_t kind = draw(world, 18);
+    if (kind >= 16) {
+        do_audited(world, index, session, false);
+    } else if (kind < 7) {
         do_vote(world, index, session);
     } else if (kind < 12) {
         do_ack(world, index, session);
@@ -867,6 +930,26 @@ static void do_rare(struct world *world)
     }
 }
 
+static void do_pages(struct world *world)
+{
+    char participant[PARTICIPANT_NAME_SIZE];
+    uint64_t before_number = 0;
+    struct error error;
+    while (!world->stopped && coord_wants_page(world->coord, participant, &before_number)) {
+        struct journal_entry *entries = NULL;
+        size_t count = 0;
+        CHECK(journal_list(world->journal, before_number, participant, 1 + draw(world, 4), &entries,
+                           &count, &error));
+        struct coord_event event = {.kind = COORD_EVENT_RETAINED,
+                                    .participant = participant,
+                                    .before_number = before_number,
+                                    .entry_count = count,
+                                    .entries = entries};
+        step(world, &event);
+        entries_free(entries, count);
+    }
+}
+
 static void do_event(struct world *world)
 {
     if (world->stopped) {
@@ -900,6 +983,7 @@ static void do_event(struct world *world)
     if (world->ready.trim && !world->stopped) {
         do_trim(world);
     }
+    do_pages(world);
 }
 
 /* ---- the end: everybody behaves ---- */
@@ -944,6 +1028,10 @@ static void settle(struct world *world)
         step(world, &timer);
         if (world->ready.trim) {
             do_trim(world);
+        }
+        do_pages(world);
+        for (size_t i = 0; i < PARTICIPANTS; i++) {
+            do_audited(world, i, world->sessions[i], true);
         }
     }
     struct coord_counters counters;

@@ -10,6 +10,7 @@
  *   P-2, P-7  COMMIT is recorded only for gids whose yes came first, on the session that WORK went out on, before it ended
  *   I4, P-5   END is recorded only when each branch has acknowledged, or a person has for it
  *   P-15      nothing is decided after its deadline
+ *   P-14      only what was acknowledged is audited
  *   P-18      a key never stands in two retained COMMIT records
  *   Q1        each call is answered once, and says committed or aborted only if that is so
  * and in the end, when everybody behaves, nothing is left unfinished.
@@ -23,7 +24,7 @@
 
 /* What one run reached, so that a run that reached nothing is seen. */
 struct coord_hostile_tally {
-    uint64_t commits, ends, aborts, verdicts, heuristics, starts, stops;
+    uint64_t commits, ends, aborts, verdicts, heuristics, starts, stops, audits;
 };
 
 /* At most `events` events, then the settling. */

@@ -394,6 +394,24 @@ static void test_agent_p11_row_found_during_the_rollback_goes_too(void **state)
     assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
 }
 
+/* P-6, P-12, H1: a row that somebody ended by hand is asked about all the same, whoever aborted it and whether or not the
+ * coordinator was there meanwhile; the proof then shows which way it went. */
+static void test_agent_p12_row_ended_by_hand_is_found_out(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_scan(bench, 1, &gid, 100);
+    bench_scan(bench, 0, NULL, 0); /* gone */
+    assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.vote, VOTE_UNKNOWN);
+    bench_wait(bench, 2000);
+    assert_true(gid_equal(&bench_send(bench, MESSAGE_INQUIRY)->message.as.inquiry.gid, &gid));
+    bench_verdict(bench, &gid, VERDICT_ABORT);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    answer_prove(bench, PROOF_SAYS_COMMITTED);
+    assert_int_equal(ack(bench)->ack, ACK_HEURISTIC_COMMIT);
+    assert_true(gid_equal(&ack(bench)->gid, &gid));
+}
+
 /* P-11: a row that LOOK reports but that is of another gtrid or participant is left alone. */
 static void test_agent_p11_look_touches_only_its_own_rows(void **state)
 {
@@ -423,6 +441,7 @@ static void test_agent_p11_settled_agent_answers_at_once(void **state)
     assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
     /* Another history: nothing of that holds any more (P-14). */
     bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
     struct gtrid fourth = bench_gtrid(4);
     bench_rollback_all(bench, &fourth);
     assert_int_equal(bench_count_commands(bench, COMMAND_LOOK), 1);
@@ -483,6 +502,7 @@ int main(void)
         TEST(test_agent_p11_failed_look_is_repeated),
         TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),
         TEST(test_agent_p11_row_found_during_the_rollback_goes_too),
+        TEST(test_agent_p12_row_ended_by_hand_is_found_out),
         TEST(test_agent_p11_look_touches_only_its_own_rows),
         TEST(test_agent_p11_settled_agent_answers_at_once),
         TEST(test_agent_drain_waits_for_a_rollback_that_looks),

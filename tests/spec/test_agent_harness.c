@@ -24,6 +24,8 @@ void bench_step(struct bench *bench, struct agent_event *event)
         if (bench->ready.commands[i].kind == COMMAND_SCAN) {
             assert_int_equal(bench->scan_id, 0); /* never two scans at once */
             bench->scan_id = bench->ready.commands[i].id;
+        } else if (bench->ready.commands[i].kind == COMMAND_STORE_WITNESS) {
+            bench->store_id = bench->ready.commands[i].id;
         }
     }
 }
@@ -57,6 +59,11 @@ void bench_result(struct bench *bench, struct command_result *result)
 {
     struct agent_event event = {.kind = AGENT_EVENT_RESULT, .result = result};
     bench_step(bench, &event);
+}
+
+void bench_stored(struct bench *bench)
+{
+    bench_answer(bench, bench->store_id, COMMAND_STORE_WITNESS, PG_OK);
 }
 
 void bench_answer(struct bench *bench, uint64_t command_id, enum command_kind kind,

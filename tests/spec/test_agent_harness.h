@@ -26,6 +26,7 @@ struct bench {
     struct agent_ready ready;
     uint64_t now_ms;
     uint64_t random;
+    uint64_t store_id; /* the STORE_WITNESS that came last */
     uint64_t scan_id; /* the SCAN that is not answered yet; 0: none */
 };
 
@@ -44,6 +45,9 @@ void bench_result(struct bench *bench, struct command_result *result);
 /* A result with nothing but a class. */
 void bench_answer(struct bench *bench, uint64_t command_id, enum command_kind kind,
                   enum pg_class class);
+
+/* Answers the last STORE_WITNESS: after a change of history (P-14) the coordinator is heard again. */
+void bench_stored(struct bench *bench);
 
 /* The whole handshake of P-10 up to WELCOME. */
 void bench_welcome(struct bench *bench, uint64_t session, uint64_t epoch, uint64_t nonce);

@@ -451,6 +451,8 @@ static void test_agent_p14_changed_history_voids_votes(void **state)
     assert_true(gid_equal(&vote->gid, &gid));
     assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.identity.timeline, 2);
     assert_int_not_equal(bench->scan_id, 0); /* swept at once */
+    bench_stored(bench);
+    assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->message.as.welcome.identity.timeline, 2);
     bench_work(bench, 1);
     assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.vote, VOTE_UNKNOWN);
     bench_wait(bench, 2000);
@@ -468,6 +470,7 @@ static void test_agent_p14_result_of_another_history_is_doubt(void **state)
     bench_work(bench, 2);
     uint64_t execute_id = bench_command(bench, COMMAND_EXECUTE)->id;
     bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
     bench_answer(bench, execute_id, COMMAND_EXECUTE, PG_OK);
     assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.vote, VOTE_UNKNOWN);
     bench_answer(bench, finish_id, COMMAND_FINISH, PG_OK);
@@ -485,9 +488,71 @@ static void test_agent_p14_remembered_answers_are_dropped(void **state)
     bench_commit(bench, &gid);
     bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_OK);
     bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
     bench_commit(bench, &gid);
     assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
     assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 1);
+}
+
+static void ask_audit(struct bench *bench, uint64_t serial, const struct gid *gid)
+{
+    struct message message = {.kind = MESSAGE_AUDIT, .as.audit.serial = serial};
+    message.as.audit.list.count = 1;
+    message.as.audit.list.items = alloc_array(1, sizeof(message.as.audit.list.items[0]));
+    message.as.audit.list.items[0].gid = *gid;
+    bench_message(bench, SESSION, &message);
+}
+
+static void answer_audit(struct bench *bench, uint64_t command_id, enum pg_class class)
+{
+    static const uint8_t lost[] = {AUDIT_LOST};
+    struct command_result result = {.id = command_id, .kind = COMMAND_AUDIT, .class = class};
+    result.results = class == PG_OK ? blob_new(lost, 1) : NULL;
+    bench_result(bench, &result);
+}
+
+/* P-14: an audit is passed on to the database and answered with what it says; one at a time, and not where the answer is a
+ * doubt or another history's. */
+static void test_agent_p14_audit_is_answered_by_the_database(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_gid(1, 7);
+    ask_audit(bench, 31, &gid);
+    const struct command *command = bench_command(bench, COMMAND_AUDIT);
+    uint64_t id = command->id;
+    assert_true(gid_equal(&command->as.audit.items[0].gid, &gid));
+    ask_audit(bench, 31, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
+    answer_audit(bench, id, PG_OK);
+    const struct message_audited *audited = &bench_send(bench, MESSAGE_AUDITED)->message.as.audited;
+    assert_int_equal(audited->serial, 31);
+    assert_int_equal(audited->findings->bytes[0], AUDIT_LOST);
+
+    ask_audit(bench, 32, &gid);
+    answer_audit(bench, bench_command(bench, COMMAND_AUDIT)->id, PG_UNKNOWN);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_AUDITED), 0);
+    ask_audit(bench, 32, &gid); /* it asks again, and meanwhile the database is another one */
+    id = bench_command(bench, COMMAND_AUDIT)->id;
+    bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
+    answer_audit(bench, id, PG_OK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_AUDITED), 0);
+}
+
+/* P-6, P-10: nobody is told about another journal's or participant's branches. */
+static void test_agent_p14_audit_of_others_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid other = bench_gid(1, 7);
+    other.gtrid.journal.bytes[0] ^= 1;
+    ask_audit(bench, 1, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
+    other = bench_gid(1, 7);
+    snprintf(other.participant, sizeof(other.participant), "stranger");
+    ask_audit(bench, 2, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
 }
 
 /* P-14: no new work before the rows of the new history were seen, and the scan of the old one does
@@ -499,6 +564,7 @@ static void test_agent_p14_no_work_before_the_new_history_is_scanned(void **stat
     bench_wait(bench, 2000);
     assert_int_not_equal(bench->scan_id, 0);
     bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
     bench_work(bench, 1);
     assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.failure.reason,
                      REASON_PARTICIPANT_UNAVAILABLE);
@@ -538,6 +604,8 @@ int main(void)
         TEST(test_agent_p14_changed_history_voids_votes),
         TEST(test_agent_p14_result_of_another_history_is_doubt),
         TEST(test_agent_p14_remembered_answers_are_dropped),
+        TEST(test_agent_p14_audit_is_answered_by_the_database),
+        TEST(test_agent_p14_audit_of_others_is_refused),
         TEST(test_agent_p14_no_work_before_the_new_history_is_scanned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

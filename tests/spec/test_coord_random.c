@@ -31,6 +31,7 @@ static void test_coord_random_events_keep_the_invariants(void **state)
     if (only == NULL) {
         assert_true(tally.commits > SEEDS && tally.ends > SEEDS && tally.aborts > SEEDS);
         assert_true(tally.verdicts > SEEDS && tally.heuristics > 0 && tally.starts > SEEDS);
+        assert_true(tally.audits > SEEDS);
         assert_true(tally.stops > 0);
     }
 }

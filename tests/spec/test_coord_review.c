@@ -260,6 +260,88 @@ static void test_p08_an_acknowledgement_does_not_turn_a_retained_commit(void **s
     world_done(&world);
 }
 
+static void assert_lost_branch(struct world *world, const struct gid *payment)
+{
+    struct txn_view view;
+    assert_int_equal(world_count_appends(world, RECORD_HEURISTIC), 1);
+    assert_int_equal(world_append(world, RECORD_HEURISTIC)->as.heuristic.ack,
+                     ACK_HEURISTIC_ROLLBACK);
+    assert_true(coord_view(world->coord, &payment->gtrid, false, &view));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_int_equal(view.branches[0].state, BRANCH_COMMITTED);
+    assert_int_equal(view.branches[1].state, BRANCH_HEURISTIC_ROLLBACK);
+    txn_view_done(&view);
+    world_durable(world);
+    struct api_resolve resolve = {.gtrid = payment->gtrid, .action = RESOLVE_FORGET};
+    snprintf(resolve.participant, sizeof(resolve.participant), "payment");
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .call = 77, .resolve = &resolve};
+    world_step(world, &event);
+    world_durable(world);
+    assert_int_equal(world_answer(world, 77)->status, API_OK);
+    assert_int_equal(world_count_appends(world, RECORD_END), 0); /* it has one */
+}
+
+/* P-12, P-14: a branch that had acknowledged and is gone (its database was set back, the row that came again was rolled
+ * back by hand) is a heuristic outcome, whether the transaction is still in memory, only in the journal, or read from it
+ * after a restart. */
+static void test_p14_lost_branch_of_a_finished_commit_is_heuristic(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    struct journal_entry entry = {.commit = commit_record(), .ended = true};
+    struct gid order = entry.commit.as.commit.branches[0].gid;
+    struct gid payment = entry.commit.as.commit.branches[1].gid;
+
+    world_init_from(&world, &one, &entry.commit, 1); /* in memory */
+    world_durable(&world);
+    connect_both(&world);
+    world_ack(&world, "order", &order, ACK_COMMITTED);
+    world_ack(&world, "payment", &payment, ACK_COMMITTED);
+    assert_int_equal(world_count_appends(&world, RECORD_END), 1);
+    world_ack(&world, "payment", &payment, ACK_HEURISTIC_ROLLBACK);
+    assert_lost_branch(&world, &payment);
+    world_done(&world);
+
+    world_init_from(&world, &one, NULL, 0); /* in the journal */
+    world_durable(&world);
+    connect_both(&world);
+    struct message message = {.kind = MESSAGE_ACK};
+    message.as.ack.gid = payment;
+    message.as.ack.ack = ACK_HEURISTIC_ROLLBACK;
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE,
+                                .participant = "payment",
+                                .session = world.payment_session,
+                                .message = &message};
+    event.prior = (struct coord_prior){.looked_up = true, .found = true, .entry = &entry};
+    world_step(&world, &event);
+    assert_lost_branch(&world, &payment);
+    world_done(&world);
+
+    struct record records[3] = {entry.commit, {.kind = RECORD_END}, {.kind = RECORD_HEURISTIC}};
+    records[1].as.end.gtrid = payment.gtrid; /* after a restart */
+    records[2].as.heuristic.gid = payment;
+    records[2].as.heuristic.ack = ACK_HEURISTIC_ROLLBACK;
+    world_init_from(&world, &one, records, 3);
+    world_durable(&world);
+    connect_both(&world);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &payment.gtrid, false, &view));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_int_equal(view.branches[1].state, BRANCH_HEURISTIC_ROLLBACK);
+    txn_view_done(&view);
+    world_done(&world);
+
+    world_init_from(&world, &one, &records[2],
+                    1); /* after a restart that finds the COMMIT forgotten */
+    world_durable(&world);
+    assert_true(coord_view(world.coord, &payment.gtrid, false, &view));
+    assert_int_equal(view.branches[0].state, BRANCH_HAZARD);
+    txn_view_done(&view);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
 /* P-10: a WELCOME may be lost like any frame; the CLAIM that it answers is repeated. */
 static void test_p10_a_lost_welcome_is_asked_for_again(void **state)
 {
@@ -552,6 +634,7 @@ int main(void)
         cmocka_unit_test(test_p12_hazard_of_a_branch_left_to_the_sweep_is_kept),
         cmocka_unit_test(test_p12_hazard_of_an_earlier_epoch_is_kept),
         cmocka_unit_test(test_p08_an_acknowledgement_does_not_turn_a_retained_commit),
+        cmocka_unit_test(test_p14_lost_branch_of_a_finished_commit_is_heuristic),
         cmocka_unit_test(test_p10_a_lost_welcome_is_asked_for_again),
         cmocka_unit_test(test_p10_release_ends_the_wait_for_a_witness),
         cmocka_unit_test(test_p13_no_work_for_a_participant_being_released),

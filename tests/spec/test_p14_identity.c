@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "tests/lib/process.h"
 
@@ -316,6 +317,64 @@ static void test_history_new_timeline_has_changed(void **state)
     world_stop(world);
 }
 
+static struct command_result *audit(const struct gid *gids, const struct proof *proofs,
+                                    size_t count)
+{
+    struct command command = {.kind = COMMAND_AUDIT, .as.audit.count = count};
+    command.as.audit.items = alloc_array(count, sizeof command.as.audit.items[0]);
+    for (size_t i = 0; i < count; i++) {
+        command.as.audit.items[i] = (struct audit_item){gids[i], proofs[i]};
+    }
+    return world_await(world, world_submit(world, &command));
+}
+
+/* What a database says about branches that had committed: there, prepared again, lost, or nothing where the outcome rows of that
+ * time are gone or there never were any. */
+static void test_audit_tells_what_is_there(void **state)
+{
+    (void)state;
+    world_start(world, NULL);
+    struct gid gids[5];
+    struct proof proofs[5] = {0};
+    for (size_t i = 0; i < 5; i++) {
+        gids[i] = world_gid(world, 60 + i);
+        proofs[i].kind = PROOF_ROW;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct command_result *voted =
+            world_execute_when_ready(world, &gids[i], "UPDATE item SET amount = 99 WHERE id = 9");
+        assert_int_equal(voted->class, PG_OK);
+        proofs[i] = voted->proof;
+        if (i == 0) {
+            assert_int_equal(world_finish_when_ready(world, &gids[i], true)->class, PG_OK);
+        }
+    }
+    proofs[3].kind = PROOF_XID; /* of a history that nobody knows */
+    proofs[3].xid8 = 3;
+    struct command_result *result = audit(gids, proofs, 4);
+    assert_int_equal(result->class, PG_OK);
+    assert_int_equal(result->results->size_bytes, 4);
+    assert_int_equal(result->results->bytes[0], AUDIT_COMMITTED);
+    assert_int_equal(result->results->bytes[1], AUDIT_PREPARED);
+    assert_int_equal(result->results->bytes[2], AUDIT_LOST);
+    assert_int_equal(result->results->bytes[3], AUDIT_CANNOT_TELL);
+    /* The floor passes what has no row: now it may have been emptied. */
+    struct command store = {.kind = COMMAND_STORE_WITNESS};
+    store.as.store = (struct witness){.journal = gids[4].gtrid.journal,
+                                      .epoch = gids[4].gtrid.epoch,
+                                      .epoch_nonce = gids[4].gtrid.epoch_nonce,
+                                      .floor = {.epoch = gids[4].gtrid.epoch, .sequence = 64}};
+    struct command_result *stored = world_await(world, world_submit(world, &store));
+    assert_int_equal(stored->class, PG_OK);
+    assert_true(stored->proof.lsn > proofs[1].lsn); /* beyond every vote that was given */
+    result = audit(gids, proofs, 5);
+    assert_int_equal(result->class, PG_OK);
+    assert_int_equal(result->results->bytes[0], AUDIT_COMMITTED);
+    assert_int_equal(result->results->bytes[4], AUDIT_CANNOT_TELL);
+    assert_int_equal(world_finish_when_ready(world, &gids[1], false)->class, PG_OK);
+    world_stop(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_history_crash_and_restart_is_the_same),
         cmocka_unit_test(test_history_restored_copy_has_changed),
         cmocka_unit_test(test_history_new_timeline_has_changed),
+        cmocka_unit_test(test_audit_tells_what_is_there),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

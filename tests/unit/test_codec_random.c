@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/check.h"
 
 uint64_t random_next(uint64_t *seed)
@@ -174,6 +175,16 @@ static void random_down(uint64_t *seed, struct message *message)
         random_head(seed, &message->as.head.head);
         random_floor(seed, &message->as.head.floor);
         break;
+    case MESSAGE_AUDIT:
+        message->as.audit.serial = random_u64(seed);
+        message->as.audit.list.count = random_between(seed, 1, 5);
+        message->as.audit.list.items =
+            alloc_array(message->as.audit.list.count, sizeof message->as.audit.list.items[0]);
+        for (size_t i = 0; i < message->as.audit.list.count; i++) {
+            random_gid(seed, &message->as.audit.list.items[i].gid);
+            random_proof(seed, &message->as.audit.list.items[i].proof);
+        }
+        break;
     default:
         CHECK(!"a kind that agents send");
     }
@@ -217,6 +228,10 @@ static void random_up(uint64_t *seed, struct message *message)
         message->as.health.oldest_prepared_ms = random_u64(seed);
         random_text(seed, message->as.health.text, HEALTH_TEXT_SIZE);
         break;
+    case MESSAGE_AUDITED:
+        message->as.audited.serial = random_u64(seed);
+        message->as.audited.findings = random_blob(seed);
+        break;
     default:
         CHECK(!"a kind that coordinators send");
     }
@@ -227,7 +242,7 @@ enum message_kind random_kind(size_t index)
     static const enum message_kind kinds[RANDOM_KIND_COUNT] = {
         MESSAGE_CLAIM, MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
         MESSAGE_HEAD,  MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
-        MESSAGE_ACK,   MESSAGE_INQUIRY, MESSAGE_HEALTH,
+        MESSAGE_ACK,   MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
     };
     CHECK(index < RANDOM_KIND_COUNT);
     return kinds[index];
@@ -252,6 +267,9 @@ static void take_blobs(struct message *message, struct blob *ret_blobs[2])
     if (message->kind == MESSAGE_WORK) {
         ret_blobs[0] = message->as.work.work;
         message->as.work.work = NULL;
+    } else if (message->kind == MESSAGE_AUDITED) {
+        ret_blobs[0] = message->as.audited.findings;
+        message->as.audited.findings = NULL;
     } else if (message->kind == MESSAGE_VOTE) {
         ret_blobs[0] = message->as.vote.results;
         ret_blobs[1] = message->as.vote.failure.report;
@@ -269,6 +287,14 @@ bool messages_equal(const struct message *a, const struct message *b)
     memcpy(&y, b, sizeof y);
     take_blobs(&x, x_blobs);
     take_blobs(&y, y_blobs);
+    if (x.kind == MESSAGE_AUDIT && y.kind == MESSAGE_AUDIT) {
+        const struct audit_list *left = &a->as.audit.list, *right = &b->as.audit.list;
+        if (left->count != right->count ||
+            memcmp(left->items, right->items, left->count * sizeof left->items[0]) != 0) { // NOLINT
+            return false;
+        }
+        x.as.audit.list.items = y.as.audit.list.items = NULL;
+    }
     return memcmp(&x, &y, sizeof x) == 0 && // NOLINT(bugprone-suspicious-memory-comparison,cert-*)
            blob_equal(x_blobs[0], y_blobs[0]) && blob_equal(x_blobs[1], y_blobs[1]);
 }

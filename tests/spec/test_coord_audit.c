@@ -1,0 +1,274 @@
+/* test_coord_audit.c - P-14: finished commits are compared with a database that is not the one that acknowledged them. */
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "tests/spec/coord_world.h"
+
+#define TIMELINE 3
+#define LSN      5000
+
+static struct identity database(uint32_t timeline, uint64_t lsn)
+{
+    return (struct identity){.system_id = 9, .timeline = timeline, .database_oid = 7, .lsn = lsn};
+}
+
+/* WELCOME on the session that payment has, or a new one. */
+static void payment_welcomes(struct world *world, struct identity here,
+                             const struct journal_entry *newest, size_t newest_count)
+{
+    struct coord_counters counters;
+    coord_counters_read(world->coord, &counters);
+    struct message message = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = counters.epoch};
+    message.as.welcome.identity = here;
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE,
+                                .participant = "payment",
+                                .session = world->payment_session,
+                                .message = &message};
+    event.prior.newest = newest;
+    event.prior.newest_count = newest_count;
+    world_step(world, &event);
+    message_done(&message);
+}
+
+static void payment_connects(struct world *world, struct identity here)
+{
+    world->payment_session = world->next_session++;
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
+                             .participant = "payment",
+                             .address = "127.0.0.1:7410",
+                             .version = "0",
+                             .session = world->payment_session};
+    world_step(world, &up);
+    struct message witness = {.kind = MESSAGE_WITNESS};
+    world_message(world, "payment", world->payment_session, &witness);
+    payment_welcomes(world, here, NULL, 0);
+}
+
+/* A checkout whose branches voted at TIMELINE and LSN, committed, acknowledged and ended; its entry as the journal has it. */
+static struct journal_entry finished(struct world *world, uint64_t number)
+{
+    (void)world_submit(world, NULL, 1);
+    struct gtrid gtrid = world_last_gtrid(world);
+    static const char *const names[] = {"order", "payment"};
+    struct journal_entry entry = {.commit_number = number, .ended = true};
+    for (size_t i = 0; i < 2; i++) {
+        struct message message = {.kind = MESSAGE_VOTE};
+        message.as.vote.gid = world_gid(&gtrid, names[i], 40 + number);
+        message.as.vote.vote = VOTE_COMMIT;
+        message.as.vote.proof = (struct proof){
+            .kind = PROOF_ROW, .timeline = TIMELINE, .database_oid = 7, .system_id = 9, .lsn = LSN};
+        world_message(world, names[i], i == 0 ? world->order_session : world->payment_session,
+                      &message);
+    }
+    record_copy(world_append(world, RECORD_COMMIT), &entry.commit);
+    world_durable(world);
+    for (size_t i = 0; i < 2; i++) {
+        struct gid gid = entry.commit.as.commit.branches[i].gid;
+        world_ack(world, names[i], &gid, ACK_COMMITTED);
+    }
+    return entry;
+}
+
+static bool wants_page(const struct world *world, uint64_t before_number)
+{
+    char participant[PARTICIPANT_NAME_SIZE];
+    uint64_t before = 0;
+    return coord_wants_page(world->coord, participant, &before) &&
+           strcmp(participant, "payment") == 0 && before == before_number;
+}
+
+static void give_page(struct world *world, uint64_t before_number,
+                      const struct journal_entry *entries, size_t count)
+{
+    struct coord_event event = {.kind = COORD_EVENT_RETAINED,
+                                .participant = "payment",
+                                .before_number = before_number,
+                                .entry_count = count,
+                                .entries = entries};
+    world_step(world, &event);
+}
+
+static void find(struct world *world, uint64_t serial, size_t count, const uint8_t *findings)
+{
+    struct message message = {.kind = MESSAGE_AUDITED};
+    message.as.audited.serial = serial;
+    message.as.audited.findings = blob_new(findings, count);
+    world_message(world, "payment", world->payment_session, &message);
+}
+
+static enum api_status submit_status(struct world *world)
+{
+    uint64_t call = world_submit(world, NULL, 1);
+    const struct api_answer *answer = world_answer(world, call);
+    return answer == NULL ? 0 : answer->status;
+}
+
+/* P-14: after a failover no new work goes there before every finished commit was compared; what is lost is a heuristic
+ * outcome, recorded and shown; then work goes on. */
+static void test_p14_lost_commit_is_found_before_new_work(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entries[2] = {finished(&world, 20), finished(&world, 10)};
+    payment_connects(&world, database(TIMELINE + 1, LSN + 100));
+    assert_true(wants_page(&world, UINT64_MAX));
+    assert_int_equal(submit_status(&world), API_REFUSED);
+
+    give_page(&world, UINT64_MAX, entries, 2);
+    const struct message_audit *audit = &world_send(&world, MESSAGE_AUDIT, 0)->as.audit;
+    assert_int_equal(audit->list.count, 2);
+    struct gid lost = entries[1].commit.as.commit.branches[1].gid;
+    assert_true(gid_equal(&audit->list.items[1].gid, &lost));
+    uint64_t serial = audit->serial;
+    find(&world, serial, 2, (const uint8_t[]){AUDIT_COMMITTED, AUDIT_LOST});
+    const struct record *record = world_append(&world, RECORD_HEURISTIC);
+    assert_non_null(record);
+    assert_true(gid_equal(&record->as.heuristic.gid, &lost));
+    assert_int_equal(record->as.heuristic.ack, ACK_HEURISTIC_ROLLBACK);
+    assert_true(wants_page(&world, 10));
+    assert_int_equal(submit_status(&world), API_REFUSED);
+    give_page(&world, 10, NULL, 0);
+    assert_false(wants_page(&world, 10));
+    world_durable(&world);
+    assert_int_equal(submit_status(&world), 0); /* under way */
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &lost.gtrid, false, &view));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    txn_view_done(&view);
+    assert_int_equal(world_count_appends(&world, RECORD_END), 0);
+    record_done(&entries[0].commit);
+    record_done(&entries[1].commit);
+    world_done(&world);
+}
+
+/* P-14: a position behind that of a vote is another history on the same timeline; one that is not behind is no reason for
+ * anything. */
+static void test_p14_position_behind_the_votes_starts_an_audit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE, LSN));
+    assert_false(wants_page(&world, UINT64_MAX));
+    assert_int_equal(submit_status(&world), 0);
+    payment_connects(&world, database(TIMELINE, LSN - 1));
+    assert_true(wants_page(&world, UINT64_MAX));
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: also on a session that goes on: the agent welcomes again when its database is another one. */
+static void test_p14_second_welcome_of_a_session_starts_an_audit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_welcomes(&world, database(TIMELINE + 1, LSN), NULL, 0);
+    assert_true(wants_page(&world, UINT64_MAX));
+    assert_int_equal(submit_status(&world), API_REFUSED);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: after a start the journal's newest commits tell where the database stood, and one that was lost is brought back from
+ * there. A heuristic outcome that is recorded already is not asked about again. */
+static void test_p14_audit_after_a_start_goes_by_the_journal(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entries[2] = {finished(&world, 20), finished(&world, 10)};
+    struct journal_state journal = {.last_epoch = 1};
+    world_done(&world);
+
+    struct record note = {.kind = RECORD_HEURISTIC};
+    note.as.heuristic.gid = entries[1].commit.as.commit.branches[1].gid;
+    note.as.heuristic.ack = ACK_HEURISTIC_ROLLBACK;
+    entries[1].notes = &note;
+    entries[1].note_count = 1;
+    world_init_from(&world, &journal, NULL, 0);
+    world_durable(&world);
+    world.payment_session = world_connect(&world, "payment"); /* welcomed without any history */
+    payment_welcomes(&world, database(TIMELINE + 1, LSN), entries, 2);
+    assert_true(wants_page(&world, UINT64_MAX));
+    give_page(&world, UINT64_MAX, entries, 2);
+    const struct message_audit *audit = &world_send(&world, MESSAGE_AUDIT, 0)->as.audit;
+    assert_int_equal(audit->list.count, 1);
+    find(&world, audit->serial, 1, (const uint8_t[]){AUDIT_LOST});
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &entries[0].commit.as.commit.gtrid, false, &view));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_int_equal(view.branches[0].state, BRANCH_COMMITTED);
+    assert_int_equal(view.branches[1].state, BRANCH_HEURISTIC_ROLLBACK);
+    txn_view_done(&view);
+    record_done(&entries[0].commit);
+    record_done(&entries[1].commit);
+    world_done(&world);
+}
+
+/* P-14: a lost question is repeated with the heartbeat; an answer to another one, or of another length, is none; what
+ * cannot be told is no heuristic outcome. */
+static void test_p14_audit_is_asked_until_it_is_answered(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    give_page(&world, UINT64_MAX, &entry, 1);
+    uint64_t serial = world_send(&world, MESSAGE_AUDIT, 0)->as.audit.serial;
+    world_tick(&world, 1000);
+    assert_int_equal(world_send(&world, MESSAGE_AUDIT, 0)->as.audit.serial, serial);
+    find(&world, serial + 1, 1, (const uint8_t[]){AUDIT_LOST});
+    find(&world, serial, 2, (const uint8_t[]){AUDIT_LOST, AUDIT_LOST});
+    assert_false(wants_page(&world, 10));
+    find(&world, serial, 1, (const uint8_t[]){AUDIT_CANNOT_TELL});
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    assert_true(wants_page(&world, 10));
+    give_page(&world, UINT64_MAX, &entry, 1); /* an older question's */
+    assert_true(wants_page(&world, 10));
+    give_page(&world, 10, NULL, 0);
+    assert_int_equal(submit_status(&world), 0);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: a connection that breaks meanwhile goes on where it was; yet another database begins again. */
+static void test_p14_audit_survives_its_session(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    give_page(&world, UINT64_MAX, &entry, 1);
+    world_disconnect(&world, world.payment_session);
+    payment_connects(&world, database(TIMELINE + 1, LSN + 10));
+    assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), 1);
+    assert_int_equal(submit_status(&world), API_REFUSED);
+    payment_connects(&world, database(TIMELINE + 2, LSN));
+    assert_true(wants_page(&world, UINT64_MAX));
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_p14_lost_commit_is_found_before_new_work),
+        cmocka_unit_test(test_p14_position_behind_the_votes_starts_an_audit),
+        cmocka_unit_test(test_p14_second_welcome_of_a_session_starts_an_audit),
+        cmocka_unit_test(test_p14_audit_after_a_start_goes_by_the_journal),
+        cmocka_unit_test(test_p14_audit_is_asked_until_it_is_answered),
+        cmocka_unit_test(test_p14_audit_survives_its_session),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
