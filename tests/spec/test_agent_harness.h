@@ -27,7 +27,7 @@ struct bench {
     uint64_t now_ms;
     uint64_t random;
     uint64_t store_id; /* the STORE_WITNESS that came last */
-    uint64_t scan_id; /* the SCAN that is not answered yet; 0: none */
+    uint64_t scan_id;  /* the SCAN that is not answered yet; 0: none */
 };
 
 struct agent_config bench_config(void);
