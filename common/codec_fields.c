@@ -84,6 +84,7 @@ static const struct field witness_fields[] = {
 static const struct field welcome_fields[] = {
     PLAIN(1, FIELD_U64, welcome.epoch),
     PLAIN(2, FIELD_IDENTITY, welcome.identity),
+    OPTIONAL(3, FIELD_U64, welcome.history),
 };
 
 static const struct field fenced_fields[] = {

@@ -144,6 +144,9 @@ struct message_witness {
 struct message_welcome {
     uint64_t epoch;
     struct identity identity;
+    uint64_t
+        history; /* counts the histories of the database that this agent has seen (P-14): tells a repetition from a
+                         WELCOME that has something new to say */
 };
 
 struct message_fenced {

@@ -218,6 +218,11 @@ static void peer_welcome(struct coord *coord, uint32_t index, const struct messa
         return;
     }
     bool is_first = !participant->welcomed;
+    if (!is_first && welcome->history == participant->welcome_history) {
+        coord->counters.stale_messages++; /* repeated; its position is old by now */
+        return;
+    }
+    participant->welcome_history = welcome->history;
     participant->welcomed = true;
     participant->identity = welcome->identity;
     participant->text[0] = '\0';

@@ -349,6 +349,7 @@ static void peer_send_welcome(struct agent *agent, const struct agent_peer *peer
     message->as.welcome = (struct message_welcome){
         .epoch = peer->claim.epoch,
         .identity = agent->status.identity,
+        .history = agent->history,
     };
     /* Read when the claim was stored: the status is up to a heartbeat old, and votes may have gone beyond it. */
     if (peer->stored_lsn != 0) {

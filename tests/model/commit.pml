@@ -7,7 +7,7 @@
  * Fails:        either process at any point, the machine under the journal, a sync, links, single messages; messages
  *               are repeated and overtake each other; PREPARE fails, its reply is lost, its backend outlives the agent; a
  *               person says ROLLBACK PREPARED; a database fails over to a standby without the row. Each has a budget below.
- * Elsewhere:    several attempts of one branch and the fence step by step (fence.pml); epochs, witnesses, the floor
+ * Elsewhere:    several attempts of one branch and the fence step by step (fence.pml); epochs, witnesses, the floor (epoch.pml)
  *
  * Rules:        P-1 P-2 P-3 P-4 P-5 P-6 P-7 P-8 P-9 P-11 P-12 P-14 P-16, invariants I1 to I4 (docs/PROTOCOL.md says where).
  * Faults end:   `environment` stops at any moment of its choice. From then on every run must come to rest

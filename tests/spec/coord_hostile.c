@@ -804,6 +804,7 @@ static void do_connect(struct world *world, size_t index, bool kindly)
     }
     welcome.as.welcome.identity.timeline = world->timelines[index];
     welcome.as.welcome.identity.lsn = world->now_ms;
+    welcome.as.welcome.history = draw(world, 3);
     if (!kindly && draw(world, 16) == 0) {
         welcome.as.welcome.identity.lsn = draw(world, 256); /* set back */
     }

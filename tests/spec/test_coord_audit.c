@@ -11,6 +11,8 @@
 #define TIMELINE 3
 #define LSN      5000
 
+static uint64_t histories;
+
 static struct identity database(uint32_t timeline, uint64_t lsn)
 {
     return (struct identity){.system_id = 9, .timeline = timeline, .database_oid = 7, .lsn = lsn};
@@ -24,6 +26,7 @@ static void payment_welcomes(struct world *world, struct identity here,
     coord_counters_read(world->coord, &counters);
     struct message message = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = counters.epoch};
     message.as.welcome.identity = here;
+    message.as.welcome.history = ++histories;
     struct coord_event event = {.kind = COORD_EVENT_MESSAGE,
                                 .participant = "payment",
                                 .session = world->payment_session,
@@ -177,6 +180,22 @@ static void test_p14_second_welcome_of_a_session_starts_an_audit(void **state)
     world_done(&world);
 }
 
+/* A WELCOME that is only repeated has an old position; that is no other history. */
+static void test_p14_repeated_welcome_starts_no_audit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    payment_connects(&world, database(TIMELINE, LSN - 100));
+    struct journal_entry entry = finished(&world, 10);
+    histories--;
+    payment_welcomes(&world, database(TIMELINE, LSN - 100), NULL, 0);
+    assert_false(wants_page(&world, UINT64_MAX));
+    assert_int_equal(submit_status(&world), 0);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
 /* P-14: after a start the journal's newest commits tell where the database stood, and one that was lost is brought back from
  * there. A heuristic outcome that is recorded already is not asked about again. */
 static void test_p14_audit_after_a_start_goes_by_the_journal(void **state)
@@ -266,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_p14_lost_commit_is_found_before_new_work),
         cmocka_unit_test(test_p14_position_behind_the_votes_starts_an_audit),
         cmocka_unit_test(test_p14_second_welcome_of_a_session_starts_an_audit),
+        cmocka_unit_test(test_p14_repeated_welcome_starts_no_audit),
         cmocka_unit_test(test_p14_audit_after_a_start_goes_by_the_journal),
         cmocka_unit_test(test_p14_audit_is_asked_until_it_is_answered),
         cmocka_unit_test(test_p14_audit_survives_its_session),

@@ -202,6 +202,7 @@ static void random_up(uint64_t *seed, struct message *message)
     case MESSAGE_WELCOME:
         message->as.welcome.epoch = random_u64(seed);
         random_identity(seed, &message->as.welcome.identity);
+        message->as.welcome.history = random_u64(seed);
         break;
     case MESSAGE_FENCED:
         message->as.fenced.epoch = random_u64(seed);
