@@ -67,6 +67,9 @@ static bool learn_address(struct link *link, const char *url, struct error *ret_
     } else {
         memcpy(link->probe_url, link->address, sizeof link->probe_url);
     }
+    if (link->advertised[0] == '\0') {
+        memcpy(link->advertised, link->address, sizeof link->advertised);
+    }
     return true;
 }
 
@@ -77,6 +80,7 @@ static bool options_take(struct link *link, const struct link_options *options,
 {
     link->options = *options;
     link->options.listen = NULL; /* borrowed texts are not kept */
+    link->options.advertise = NULL;
     link->options.participant = NULL;
     if (link->options.silence_ms == 0) {
         link->options.silence_ms = LINK_SILENCE_DEFAULT_MS;
@@ -94,9 +98,14 @@ static bool options_take(struct link *link, const struct link_options *options,
         return false;
     }
     if (options->is_coordinator) {
-        if (host_is_wildcard(ret_url)) {
-            error_set(ret_error, ERROR_INVALID, "agents cannot dial %s back", options->listen);
-            return error_hint(ret_error, "listen on an address that the agents can reach");
+        if (options->advertise != NULL &&
+            !address_to_url(options->advertise, link->advertised, ret_error)) {
+            return false;
+        }
+        if (host_is_wildcard(options->advertise == NULL ? ret_url : link->advertised)) {
+            error_set(ret_error, ERROR_INVALID, "agents cannot dial %s back",
+                      options->advertise == NULL ? options->listen : options->advertise);
+            return error_hint(ret_error, "advertise an address that the agents can reach");
         }
         return true;
     }
@@ -223,7 +232,7 @@ bool link_start(const struct link_options *options, struct link **ret_link, stru
 
 void link_address(const struct link *link, char ret_address[ADDRESS_SIZE])
 {
-    memcpy(ret_address, link->address, ADDRESS_SIZE);
+    memcpy(ret_address, link->advertised, ADDRESS_SIZE);
 }
 
 /* ---- participants ---- */

@@ -63,7 +63,8 @@ struct link_callbacks {
 
 struct link_options {
     bool is_coordinator;
-    const char *listen;         /* "127.0.0.1:7401" or "127.0.0.1:0" for a free port */
+    const char *listen;    /* "127.0.0.1:7401" or "127.0.0.1:0" for a free port */
+    const char *advertise; /* coordinator only: where agents dial it; NULL: what it listens on */
     struct journal_id journal;  /* coordinator only */
     const char *participant;    /* agent only: its own name */
     struct link_secret secret;  /* agent only: its own secret */

@@ -126,8 +126,9 @@ struct inlet {
 struct link {
     struct link_options options; /* texts below */
     char participant[PARTICIPANT_NAME_SIZE];
-    char address[ADDRESS_SIZE];   /* as peers dial it, with the real port */
-    char probe_url[ADDRESS_SIZE]; /* the same for ourselves */
+    char address[ADDRESS_SIZE];    /* what we listen on, with the real port */
+    char advertised[ADDRESS_SIZE]; /* as peers dial it; usually the same */
+    char probe_url[ADDRESS_SIZE];  /* the same for ourselves */
     uint32_t tick_ms;
 
     pthread_mutex_t lock;

@@ -196,7 +196,7 @@ void peer_greet(struct peer *peer)
     };
     (void)snprintf(hello.release, sizeof hello.release, "%s", ASSENT_VERSION);
     memcpy(hello.participant, peer->participant, sizeof hello.participant);
-    memcpy(hello.address, link->address, sizeof hello.address);
+    memcpy(hello.address, link->advertised, sizeof hello.address);
     randombytes_buf(hello.nonce, sizeof hello.nonce);
     forget_handshake(peer);
     frame_write_greeting(&peer->hello, FRAME_HELLO, &hello, &peer->secret, NULL);

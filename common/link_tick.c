@@ -73,7 +73,7 @@ static void tick_greeting(struct peer *peer, uint64_t now_ms)
     if (link->options.is_coordinator) {
         peer_end(peer, LINK_UNREACHABLE,
                  "the agent at %s does not answer the handshake: can it reach us at %s?",
-                 peer->address, link->address);
+                 peer->address, link->advertised);
     } else {
         peer_end(peer, LINK_UNREACHABLE, "the coordinator at %s did not finish the handshake",
                  peer->address);

@@ -46,6 +46,13 @@ static bool read_address(struct config_file *file, const char *key, const char *
     return true;
 }
 
+/* Where agents dial when something lies between that forwards their connections. */
+static bool read_advertise(struct config_file *file, char **ret_text, struct error *ret_error)
+{
+    return !config_file_has(file, SECTION, "advertise") ||
+           read_address(file, "advertise", NULL, ret_text, ret_error);
+}
+
 struct number_key {
     const char *key;
     int64_t fallback, min, max;
@@ -192,6 +199,7 @@ static bool read_all(struct config_file *file, struct config *config, struct err
     if (!read_address(file, "http", "127.0.0.1:7400", &config->http, ret_error) ||
         !read_address(file, "client", "127.0.0.1:7401", &config->client, ret_error) ||
         !read_address(file, "listen", "127.0.0.1:7402", &config->listen, ret_error) ||
+        !read_advertise(file, &config->advertise, ret_error) ||
         !config_file_get_text(file, SECTION, "journal", "/var/lib/assent/journal.db", &journal,
                               ret_error) ||
         !config_file_get_choice(file, SECTION, "log_level", log_levels, LOG_INFO, &level,
@@ -235,6 +243,7 @@ void config_done(struct config *config)
     free(config->http);
     free(config->client);
     free(config->listen);
+    free(config->advertise);
     free(config->journal);
     memset(config, 0, sizeof(*config));
 }
@@ -243,6 +252,7 @@ void config_log(const struct config *config)
 {
     log_event(LOG_INFO, "configuration", LOG_S("http", config->http),
               LOG_S("client", config->client), LOG_S("listen", config->listen),
+              LOG_S("advertise", config->advertise == NULL ? config->listen : config->advertise),
               LOG_S("journal", config->journal),
               LOG_U("journal_reserve_bytes", config->journal_reserve_bytes),
               LOG_U("retention_hours", config->core.retention_ms / 3600000),

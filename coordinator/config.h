@@ -4,7 +4,7 @@
  *     [assentd]                                   [participant NAME]
  *     http = 127.0.0.1:7400                       address = 127.0.0.1:7410
  *     client = 127.0.0.1:7401                     secret_file = /etc/assent/secrets/NAME
- *     listen = 127.0.0.1:7402
+ *     listen = 127.0.0.1:7402                     (advertise: where agents dial, if not there)
  *     journal = /var/lib/assent/journal.db
  */
 #ifndef ASSENT_COORDINATOR_CONFIG_H
@@ -23,6 +23,7 @@ struct config_participant {
 
 struct config {
     char *http, *client, *listen, *journal; /* owned */
+    char *advertise;                        /* owned; NULL: agents dial `listen` */
     enum log_level log_level;
     enum log_format log_format;
     uint64_t journal_reserve_bytes;

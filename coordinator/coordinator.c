@@ -584,6 +584,7 @@ static bool start_link(struct coordinator *coordinator, struct error *ret_error)
     struct link_options options = {
         .is_coordinator = true,
         .listen = coordinator->config->listen,
+        .advertise = coordinator->config->advertise,
         .journal = journal_state(coordinator->journal)->id,
         .callbacks = {.user = coordinator,
                       .on_up = link_up,

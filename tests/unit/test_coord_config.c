@@ -72,6 +72,7 @@ static void test_config_defaults_are_safe(void **state)
     assert_string_equal(config.http, "127.0.0.1:7400");
     assert_string_equal(config.client, "127.0.0.1:7401");
     assert_string_equal(config.listen, "127.0.0.1:7402");
+    assert_null(config.advertise); /* agents dial what is listened on */
     assert_string_equal(config.journal, "/var/lib/assent/journal.db");
     assert_int_equal(config.core.max_active, 64);
     assert_int_equal(config.core.retention_ms, UINT64_C(7) * 24 * 3600 * 1000);
@@ -94,6 +95,7 @@ static void test_config_errors_name_line_and_remedy(void **state)
         {"[assentd]\nhttp = 0.0.0.0:7400\n", "assentd.conf:2", "127.0.0.1:7400"},
         {"[assentd]\nhttp = 127.0.0.1\n", "assentd.conf:2", NULL},
         {"[assentd]\nlisten = 127.0.0.1:99999\n", "assentd.conf:2", NULL},
+        {"[assentd]\nadvertise = 10.0.0.1:7402\n", "assentd.conf:2", "127.0.0.1:7402"},
         {"[assentd]\n\nmax_activ = 7\n", "assentd.conf:3", NULL},
         {"[assentd]\nmax_active = 0\n", "assentd.conf:2", NULL},
         {"[assentd]\nmax_active = many\n", "assentd.conf:2", NULL},

@@ -292,6 +292,28 @@ static void test_link_one_agent_serves_several_coordinators(void **state)
     link_kit_stop(&agent);
 }
 
+/* A coordinator behind a forwarder tells the forwarder's address; one that nobody can dial is refused. */
+static void test_link_advertised_address_is_the_one_told(void **state)
+{
+    (void)state;
+    char address[ADDRESS_SIZE];
+    char advertised[64];
+    struct link *link;
+    struct error error;
+    struct link_kit elsewhere;
+    link_kit_start(&elsewhere, true, 0, SECRET, LINK_KIT_SILENCE_MS, 0);
+    (void)snprintf(advertised, sizeof advertised, "127.0.0.1:%u", (unsigned)elsewhere.port);
+    struct link_options options = {
+        .is_coordinator = true, .listen = "127.0.0.1:0", .advertise = advertised};
+    assert_success(link_start(&options, &link, &error), &error);
+    link_address(link, address);
+    assert_string_equal(address + strlen("tcp://"), advertised);
+    link_stop(link, 0);
+    options.advertise = "0.0.0.0:7402"; /* nothing that can be dialled */
+    assert_false(link_start(&options, &link, &error));
+    link_kit_stop(&elsewhere);
+}
+
 /* Mistakes in a configuration are refused with a reason when the link is set up. */
 static void test_link_bad_options_are_refused(void **state)
 {
@@ -341,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_link_removed_participant_can_come_back),
         cmocka_unit_test(test_link_stop_lets_the_last_messages_out),
         cmocka_unit_test(test_link_one_agent_serves_several_coordinators),
+        cmocka_unit_test(test_link_advertised_address_is_the_one_told),
         cmocka_unit_test(test_link_bad_options_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
