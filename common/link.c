@@ -191,9 +191,9 @@ static void send_janitor_home(struct link *link)
     pthread_mutex_unlock(&link->lock);
 
     struct timespec deadline;
-    clock_gettime(CLOCK_REALTIME, &deadline);
+    clock_gettime(CLOCK_MONOTONIC, &deadline); /* P-15: the wall clock may jump meanwhile */
     add_ms(&deadline, CLOSE_GRACE_MS);
-    if (pthread_timedjoin_np(janitor, NULL, &deadline) != 0) {
+    if (pthread_clockjoin_np(janitor, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
         pthread_detach(janitor); /* nng hangs: left to the end of the process */
     }
 }

@@ -494,22 +494,32 @@ bool process_read_file(const char *path, size_t limit_bytes, char **ret_text,
     return true;
 }
 
-bool process_free_port(uint16_t *ret_port, struct error *ret_error)
+static bool port_is_free(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool succeeded = fd >= 0 && bind(fd, (const struct sockaddr *)&address, length) == 0 &&
-                     getsockname(fd, (struct sockaddr *)&address, &length) == 0;
-    if (!succeeded) {
-        (void)error_set_errno(ret_error, ERROR_SYSTEM, errno, "cannot find a free port");
-    } else {
-        *ret_port = ntohs(address.sin_port);
-    }
+    bool is_free = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
     if (fd >= 0) {
         (void)close(fd);
     }
-    return succeeded;
+    return is_free;
+}
+
+/* Below the range that the kernel gives to outgoing connections: who dials a port on which nobody
+ * listens at the moment could otherwise be given that very port, and talk to itself; and a server
+ * that is started again could find its port taken. */
+bool process_free_port(uint16_t *ret_port, struct error *ret_error)
+{
+    static unsigned next;
+    for (unsigned tries = 0; tries < 2000; tries++) {
+        uint16_t port = (uint16_t)(20000 + ((unsigned)getpid() * 37 + next++) % 12000);
+        if (port_is_free(port)) {
+            *ret_port = port;
+            return true;
+        }
+    }
+    return error_set(ret_error, ERROR_UNAVAILABLE, "no free port");
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)

@@ -63,7 +63,8 @@ bool process_run(const struct process_options *options, uint64_t deadline_ms, in
 bool process_read_file(const char *path, size_t limit_bytes, char **ret_text,
                        struct error *ret_error);
 
-/* A TCP port on 127.0.0.1 that was free a moment ago. */
+/* A TCP port on 127.0.0.1 that was free a moment ago, and that the kernel does not give away by
+ * itself. From one thread at a time. */
 bool process_free_port(uint16_t *ret_port, struct error *ret_error);
 
 /* Removes a folder with everything in it; links are removed, not followed. */

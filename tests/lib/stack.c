@@ -4,17 +4,14 @@
  */
 #include "tests/lib/stack.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,41 +144,15 @@ static bool copy_program(struct stack *stack, const char *name, struct error *re
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
-static bool port_is_free(uint16_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_free = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return is_free;
-}
-
-/* Below the range that the kernel gives to outgoing connections: a daemon that dials a port on
- * which nobody listens at the moment could otherwise be given that very port, and talk to itself. */
-static bool find_port(uint16_t *ret_port, struct error *ret_error)
-{
-    static unsigned next;
-    for (unsigned tries = 0; tries < 2000; tries++) {
-        uint16_t port = (uint16_t)(20000 + ((unsigned)getpid() * 37 + next++) % 12000);
-        if (port_is_free(port)) {
-            *ret_port = port;
-            return true;
-        }
-    }
-    return error_set(ret_error, ERROR_UNAVAILABLE, "no free port");
-}
-
 static bool find_ports(struct stack *stack, struct error *ret_error)
 {
-    if (!find_port(&stack->http_port, ret_error) || !find_port(&stack->client_port, ret_error) ||
-        !find_port(&stack->listen_port, ret_error)) {
+    if (!process_free_port(&stack->http_port, ret_error) ||
+        !process_free_port(&stack->client_port, ret_error) ||
+        !process_free_port(&stack->listen_port, ret_error)) {
         return false;
     }
     for (size_t i = 0; i < stack->member_count; i++) {
-        if (!find_port(&stack->members[i].port, ret_error)) {
+        if (!process_free_port(&stack->members[i].port, ret_error)) {
             return false;
         }
     }

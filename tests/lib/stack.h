@@ -53,6 +53,10 @@ bool stack_new(const struct stack_options *options, struct stack **ret_stack,
  * in them are left behind). With ASSENT_KEEP=1 in the environment the folder stays. NULL is fine. */
 void stack_free(struct stack *stack);
 
+/* Variables ("NAME=value", NULL at the end) that daemons have in their environment from their next
+ * start on. Borrowed for as long as the stack lives; NULL: none. */
+void stack_set_env(struct stack *stack, const char *const *env);
+
 /* Starts every daemon that does not run, and waits until /readyz says yes. */
 bool stack_start(struct stack *stack, struct error *ret_error);
 

@@ -22,6 +22,11 @@
 #define POLL_MS         20
 #define LOG_LIMIT_BYTES ((size_t)64 * 1024 * 1024)
 
+void stack_set_env(struct stack *stack, const char *const *env)
+{
+    stack->env = env;
+}
+
 struct stack_daemon *stack_coordinator(struct stack *stack)
 {
     return &stack->coordinator;
@@ -78,6 +83,7 @@ bool stack_daemon_start(struct stack_daemon *daemon, const char *const *more_arg
         argv[count++] = more_args[i];
     }
     const struct process_options options = {.argv = argv,
+                                            .env = daemon->stack->env,
                                             .user = daemon->stack->os_user,
                                             .folder = daemon->stack->folder,
                                             .stdout_path = daemon->log_path,

@@ -36,6 +36,7 @@ struct stack_member { /* a participant */
 
 struct stack {
     const char *os_user;
+    const char *const *env; /* of daemons, on top of ours; NULL: none */
     char folder[48];
     char database[STACK_NAME_SIZE];
     char journal_path[STACK_PATH_SIZE];

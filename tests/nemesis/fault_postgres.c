@@ -1,0 +1,197 @@
+/*
+ * fault_postgres.c - faults of the databases: servers stopped and killed, backends killed and terminated, and a
+ * human who finishes prepared transactions by hand. See fault.h.
+ */
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "fault.h"
+
+#define RECOVERY_MS 30000
+#define CATCH_MS    3000 /* how long a human waits for a prepared transaction to put his hand on */
+#define HOLD_MS     1500 /* and how long it is kept from being finished meanwhile */
+
+static struct pgcluster *cluster_of(struct run *run, struct fault *fault, const char *detail)
+{
+    (void)snprintf(fault->target, sizeof fault->target, "%s", run->world.names[fault->database]);
+    (void)snprintf(fault->detail, sizeof fault->detail, "%s", detail);
+    return run->world.clusters[fault->database];
+}
+
+bool fault_pg_immediate_begin(struct run *run, struct fault *fault, struct random *random,
+                              struct error *ret_error)
+{
+    (void)random;
+    return pgcluster_stop(cluster_of(run, fault, "immediate stop"), PGCLUSTER_IMMEDIATE, ret_error);
+}
+
+bool fault_pg_fast_begin(struct run *run, struct fault *fault, struct random *random,
+                         struct error *ret_error)
+{
+    (void)random;
+    return pgcluster_stop(cluster_of(run, fault, "fast stop"), PGCLUSTER_FAST, ret_error);
+}
+
+bool fault_pg_kill_begin(struct run *run, struct fault *fault, struct random *random,
+                         struct error *ret_error)
+{
+    (void)random;
+    return pgcluster_kill(cluster_of(run, fault, "SIGKILL of the postmaster"), ret_error);
+}
+
+bool fault_pg_end(struct run *run, struct fault *fault, struct error *ret_error)
+{
+    return pgcluster_start(run->world.clusters[fault->database], ret_error);
+}
+
+/* --- backends --------------------------------------------------------------------------------- */
+
+struct revival {
+    struct run *run;
+    size_t database;
+};
+
+static bool is_alive(void *user)
+{
+    const struct revival *revival = user;
+    return stack_sql(revival->run->world.stack, revival->database, "SELECT 1", NULL, NULL);
+}
+
+/* The server ends all its other backends, too, and recovers as after a crash. */
+bool fault_backend_begin(struct run *run, struct fault *fault, struct random *random,
+                         struct error *ret_error)
+{
+    char sql[160];
+    char *pid = NULL;
+    (void)random;
+    (void)cluster_of(run, fault, "");
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT pid FROM pg_stat_activity WHERE usename = 'assent_%s'"
+                   " ORDER BY (state = 'active') DESC, random() LIMIT 1",
+                   run->world.names[fault->database]);
+    if (!stack_sql(run->world.stack, fault->database, sql, &pid, ret_error)) {
+        return false;
+    }
+    if (pid == NULL) {
+        return error_set(ret_error, ERROR_NOT_FOUND, "the agent has no backend");
+    }
+    (void)snprintf(fault->detail, sizeof fault->detail, "SIGKILL, backend %s", pid);
+    long number = strtol(pid, NULL, 10);
+    free(pid);
+    if (number <= 1 || kill((pid_t)number, SIGKILL) != 0) {
+        return error_set(ret_error, ERROR_NOT_FOUND, "the backend is gone");
+    }
+    struct revival revival = {.run = run, .database = fault->database};
+    return stack_poll(NULL, clock_monotonic_ms() + RECOVERY_MS, is_alive, &revival) ||
+           error_set(ret_error, ERROR_UNAVAILABLE, "%s does not recover", fault->target);
+}
+
+bool fault_terminate_begin(struct run *run, struct fault *fault, struct random *random,
+                           struct error *ret_error)
+{
+    char sql[256];
+    char *count = NULL;
+    (void)cluster_of(run, fault, "");
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity"
+                   " WHERE usename = 'assent_%s' ORDER BY random() LIMIT %u) AS some",
+                   run->world.names[fault->database], random_between(random, 1, 30));
+    if (!stack_sql(run->world.stack, fault->database, sql, &count, ret_error)) {
+        return false;
+    }
+    (void)snprintf(fault->detail, sizeof fault->detail, "pg_terminate_backend of %s",
+                   count == NULL ? "0" : count);
+    free(count);
+    return true;
+}
+
+/* --- a human ---------------------------------------------------------------------------------- */
+
+/* Whose transaction it is, by its id, which is the gid's second part. */
+static void find_key(struct run *run, const char *gid, char *ret_key, size_t key_size)
+{
+    char path[256];
+    struct http_reply reply;
+    const char *id = strchr(gid, ':');
+    size_t length = id == NULL ? 0 : strcspn(id + 1, ":");
+    (void)snprintf(path, sizeof path, "/v1/transactions/%.*s", (int)length,
+                   id == NULL ? "" : id + 1);
+    if (!stack_http(run->world.stack, path, NULL, NULL, &reply, NULL)) {
+        return;
+    }
+    json_t *body = json_loads(reply.body, 0, NULL);
+    const char *key = json_string_value(json_object_get(body, "key"));
+    (void)snprintf(ret_key, key_size, "%s", key == NULL ? "" : key);
+    json_decref(body);
+    http_reply_done(&reply);
+}
+
+/* Lays his hand on the oldest prepared transaction there is. */
+static bool lay_hand(struct run *run, struct fault *fault, const char *verb,
+                     struct error *ret_error)
+{
+    char *gid = NULL;
+    char sql[320];
+    if (!stack_sql(run->world.stack, fault->database,
+                   "SELECT gid FROM pg_prepared_xacts WHERE starts_with(gid, 'assent:')"
+                   " ORDER BY prepared LIMIT 1",
+                   &gid, ret_error)) {
+        return false;
+    }
+    if (gid == NULL) {
+        return error_set(ret_error, ERROR_NOT_FOUND, "nothing is prepared");
+    }
+    find_key(run, gid, fault->key, sizeof fault->key);
+    (void)snprintf(sql, sizeof sql, "%s PREPARED '%s'", verb, gid);
+    (void)snprintf(fault->detail, sizeof fault->detail, "%.200s", sql);
+    free(gid);
+    fault->heuristic = true;
+    return stack_sql(run->world.stack, fault->database, sql, NULL, ret_error);
+}
+
+/* Something is prepared for milliseconds only. So a message is held that would have finished it. */
+static bool catch_and_lay_hand(struct run *run, struct fault *fault, const struct proxy_rule *rule,
+                               const char *verb, struct error *ret_error)
+{
+    uint64_t id = 0;
+    if (!proxy_add_rule(run->world.proxy, rule, &id, ret_error)) {
+        return false;
+    }
+    bool succeeded = proxy_wait_rule(run->world.proxy, id, clock_monotonic_ms() + CATCH_MS)
+                         ? lay_hand(run, fault, verb, ret_error)
+                         : error_set(ret_error, ERROR_NOT_FOUND, "no transaction came by");
+    (void)proxy_remove_rule(run->world.proxy, id, NULL);
+    return succeeded;
+}
+
+/* Mostly against a decision to commit. */
+bool fault_human_rollback_begin(struct run *run, struct fault *fault, struct random *random,
+                                struct error *ret_error)
+{
+    (void)random;
+    (void)cluster_of(run, fault, "");
+    const struct proxy_rule rule = {.route = run->world.database_route[fault->database],
+                                    .direction = PROXY_TO_TARGET,
+                                    .text = "sql COMMIT PREPARED",
+                                    .action = PROXY_HOLD,
+                                    .hold_ms = HOLD_MS};
+    return catch_and_lay_hand(run, fault, &rule, "ROLLBACK", ret_error);
+}
+
+/* Before the decision, which may be either. */
+bool fault_human_commit_begin(struct run *run, struct fault *fault, struct random *random,
+                              struct error *ret_error)
+{
+    (void)cluster_of(run, fault, "");
+    const struct proxy_rule rule = {.route = run->world.coordinator_route,
+                                    .direction = PROXY_TO_TARGET,
+                                    .text = "msg VOTE",
+                                    .peer = run->world.names[fault->database],
+                                    .action = PROXY_HOLD,
+                                    .hold_ms = HOLD_MS + random_below(random, 3000)};
+    return catch_and_lay_hand(run, fault, &rule, "COMMIT", ret_error);
+}
