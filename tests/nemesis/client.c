@@ -182,7 +182,7 @@ static void retry_open(struct client *client, const struct plan *plan,
             return;
         }
     }
-    run_note_open_key(client->run, plan->key);
+    open_keys_note(client->run, plan->key);
 }
 
 /* The key with another body: must be refused, whatever became of the first one... unless that one
@@ -197,7 +197,7 @@ static void submit_other_body(struct client *client, const struct plan *plan)
     struct assent_request *request = plan_request(client->run, &other);
     submit(client, &other, request, &answer, 1);
     if (is_open(answer.outcome)) {
-        run_note_open_key(client->run, other.key);
+        open_keys_note(client->run, other.key);
     }
     assent_request_free(request);
 }
@@ -221,7 +221,7 @@ static void run_plan(struct client *client, struct plan *plan)
         submit(client, plan, request, submissions, 1);
         open = is_open(submissions[0].outcome);
         if (open) {
-            run_note_open_key(client->run, plan->key);
+            open_keys_note(client->run, plan->key);
         }
     }
     if (plan->other_body) {

@@ -135,7 +135,7 @@ bool fault_wire_begin(struct run *run, struct fault *fault, struct random *rando
     struct proxy_rule rule = {.route = wire_route(run, fault, place),
                               .direction = wires[wire].direction,
                               .text = wires[wire].text,
-                              .nth = random_between(random, 1, 12),
+                              .nth = random_between(random, 1, 6),
                               .times = random_between(random, 1, 3),
                               .action = action,
                               .hold_ms = random_between(random, 100, 4000)};

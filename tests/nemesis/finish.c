@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assent/assent.h"
 #include "common/clock.h"
 #include "run.h"
 #include "tests/lib/process.h"
@@ -102,47 +101,6 @@ static void take_heuristic(void *user, const json_t *transaction)
         history_write(run->history, line);
         forget_branch(run, id, db);
     }
-}
-
-/* --- keys without an answer ------------------------------------------------------------------- */
-
-static const char *answered_state(enum assent_outcome outcome)
-{
-    switch (outcome) {
-    case ASSENT_COMMITTED:
-        return "committed";
-    case ASSENT_ABORTED:
-    case ASSENT_NOT_FOUND: /* nothing under the key has committed, and nothing is on its way */
-        return "aborted";
-    case ASSENT_UNKNOWN:
-    case ASSENT_UNAVAILABLE:
-    case ASSENT_REFUSED:
-    case ASSENT_HEURISTIC:
-        return "open";
-    }
-    return "open";
-}
-
-static bool ask_open_keys(struct run *run, struct error *ret_error)
-{
-    struct assent_client *client;
-    int failure = assent_client_open(run->world.client_address, &client);
-    if (failure != ASSENT_OK) {
-        return error_set(ret_error, ERROR_SYSTEM, "libassent: %s", assent_error_text(failure));
-    }
-    for (size_t i = 0; i < run->open_count; i++) {
-        struct assent_answer *answer = assent_status_by_key(client, run->open_keys[i]);
-        json_t *line = json_pack("{s:s,s:I,s:s,s:s}", "type", "answer", "t",
-                                 (json_int_t)history_now_us(run->history), "key", run->open_keys[i],
-                                 "state", answered_state(assent_answer_outcome(answer)));
-        if (assent_answer_id(answer)[0] != '\0') {
-            (void)json_object_set_new(line, "txid", json_string(assent_answer_id(answer)));
-        }
-        history_write(run->history, line);
-        assent_answer_free(answer);
-    }
-    assent_client_close(client);
-    return true;
 }
 
 /* --- state, journal --------------------------------------------------------------------------- */
@@ -242,7 +200,7 @@ bool finish_run(struct run *run, struct error *ret_error)
                 RUN_HEAL_MS);
     }
     if (!each_transaction(run, "heuristic", take_heuristic, run, ret_error) ||
-        !ask_open_keys(run, ret_error)) {
+        !open_keys_ask(run, 0, ret_error)) {
         return false;
     }
     if (run->options.corrupt && !spoil_one_row(run, ret_error)) {

@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
 #include "common/cli.h"
 #include "common/clock.h"
 #include "fault.h"
@@ -39,7 +38,6 @@ static void init_stop(struct run *run)
     (void)pthread_mutex_init(&run->stop_lock, NULL);
     (void)pthread_cond_init(&run->stopped, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    (void)pthread_mutex_init(&run->open_lock, NULL);
 }
 
 bool run_pause(struct run *run, uint64_t ms)
@@ -71,17 +69,6 @@ void run_stop(struct run *run)
     run->stopping = true;
     (void)pthread_cond_broadcast(&run->stopped);
     (void)pthread_mutex_unlock(&run->stop_lock);
-}
-
-void run_note_open_key(struct run *run, const char *key)
-{
-    (void)pthread_mutex_lock(&run->open_lock);
-    if (run->open_count == run->open_capacity) {
-        run->open_capacity = run->open_capacity == 0 ? 64 : 2 * run->open_capacity;
-        run->open_keys = alloc_resize(run->open_keys, run->open_capacity, sizeof run->open_keys[0]);
-    }
-    run->open_keys[run->open_count++] = alloc_string(key);
-    (void)pthread_mutex_unlock(&run->open_lock);
 }
 
 /* --- places ----------------------------------------------------------------------------------- */
@@ -134,11 +121,12 @@ static void keep_logs(const struct run *run)
 {
     for (size_t i = 0; i < world_process_count(&run->world); i++) {
         const struct stack_daemon *daemon = world_daemon(&run->world, i);
-        keep_log(run, stack_daemon_log_path(daemon), stack_daemon_name(daemon));
+        char name[STREAM_PEER_SIZE];
+        keep_log(run, stack_daemon_log_path(daemon), world_process_name(&run->world, i, name));
     }
     for (size_t i = 0; i < run->world.database_count; i++) {
         char name[64];
-        (void)snprintf(name, sizeof name, "postgresql %s", run->world.names[i]);
+        (void)snprintf(name, sizeof name, "postgresql:%s", run->world.names[i]);
         keep_log(run, pgcluster_log_path(run->world.clusters[i]), name);
     }
 }
@@ -349,6 +337,7 @@ int main(int argc, char **argv)
     options_parse(argc, argv, &run.options);
     block_signals();
     init_stop(&run);
+    run.open_keys = open_keys_new();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         (void)fputs("assent-fault run: libcurl cannot be used\n", stderr);
         return EX_SOFTWARE;
@@ -358,10 +347,7 @@ int main(int argc, char **argv)
         return cli_exit_code(error.kind);
     }
     int code = run_and_judge(&run);
-    for (size_t i = 0; i < run.open_count; i++) {
-        free(run.open_keys[i]);
-    }
-    free(run.open_keys);
+    open_keys_free(run.open_keys);
     curl_global_cleanup();
     return code;
 }

@@ -108,10 +108,7 @@ struct run {
     atomic_uint_fast64_t heal_count, heal_sum_ms, heal_max_ms, heal_late;
     atomic_int in_doubt; /* -1: not known */
 
-    /* Keys whose outcome nobody knows yet. */
-    pthread_mutex_t open_lock;
-    char **open_keys;
-    size_t open_count, open_capacity;
+    struct open_keys *open_keys;
 
     /* Main thread's: which processes a fault keeps down, and when the others are started again. */
     bool held_down[WORLD_PROCESSES_MAX];
@@ -126,7 +123,6 @@ struct run {
 bool run_pause(struct run *run, uint64_t ms);
 bool run_is_stopping(struct run *run);
 void run_stop(struct run *run);
-void run_note_open_key(struct run *run, const char *key);
 
 /* A line for people on standard error, above the progress line. */
 void run_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -135,6 +131,7 @@ void run_say(const struct run *run, const char *format, ...) __attribute__((form
 
 #define SHOP_ACCOUNTS     20
 #define SHOP_REGISTERS    24
+#define SHOP_PAIRS        4 /* registers that are read and written over two databases */
 #define SHOP_HOT          5
 #define SHOP_LIST_WINDOW  8  /* lists that are appended to at the same time, in each database */
 #define SHOP_LIST_APPENDS 48 /* so often each, about */
@@ -146,6 +143,16 @@ bool shop_dump(struct run *run, const char *at, struct error *ret_error);
 void shop_refill(struct run *run);
 /* The first name of the lists in use. */
 uint64_t shop_list_base(struct run *run);
+
+/* --- open_keys.c: keys whose outcome no client knows yet ---------------------------------------- */
+
+struct open_keys;
+struct open_keys *open_keys_new(void);
+void open_keys_free(struct open_keys *keys);
+void open_keys_note(struct run *run, const char *key);
+/* Asks for those that were noted so long ago, and writes what it hears; stops where assentd does not answer. What
+ * is unknown is kept for the next time. One thread at a time. */
+bool open_keys_ask(struct run *run, uint64_t least_age_ms, struct error *ret_error);
 
 /* --- client.c, sample.c, nemesis.c, finish.c -------------------------------------------------- */
 

@@ -18,7 +18,9 @@
 #include "tests/lib/http.h"
 
 #define PERIOD_MS     1000
-#define HTTP_PATIENCE 800 /* assentd may be stopped at the moment */
+#define ASK_EVERY     10    /* seconds */
+#define ASK_AGE_MS    60000 /* longer than anything is held anywhere */
+#define HTTP_PATIENCE 800   /* assentd may be stopped at the moment */
 
 struct sampler {
     struct run *run;
@@ -182,9 +184,13 @@ static void *run_sampler(void *user)
 {
     struct sampler *sampler = user;
     sampler->last_ms = clock_monotonic_ms();
-    while (run_pause(sampler->run, PERIOD_MS)) {
+    for (unsigned i = 1; run_pause(sampler->run, PERIOD_MS); i++) {
         sample(sampler);
         shop_refill(sampler->run);
+        if (i % ASK_EVERY == 0) {
+            (void)open_keys_ask(sampler->run, ASK_AGE_MS,
+                                NULL); /* else the next time, or at the end */
+        }
     }
     return NULL;
 }

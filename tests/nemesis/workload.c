@@ -150,20 +150,25 @@ static void draw_register(struct draw *draw)
     }
 }
 
-/* Pairs of registers in two databases. Reading both and writing one is write skew's shape; reading both
- * alone, beside writers of either, is the long fork's. */
+/* Pairs of registers in two databases. Reading both and writing one is write skew's shape; reading both alone, beside
+ * writers of either, is the long fork's; beside writers of both, who see one of them and not the other yet
+ * have read a fracture. */
 static void draw_skew(struct draw *draw)
 {
     size_t first = any_database(draw), second = other_database(draw, first);
-    uint32_t number = SHOP_REGISTERS / 2 + random_below(draw->random, SHOP_REGISTERS / 2);
+    uint32_t number = SHOP_REGISTERS / 2 + random_below(draw->random, SHOP_PAIRS);
     draw->plan->timeout_ms = random_between(draw->random, 500, 1500);
-    if (random_percent(draw->random, 30)) {
+    uint32_t lot = random_below(draw->random, 100);
+    if (lot < 45) {
         add_register(draw, false, first, number);
+        if (lot < 30) {
+            add_register(draw, false, second, number);
+        }
         return;
     }
     add_register(draw, true, first, number);
     add_register(draw, true, second, number);
-    if (random_percent(draw->random, 60)) {
+    if (lot < 65) {
         add_register(draw, false, first, number);
     }
 }

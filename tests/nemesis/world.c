@@ -224,6 +224,10 @@ static bool make_clock(struct world *world, struct error *ret_error)
     (void)snprintf(to, sizeof to, "%s/" CLOCK_SHIFT_LIBRARY, stack_folder(world->stack));
     (void)snprintf(world->clock_path, sizeof world->clock_path, "%s/clock",
                    stack_folder(world->stack));
+    if (access(from, R_OK) != 0) { /* installed, not in the build folder */
+        (void)snprintf(from, sizeof from, "%s/../" ASSENT_LIBRARY_FOLDER "/" CLOCK_SHIFT_LIBRARY,
+                       getenv("ASSENT_BIN_DIR"));
+    }
     if (access(from, R_OK) != 0) {
         (void)snprintf(world->no_clock, sizeof world->no_clock, "there is no %.100s", from);
         return true;
@@ -263,7 +267,9 @@ static bool make_stack(struct world *world, const struct run_options *options,
         .participant_count = world->database_count,
         .participants = names,
         .clusters = world->clusters,
-        .assentd_lines = "journal_reserve = " JOURNAL_RESERVE "\ndrain_timeout = " DRAIN "\n",
+        /* What is kept for later is kept short, so that memory and journal are level within the run. */
+        .assentd_lines = "journal_reserve = " JOURNAL_RESERVE "\ndrain_timeout = " DRAIN
+                         "\nrecent_max = 500\nretention_hours = 1\n",
         .agent_lines = "drain_timeout = " DRAIN "\n",
         .journal_folder = world->disk_folder[0] == '\0' ? NULL : world->disk_folder,
         .log_level = "info"};

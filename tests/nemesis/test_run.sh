@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# test_run.sh CASE HAS_CHECK - `assent-fault run` from outside: a run with faults of all kinds must be judged good; the
+# negative controls must show what they are there to show. HAS_CHECK is 1 where the judge (assent-fault-check) is built.
+set -euo pipefail
+
+case="$1"
+has_check="$2"
+run="$ASSENT_BIN_DIR/assent-fault-run"
+work="$(mktemp -d /tmp/assent-nemesis-XXXXXX)"
+status=0
+
+finish() {
+    local code=$?
+    if [ "$code" -eq 0 ] || [ -z "${ASSENT_KEEP:-}" ]; then
+        rm -rf "$work"
+    else
+        echo "kept: $work" >&2
+    fi
+}
+trap finish EXIT
+
+fail() {
+    echo "$*" >&2
+    if [ -f "$work/summary.json" ]; then
+        cat "$work/summary.json" >&2
+    fi
+    if [ -f "$work/verdict.json" ]; then
+        jq '{verdict, checks: [.checks[] | select(.status != "passed")]}' "$work/verdict.json" >&2
+    fi
+    # What was done, and the end of what the daemons said.
+    if [ -f "$work/history.jsonl" ]; then
+        grep '"nemesis"' "$work/history.jsonl" >&2 || true
+    fi
+    tail -n 100 "$work"/*.log >&2 2>/dev/null || true
+    exit 1
+}
+
+# go OPTIONS...: runs; its exit code is in $status, its summary in summary.json.
+go() {
+    status=0
+    "$run" --json --quiet --dir "$work" "$@" >"$work/summary.json" || status=$?
+}
+
+# good: the run was good, as far as anybody is there to judge it.
+good() {
+    if [ "$has_check" = 1 ]; then
+        [ "$status" -eq 0 ] || fail "exit code $status"
+    else
+        [ "$status" -eq 69 ] || fail "exit code $status where there is no judge"
+    fi
+    [ "$(jq .crashes "$work/summary.json")" = 0 ] || fail "a daemon crashed"
+}
+
+# at_least PATH NUMBER: in the summary.
+at_least() {
+    [ "$(jq "$1 >= $2" "$work/summary.json")" = true ] || fail "$1 is below $2"
+}
+
+case "$case" in
+mixed) # Faults of every kind, all workloads, both ways to read.
+    go --seed 20261127 --time 30s --clients 8
+    good
+    at_least .committed 200
+    at_least .faults 5
+    at_least .heals 3
+    ;;
+plain) # What does not lock its reads sees transactions half: or the workload would expose nothing.
+    go --seed 5 --time 10s --clients 16 --faults none --mode plain --workload skew,bank
+    good
+    if [ "$has_check" = 1 ] && [ "$(jq '.figures.fractured_reads > 0' "$work/verdict.json")" != true ]; then
+        fail "no plain read was fractured"
+    fi
+    ;;
+corrupt) # One committed row deleted behind everybody's back must be found.
+    go --seed 6 --time 3s --faults none --workload upgrade,bank --corrupt
+    if [ "$has_check" = 1 ]; then
+        [ "$status" -eq 1 ] || fail "exit code $status: the deleted row was not found"
+        [ "$(jq '[.checks[] | select(.status == "failed") | .id] | contains(["A1"])' \
+            "$work/verdict.json")" = true ] || fail "found, but not as what it is"
+    fi
+    ;;
+interrupted) # A signal ends it in order: history closed, nothing left behind.
+    "$run" --seed 7 --time 60s --dir "$work" --json --quiet >"$work/summary.json" &
+    pid=$!
+    until grep -qs '"op"' "$work/history.jsonl"; do
+        kill -0 "$pid" 2>/dev/null || fail "it ended by itself"
+        sleep 0.2
+    done
+    stacks="$(pgrep -P "$pid" | sort)"
+    kill -INT "$pid"
+    wait "$pid" || status=$?
+    [ "$status" -eq 130 ] || fail "exit code $status"
+    [ "$(tail -n 1 "$work/history.jsonl" | jq -r '.type + " " + .reason')" = "end interrupted" ] ||
+        fail "the history was not closed"
+    for child in $stacks; do
+        ! kill -0 "$child" 2>/dev/null || fail "process $child was left behind"
+    done
+    ;;
+*)
+    fail "no such case: $case"
+    ;;
+esac
