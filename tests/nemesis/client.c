@@ -9,6 +9,7 @@
 
 #include "assent/assent.h"
 #include "common/alloc.h"
+#include "tests/lib/http.h"
 #include "workload.h"
 
 #define RETRIES_MAX      3 /* of a request without an answer, before it is left for the end */
@@ -92,25 +93,44 @@ static void set_text(json_t *line, const char *name, const char *text)
     }
 }
 
-static void write_op(const struct submission *submission, const struct assent_answer *answer,
-                     int64_t answered_us)
+static void count_outcome(struct run *run, enum assent_outcome outcome)
+{
+    const char *result = result_of(outcome);
+    atomic_fetch_add(result[0] == 'o'   ? &run->committed
+                     : result[0] == 'f' ? &run->failed
+                                        : &run->unknown,
+                     1);
+}
+
+/* committed: what was read, where libassent told; else NULL. */
+static json_t *begin_op(const struct submission *submission, const struct assent_answer *committed,
+                        int64_t answered_us)
 {
     struct run *run = submission->client->run;
     const struct plan *plan = submission->plan;
-    bool committed = submission->outcome == ASSENT_COMMITTED;
-    char digest[24];
     json_t *line =
         json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:s}", "type", "op", "i",
                   (json_int_t)atomic_fetch_add(&run->next_i, 1), "client", submission->client->name,
                   "workload", workload_code(plan->workload), "key", plan->key, "mode",
                   plan->locking ? "L" : "S", "t_inv", (json_int_t)submission->sent_us, "t_ret",
-                  (json_int_t)answered_us, "ops", plan_ops(run, plan, committed ? answer : NULL),
-                  "result", result_of(submission->outcome));
+                  (json_int_t)answered_us, "ops", plan_ops(run, plan, committed), "result",
+                  result_of(submission->outcome));
     if (plan->workload == WORKLOAD_DUPLICATES) {
+        char digest[24];
         plan_digest(plan, digest);
         set_text(line, "body", digest);
     }
+    return line;
+}
+
+static void write_op(const struct submission *submission, const struct assent_answer *answer,
+                     int64_t answered_us)
+{
+    struct run *run = submission->client->run;
+    bool committed = submission->outcome == ASSENT_COMMITTED;
+    json_t *line = begin_op(submission, committed ? answer : NULL, answered_us);
     if (committed) {
+        char digest[24];
         (void)json_object_set_new(line, "completed", json_boolean(assent_answer_completed(answer)));
         digest_answer(run, answer, digest);
         set_text(line, "answer", digest);
@@ -124,16 +144,86 @@ static void write_op(const struct submission *submission, const struct assent_an
     history_write(run->history, line);
 }
 
-/* --- submitting ------------------------------------------------------------------------------- */
+/* --- over HTTP --------------------------------------------------------------------------------- */
 
-static void count_outcome(struct run *run, enum assent_outcome outcome)
+/* What was said, in libassent's words (docs/API.md, "Problems"). */
+static enum assent_outcome http_outcome(int status, const json_t *body)
 {
-    const char *result = result_of(outcome);
-    atomic_fetch_add(result[0] == 'o'   ? &run->committed
-                     : result[0] == 'f' ? &run->failed
-                                        : &run->unknown,
-                     1);
+    const char *state = json_string_value(json_object_get(body, "state"));
+    if (body == NULL || status == 500 || (state != NULL && strcmp(state, "unknown") == 0)) {
+        return ASSENT_UNKNOWN;
+    }
+    if (state != NULL && strcmp(state, "heuristic") == 0) {
+        return ASSENT_HEURISTIC;
+    }
+    if (status == 200 && state != NULL && strcmp(state, "committed") == 0) {
+        return ASSENT_COMMITTED;
+    }
+    if (state != NULL && strcmp(state, "aborted") == 0) {
+        return ASSENT_ABORTED;
+    }
+    return status >= 400 && state == NULL ? ASSENT_REFUSED : ASSENT_UNKNOWN;
 }
+
+/* The answer's words but for what tells the present state. */
+static void digest_body(json_t *body, char ret_digest[24])
+{
+    (void)json_object_del(body, "completed");
+    (void)json_object_del(body, "pending");
+    char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
+    (void)snprintf(ret_digest, 24, "h%015" PRIx64,
+                   mix(UINT64_C(14695981039346656037), text == NULL ? "" : text) >> 4);
+    free(text);
+}
+
+static void write_http_op(const struct submission *submission, json_t *body, int64_t answered_us)
+{
+    json_t *line = begin_op(submission, NULL, answered_us);
+    const char *id = json_string_value(json_object_get(body, "id"));
+    const char *reason = json_string_value(json_object_get(body, "reason"));
+    const char *detail = json_string_value(json_object_get(body, "detail"));
+    if (submission->outcome == ASSENT_COMMITTED) {
+        char digest[24];
+        (void)json_object_set_new(line, "completed",
+                                  json_boolean(json_is_true(json_object_get(body, "completed"))));
+        digest_body(body, digest);
+        set_text(line, "answer", digest);
+    } else {
+        set_text(line, "error", reason == NULL ? assent_outcome_text(submission->outcome) : reason);
+        set_text(line, "text", detail == NULL ? "" : detail);
+    }
+    set_text(line, "txid", id == NULL ? "" : id);
+    set_text(line, "via", "http");
+    history_write(submission->client->run->history, line);
+}
+
+/* Where a plan reads nothing its results are of no interest, and plain HTTP serves as well. */
+static void submit_http(struct client *client, struct plan *plan, struct submission *submission)
+{
+    struct run *run = client->run;
+    char url[128], key[96];
+    char *body = plan_body(run, plan);
+    struct http_reply reply = {0};
+    (void)snprintf(url, sizeof url, "http://%s/v1/transactions", run->world.http_address);
+    (void)snprintf(key, sizeof key, "Idempotency-Key: %s", plan->key);
+    const char *const headers[] = {"Content-Type: application/json", key, NULL};
+    const struct http_request request = {
+        .url = url, .headers = headers, .body = body, .timeout_ms = 2 * plan->timeout_ms + 5000};
+    *submission = (struct submission){
+        .client = client, .plan = plan, .sent_us = history_now_us(run->history)};
+    bool answered = http_perform(&request, &reply, NULL);
+    json_t *said = answered ? json_loads(reply.body, 0, NULL) : NULL;
+    submission->outcome = http_outcome(reply.status, said);
+    write_http_op(submission, said, history_now_us(run->history));
+    count_outcome(run, submission->outcome);
+    json_decref(said);
+    if (answered) {
+        http_reply_done(&reply);
+    }
+    free(body);
+}
+
+/* --- submitting ------------------------------------------------------------------------------- */
 
 /* Called by assent_client_wait, on the client's own thread. */
 static void take_answer(void *user, struct assent_answer *answer)
@@ -149,10 +239,13 @@ static void take_answer(void *user, struct assent_answer *answer)
 
 /* Sends the request so many times at once, and waits for all answers (each comes: the library has
  * deadlines of its own). */
-static void submit(struct client *client, const struct plan *plan,
-                   const struct assent_request *request, struct submission *submissions,
-                   uint32_t copies)
+static void submit(struct client *client, struct plan *plan, const struct assent_request *request,
+                   struct submission *submissions, uint32_t copies)
 {
+    if (plan->over_http) {
+        submit_http(client, plan, &submissions[0]);
+        return;
+    }
     for (uint32_t i = 0; i < copies; i++) {
         submissions[i] = (struct submission){
             .client = client, .plan = plan, .sent_us = history_now_us(client->run->history)};
@@ -169,7 +262,7 @@ static bool is_open(enum assent_outcome outcome)
 }
 
 /* The same request with the same key is safe; so ask until there is an answer, within reason. */
-static void retry_open(struct client *client, const struct plan *plan,
+static void retry_open(struct client *client, struct plan *plan,
                        const struct assent_request *request)
 {
     struct submission again;

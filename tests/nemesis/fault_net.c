@@ -11,10 +11,16 @@ static void draw_route(struct run *run, struct fault *fault, struct random *rand
 {
     const struct world *world = &run->world;
     if (!fault->kind->on_database) {
-        bool clients = random_percent(random, 40);
-        fault->route = clients ? world->client_route : world->coordinator_route;
-        (void)snprintf(fault->target, sizeof fault->target, "%s",
-                       clients ? "clients-assentd" : "agents-assentd");
+        const struct {
+            size_t route;
+            const char *name;
+        } routes[] = {{world->coordinator_route, "agents-assentd"},
+                      {world->client_route, "clients-assentd"},
+                      {world->http_route, "http-assentd"}};
+        uint32_t lot = random_below(random, 10);
+        size_t chosen = lot < 6 ? 0 : lot < 8 ? 1 : 2;
+        fault->route = routes[chosen].route;
+        (void)snprintf(fault->target, sizeof fault->target, "%s", routes[chosen].name);
         return;
     }
     bool database = random_percent(random, 50);

@@ -167,6 +167,7 @@ static bool mend(struct run *run, struct error *ret_error)
     proxy_set_weather(world->proxy, world->coordinator_route, PROXY_BOTH,
                       (struct proxy_weather){0});
     proxy_set_weather(world->proxy, world->client_route, PROXY_BOTH, (struct proxy_weather){0});
+    proxy_set_weather(world->proxy, world->http_route, PROXY_BOTH, (struct proxy_weather){0});
     memset(run->held_down, 0, sizeof run->held_down);
     nemesis_supervise(run);
     return true;
@@ -199,13 +200,11 @@ bool finish_run(struct run *run, struct error *ret_error)
         run_say(run, "not quiet %d ms after the last fault; the dumps tell what is left",
                 RUN_HEAL_MS);
     }
-    if (!each_transaction(run, "heuristic", take_heuristic, run, ret_error) ||
-        !open_keys_ask(run, 0, ret_error)) {
-        return false;
-    }
-    if (run->options.corrupt && !spoil_one_row(run, ret_error)) {
-        return false;
-    }
-    return shop_dump(run, "end", ret_error) && write_state(run, ret_error) &&
-           verify_journal(run, ret_error);
+    /* Each of these is worth having without the others. The last error is the one that is told. */
+    bool succeeded = each_transaction(run, "heuristic", take_heuristic, run, ret_error);
+    succeeded = open_keys_ask(run, 0, ret_error) && succeeded;
+    succeeded = (!run->options.corrupt || spoil_one_row(run, ret_error)) && succeeded;
+    succeeded = shop_dump(run, "end", ret_error) && succeeded;
+    succeeded = write_state(run, ret_error) && succeeded;
+    return verify_journal(run, ret_error) && succeeded;
 }

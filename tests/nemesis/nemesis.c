@@ -116,13 +116,11 @@ bool nemesis_wait(struct run *run, uint64_t until_ms)
     (void)sigaddset(&awaited, SIGTERM);
     (void)sigaddset(&awaited, SIGHUP);
     (void)sigaddset(&awaited, SIGCHLD); /* all four are blocked since the start (main.c) */
-    for (;;) {
+    uint64_t now_ms;
+    do { /* at least once: a signal is noticed also where there is no time to wait */
         nemesis_supervise(run);
-        uint64_t now_ms = clock_monotonic_ms();
+        now_ms = clock_monotonic_ms();
         uint64_t wake_ms = next_restart(run, until_ms);
-        if (now_ms >= until_ms || run->interrupted != 0) {
-            return run->interrupted == 0;
-        }
         uint64_t left_ms = wake_ms > now_ms ? wake_ms - now_ms : 0;
         const struct timespec patience = {.tv_sec = (time_t)(left_ms / 1000),
                                           .tv_nsec = (long)(left_ms % 1000) * 1000000};
@@ -130,7 +128,10 @@ bool nemesis_wait(struct run *run, uint64_t until_ms)
         if (number > 0 && number != SIGCHLD) {
             run->interrupted = number;
         }
-    }
+        now_ms = clock_monotonic_ms();
+    } while (now_ms < until_ms && run->interrupted == 0);
+    nemesis_supervise(run);
+    return run->interrupted == 0;
 }
 
 /* --- drawing ---------------------------------------------------------------------------------- */
@@ -234,7 +235,9 @@ static bool is_healed(void *user)
     const struct healing *healing = user;
     struct run *run = healing->run;
     struct http_reply reply;
-    nemesis_supervise(run);
+    if (!nemesis_wait(run, clock_monotonic_ms())) {
+        return true; /* nobody wants to know any more */
+    }
     for (size_t i = 0; i < run->world.database_count; i++) {
         char sql[192];
         char *count = NULL;
@@ -264,6 +267,9 @@ static void measure_healing(struct run *run, const struct episode *episode)
     atomic_store(&run->doing, "healing");
     bool healed = stack_poll(NULL, begin_ms + HEAL_PATIENCE_MS, is_healed, &healing);
     uint64_t took_ms = clock_monotonic_ms() - begin_ms;
+    if (run->interrupted != 0) {
+        return;
+    }
     int64_t t = history_now_us(run->history);
     for (size_t i = 0; healed && i < episode->count; i++) {
         struct fault told = episode->faults[i];

@@ -61,9 +61,9 @@ struct world {
     size_t database_route[RUN_DATABASES_MAX]; /* agent to PostgreSQL */
     size_t agent_route[RUN_DATABASES_MAX];    /* coordinator to agent */
     size_t coordinator_route;                 /* agents to coordinator */
-    size_t client_route;
-    char client_address[64];                  /* through the proxy */
-    _Atomic(pid_t) pids[WORLD_PROCESSES_MAX]; /* 0: does not run */
+    size_t client_route, http_route;
+    char client_address[64], http_address[64]; /* through the proxy */
+    _Atomic(pid_t) pids[WORLD_PROCESSES_MAX];  /* 0: does not run */
     /* What cannot be done on this machine, with the reason; "" if it can. */
     char no_disk[160], no_clock[160];
     char disk_folder[64]; /* a small file system for the journal; "": none */

@@ -211,6 +211,7 @@ static void draw_novote(struct draw *draw)
     size_t refusing = any_database(draw);
     size_t kinds = sizeof refused_statements / sizeof refused_statements[0];
     bool refuses = random_percent(draw->random, 70);
+    draw->plan->over_http = random_percent(draw->random, 50);
     draw->plan->timeout_ms = 1500;
     for (size_t i = 0; i < draw->run->world.database_count; i++) {
         struct micro *effect = add(draw, MICRO_EFFECT, i);
@@ -251,6 +252,7 @@ static void draw_upgrade(struct draw *draw)
         effect->v = new_value(draw);
     }
     draw->plan->decided_is_enough = random_percent(draw->random, 25);
+    draw->plan->over_http = random_percent(draw->random, 60);
 }
 
 /* What is read now and written later is read FOR UPDATE: two readers that both want to write would

@@ -56,6 +56,7 @@ struct plan {
     enum workload workload;
     char key[64];
     bool locking;
+    bool over_http;         /* without results: of plans that read nothing */
     bool decided_is_enough; /* ack: decided */
     uint32_t timeout_ms;
     unsigned read_only; /* branches by bit */
@@ -76,8 +77,9 @@ void plan_digest(const struct plan *plan, char ret_digest[24]);
 struct assent_request;
 struct assent_answer;
 
-/* Returns owned. Numbers the statements. */
+/* Return owned. Number the statements. The body is that of POST /v1/transactions. */
 struct assent_request *plan_request(struct run *run, struct plan *plan);
+char *plan_body(struct run *run, struct plan *plan);
 /* The micro-operations; with what was read, if there is an answer that committed (else NULL). Returns owned. */
 json_t *plan_ops(struct run *run, const struct plan *plan, const struct assent_answer *committed);
 

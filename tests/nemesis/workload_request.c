@@ -7,23 +7,58 @@
 #include <string.h>
 
 #include "assent/assent.h"
+#include "common/check.h"
 #include "workload.h"
 
 /* --- the request ------------------------------------------------------------------------------ */
 
-struct building {
-    const struct run *run;
-    struct assent_request *request;
-    const struct plan *plan;
-    size_t statements[RUN_DATABASES_MAX]; /* so far, in each branch */
+/* One statement on its way into a request. */
+struct statement {
+    size_t database;
+    const char *sql;
+    size_t param_count;
+    const char *const *params;
+    int64_t rows; /* ASSENT_ANY_ROWS: any */
 };
 
-/* Mistakes stick to the request (assent.h), so the result of an add needs no look. */
+struct building {
+    const struct run *run;
+    const struct plan *plan;
+    size_t statements[RUN_DATABASES_MAX]; /* so far, in each branch */
+    /* One of these is made. */
+    struct assent_request *request;
+    json_t *branches[RUN_DATABASES_MAX]; /* arrays of statements; NULL: no such branch yet */
+};
+
+static void add_json(struct building *building, const struct statement *statement)
+{
+    json_t *params = json_array();
+    for (size_t i = 0; i < statement->param_count; i++) {
+        (void)json_array_append_new(
+            params, statement->params[i] == NULL ? json_null() : json_string(statement->params[i]));
+    }
+    json_t *object = json_pack("{s:s,s:o}", "sql", statement->sql, "params", params);
+    if (statement->rows != ASSENT_ANY_ROWS) {
+        (void)json_object_set_new(object, "expect_rows", json_integer(statement->rows));
+    }
+    json_t **branch = &building->branches[statement->database];
+    if (*branch == NULL) {
+        *branch = json_array();
+    }
+    (void)json_array_append_new(*branch, object);
+}
+
+/* Mistakes stick to libassent's request (assent.h), so the result of an add needs no look. */
 static size_t add_statement(struct building *building, size_t database, const char *sql,
                             size_t param_count, const char *const *params, int64_t rows)
 {
-    (void)assent_request_add(building->request, building->run->world.names[database], sql,
-                             param_count, params, rows);
+    const struct statement statement = {database, sql, param_count, params, rows};
+    if (building->request == NULL) {
+        add_json(building, &statement);
+    } else {
+        (void)assent_request_add(building->request, building->run->world.names[database], sql,
+                                 param_count, params, rows);
+    }
     return building->statements[database]++;
 }
 
@@ -101,6 +136,17 @@ static void add_effect(struct building *building, const struct micro *micro)
                         4, params, 1);
 }
 
+static void add_all(struct building *building, struct plan *plan)
+{
+    for (size_t i = 0; i < plan->micro_count; i++) {
+        struct micro *micro = &plan->micros[i];
+        add_own(building, micro);
+        if (micro->seq >= 0) {
+            add_effect(building, micro);
+        }
+    }
+}
+
 struct assent_request *plan_request(struct run *run, struct plan *plan)
 {
     struct building building = {.run = run, .request = assent_request_new(), .plan = plan};
@@ -108,23 +154,39 @@ struct assent_request *plan_request(struct run *run, struct plan *plan)
     (void)assent_request_set_timeout_ms(building.request, plan->timeout_ms);
     (void)assent_request_set_ack(building.request, plan->decided_is_enough ? ASSENT_ACK_DECIDED
                                                                            : ASSENT_ACK_COMPLETED);
-    for (size_t i = 0; i < plan->micro_count; i++) {
-        struct micro *micro = &plan->micros[i];
-        if (!plan->locking) {
-            (void)assent_request_set_isolation(building.request, run->world.names[micro->database],
-                                               ASSENT_REPEATABLE_READ);
-        }
-        add_own(&building, micro);
-        if (micro->seq >= 0) {
-            add_effect(&building, micro);
-        }
+    for (size_t i = 0; i < plan->micro_count && !plan->locking; i++) {
+        (void)assent_request_set_isolation(
+            building.request, run->world.names[plan->micros[i].database], ASSENT_REPEATABLE_READ);
     }
+    add_all(&building, plan);
     for (size_t i = 0; i < run->world.database_count; i++) {
         if ((plan->read_only & 1U << i) != 0) {
             (void)assent_request_set_read_only(building.request, run->world.names[i], true);
         }
     }
     return building.request;
+}
+
+char *plan_body(struct run *run, struct plan *plan)
+{
+    struct building building = {.run = run, .plan = plan};
+    add_all(&building, plan);
+    json_t *branches = json_array();
+    for (size_t i = 0; i < run->world.database_count; i++) {
+        if (building.branches[i] != NULL) {
+            (void)json_array_append_new(
+                branches, json_pack("{s:s,s:o,s:s}", "participant", run->world.names[i],
+                                    "statements", building.branches[i], "isolation",
+                                    plan->locking ? "read committed" : "repeatable read"));
+        }
+    }
+    json_t *body =
+        json_pack("{s:o,s:i,s:s}", "branches", branches, "timeout_ms", (int)plan->timeout_ms, "ack",
+                  plan->decided_is_enough ? "decided" : "completed");
+    char *text = json_dumps(body, JSON_COMPACT);
+    CHECK(text != NULL);
+    json_decref(body);
+    return text;
 }
 
 /* --- the history ------------------------------------------------------------------------------ */

@@ -109,10 +109,12 @@ static bool divert_member(struct world *world, size_t index, struct error *ret_e
 static bool divert_coordinator(struct world *world, struct error *ret_error)
 {
     struct stack_daemon *coordinator = stack_coordinator(world->stack);
-    uint16_t listen_port = 0, client_port = 0;
+    uint16_t listen_port = 0, client_port = 0, http_port = 0;
     char from[96], to[160];
     if (!find_port(coordinator, "\nlisten = 127.0.0.1:", &listen_port, ret_error) ||
         !find_port(coordinator, "\nclient = 127.0.0.1:", &client_port, ret_error) ||
+        !find_port(coordinator, "\nhttp = 127.0.0.1:", &http_port, ret_error) ||
+        !add_route(world, "http", STREAM_RAW, http_port, &world->http_route, ret_error) ||
         !add_route(world, "coordinator", STREAM_LINK, listen_port, &world->coordinator_route,
                    ret_error) ||
         !add_route(world, "clients", STREAM_FRAMES, client_port, &world->client_route, ret_error)) {
@@ -120,6 +122,8 @@ static bool divert_coordinator(struct world *world, struct error *ret_error)
     }
     (void)snprintf(world->client_address, sizeof world->client_address, "127.0.0.1:%u",
                    proxy_port(world->proxy, world->client_route));
+    (void)snprintf(world->http_address, sizeof world->http_address, "127.0.0.1:%u",
+                   proxy_port(world->proxy, world->http_route));
     (void)snprintf(from, sizeof from, "\nlisten = 127.0.0.1:%u\n", listen_port);
     (void)snprintf(to, sizeof to, "\nlisten = 127.0.0.1:%u\nadvertise = 127.0.0.1:%u\n",
                    listen_port, proxy_port(world->proxy, world->coordinator_route));
