@@ -22,6 +22,8 @@ const struct fault_kind fault_kinds[] = {
     {"pg-fast", FAULT_PG, DATABASE_TIMES, fault_pg_fast_begin, fault_pg_end, true},
     {"pg-kill", FAULT_PG, DATABASE_TIMES, fault_pg_kill_begin, fault_pg_end, true},
     {"backend-kill", FAULT_BACKEND, 0, 0, fault_backend_begin, NULL, true},
+    {"backend-stop", FAULT_BACKEND, 200, 12000, fault_backend_stop_begin, fault_backend_stop_end,
+     true},
     {"backend-terminate", FAULT_BACKEND, 0, 0, fault_terminate_begin, NULL, true},
     {"net", FAULT_NET, 200, 12000, fault_net_begin, fault_net_end, true},
     {"net", FAULT_NET, 200, 12000, fault_net_begin, fault_net_end, false},

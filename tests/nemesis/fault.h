@@ -50,6 +50,7 @@ struct fault {
     size_t process;               /* of world.h, where it is a process's */
     char target[FAULT_TEXT_SIZE]; /* for people and the history */
     char detail[FAULT_TEXT_SIZE];
+    pid_t backend; /* stopped */
     size_t route;
     uint64_t rule; /* 0: none */
     bool resets;   /* the connections of the route are reset at its end */
@@ -83,6 +84,9 @@ bool fault_pg_kill_begin(struct run *run, struct fault *fault, struct random *ra
 bool fault_pg_end(struct run *run, struct fault *fault, struct error *ret_error);
 bool fault_backend_begin(struct run *run, struct fault *fault, struct random *random,
                          struct error *ret_error);
+bool fault_backend_stop_begin(struct run *run, struct fault *fault, struct random *random,
+                              struct error *ret_error);
+bool fault_backend_stop_end(struct run *run, struct fault *fault, struct error *ret_error);
 bool fault_terminate_begin(struct run *run, struct fault *fault, struct random *random,
                            struct error *ret_error);
 bool fault_human_rollback_begin(struct run *run, struct fault *fault, struct random *random,

@@ -52,31 +52,43 @@ bool fault_pg_end(struct run *run, struct fault *fault, struct error *ret_error)
 
 /* --- backends --------------------------------------------------------------------------------- */
 
-/* The server ends all its other backends, too, and recovers as after a crash. */
-bool fault_backend_begin(struct run *run, struct fault *fault, struct random *random,
+/* A busy one, if there is any. */
+static bool find_backend(struct run *run, struct fault *fault, pid_t *ret_pid,
                          struct error *ret_error)
 {
-    char sql[160];
-    char *pid = NULL;
-    (void)random;
+    char sql[192];
+    char *text = NULL;
     (void)cluster_of(run, fault, "");
     (void)snprintf(sql, sizeof sql,
                    "SELECT pid FROM pg_stat_activity WHERE usename = 'assent_%s'"
                    " ORDER BY (state = 'active') DESC, random() LIMIT 1",
                    run->world.names[fault->database]);
-    if (!stack_sql(run->world.stack, fault->database, sql, &pid, ret_error)) {
+    if (!stack_sql(run->world.stack, fault->database, sql, &text, ret_error)) {
         return false;
     }
-    if (pid == NULL) {
+    long pid = text == NULL ? 0 : strtol(text, NULL, 10);
+    free(text);
+    if (pid <= 1) {
         return error_set(ret_error, ERROR_NOT_FOUND, "the agent has no backend");
     }
-    (void)snprintf(fault->detail, sizeof fault->detail, "SIGKILL, backend %s", pid);
+    *ret_pid = (pid_t)pid;
+    return true;
+}
+
+/* The server ends all its other backends, too, and recovers as after a crash. */
+bool fault_backend_begin(struct run *run, struct fault *fault, struct random *random,
+                         struct error *ret_error)
+{
+    pid_t pid = 0;
+    (void)random;
+    if (!find_backend(run, fault, &pid, ret_error)) {
+        return false;
+    }
     const char *log = pgcluster_log_path(run->world.clusters[fault->database]);
     struct stat status;
     off_t offset = stat(log, &status) == 0 ? status.st_size : 0;
-    long number = strtol(pid, NULL, 10);
-    free(pid);
-    if (number <= 1 || kill((pid_t)number, SIGKILL) != 0) {
+    (void)snprintf(fault->detail, sizeof fault->detail, "SIGKILL, backend %d", (int)pid);
+    if (kill(pid, SIGKILL) != 0) {
         return error_set(ret_error, ERROR_NOT_FOUND, "the backend is gone");
     }
     /* Its recovery takes seconds; they are the fault's, not Assent's. */
@@ -85,6 +97,28 @@ bool fault_backend_begin(struct run *run, struct fault *fault, struct random *ra
                            clock_monotonic_ms() + RECOVERY_MS, NULL, 0, NULL, &error)) {
         run_say(run, "%s: %s", fault->target, error.text);
     }
+    return true;
+}
+
+/* Whatever locks it holds, also the server's own inner ones, stay held. */
+bool fault_backend_stop_begin(struct run *run, struct fault *fault, struct random *random,
+                              struct error *ret_error)
+{
+    (void)random;
+    if (!find_backend(run, fault, &fault->backend, ret_error)) {
+        return false;
+    }
+    (void)snprintf(fault->detail, sizeof fault->detail, "SIGSTOP, then SIGCONT, backend %d",
+                   (int)fault->backend);
+    return kill(fault->backend, SIGSTOP) == 0 ||
+           error_set(ret_error, ERROR_NOT_FOUND, "the backend is gone");
+}
+
+bool fault_backend_stop_end(struct run *run, struct fault *fault, struct error *ret_error)
+{
+    (void)run;
+    (void)ret_error;
+    (void)kill(fault->backend, SIGCONT); /* it may have been killed meanwhile */
     return true;
 }
 

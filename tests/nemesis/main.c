@@ -3,6 +3,7 @@
  * README.md in this folder and assent-fault-run(1).
  */
 #include <curl/curl.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -116,6 +118,28 @@ static void keep_log(const struct run *run, const char *from, const char *name)
     free(text);
 }
 
+/* What crashed left its memory in the daemons' folder, if the system is set up that way (core_pattern). */
+static void keep_cores(const struct run *run)
+{
+    DIR *folder = opendir(stack_folder(run->world.stack));
+    const struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        char from[RUN_PATH_SIZE * 2], to[RUN_PATH_SIZE * 2];
+        struct error error;
+        if (strncmp(entry->d_name, "core", 4) == 0) {
+            (void)snprintf(from, sizeof from, "%s/%.200s", stack_folder(run->world.stack),
+                           entry->d_name);
+            (void)snprintf(to, sizeof to, "%.200s/%.200s", run->options.folder, entry->d_name);
+            if (!world_copy_file(from, to, &error)) {
+                run_say(run, "%s", error.text);
+            }
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+}
+
 /* For who wants to understand a red run. */
 static void keep_logs(const struct run *run)
 {
@@ -129,6 +153,7 @@ static void keep_logs(const struct run *run)
         (void)snprintf(name, sizeof name, "postgresql:%s", run->world.names[i]);
         keep_log(run, pgcluster_log_path(run->world.clusters[i]), name);
     }
+    keep_cores(run);
 }
 
 /* --- the history's first line ----------------------------------------------------------------- */
@@ -329,6 +354,16 @@ static void block_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
+/* Of the daemons: a crash is a bug, and a bug wants to be seen. */
+static void allow_cores(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_CORE, &limit); /* without it there is just no core */
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct run run;
@@ -336,6 +371,7 @@ int main(int argc, char **argv)
     cli_init("assent-fault run");
     options_parse(argc, argv, &run.options);
     block_signals();
+    allow_cores();
     init_stop(&run);
     run.open_keys = open_keys_new();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {

@@ -83,6 +83,8 @@ struct stack_daemon *world_daemon(const struct world *world, size_t process);
 const char *world_process_name(const struct world *world, size_t process,
                                char ret_name[STREAM_PEER_SIZE]);
 size_t world_process_count(const struct world *world);
+/* `to` must not exist. */
+bool world_copy_file(const char *from, const char *to, struct error *ret_error);
 /* Leaves so many bytes in the journal's file system; SIZE_MAX: all of it again. */
 bool world_limit_disk(struct world *world, size_t free_bytes, struct error *ret_error);
 

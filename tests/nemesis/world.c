@@ -22,7 +22,7 @@
 #include "run.h"
 
 #define DISK_BYTES      ((size_t)512 << 20)
-#define LIBRARY_LIMIT   ((size_t)4 << 20)
+#define COPY_BYTES      ((size_t)64 << 20)
 #define PREPARED_MAX    256
 #define START_MS        60000
 #define DRAIN           "3s"
@@ -176,13 +176,13 @@ bool world_limit_disk(struct world *world, size_t free_bytes, struct error *ret_
 
 /* --- clock ------------------------------------------------------------------------------------ */
 
-static bool copy_file(const char *from, const char *to, struct error *ret_error)
+bool world_copy_file(const char *from, const char *to, struct error *ret_error)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC);
     int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
     ssize_t copied = 1;
     while (out >= 0 && copied > 0) {
-        copied = copy_file_range(in, NULL, out, NULL, LIBRARY_LIMIT, 0);
+        copied = copy_file_range(in, NULL, out, NULL, COPY_BYTES, 0);
     }
     bool succeeded = out >= 0 && copied == 0 && fchmod(out, 0755) == 0;
     if (!succeeded) {
@@ -236,7 +236,7 @@ static bool make_clock(struct world *world, struct error *ret_error)
         (void)snprintf(world->no_clock, sizeof world->no_clock, "there is no %.100s", from);
         return true;
     }
-    if (!copy_file(from, to, ret_error) || !map_clock(world, ret_error)) {
+    if (!world_copy_file(from, to, ret_error) || !map_clock(world, ret_error)) {
         return false;
     }
     (void)snprintf(world->preload_variable, sizeof world->preload_variable, "LD_PRELOAD=%.200s",
