@@ -51,7 +51,8 @@
  *    |                  |   `-----------------'----'--------------------------'
  *    `------------------'     pipe gone, silence, refusal (agent: then on to FREE)
  *
- * DIALING   no connection out; nng dials and redials by itself (the tick renews a stuck dialler)
+ * DIALING   no connection out; nng dials and, until it has one, redials by itself (the tick renews a
+ *           stuck dialler)
  * PAUSED    coordinator: connected, but the last handshake failed; the hello waits out the backoff
  * GREETING  coordinator: hello sent, waiting for ACCEPT; agent: ACCEPT sent, waiting for CONFIRM
  * UP        a session: keys, a number, both pipes bound
@@ -78,8 +79,11 @@ struct peer {
 
     /* the way out and the way in (pipe ids; 0 is none) */
     nng_socket push;
+    bool push_used; /* it has had its connection, and gets no other (link_socket.c) */
     nng_dialer dialer;
     nng_aio *send_aio;
+    nng_aio *redial_aio;
+    bool redial_waits;
     bool has_dialer;
     bool sending;
     bool out_ready; /* the pipe may be sent to */
@@ -110,11 +114,13 @@ struct peer {
     bool told_too_large;
 };
 
-/* A dialler or listener that only waits to be closed. */
+/* What only waits to be closed. */
+enum retired_kind { RETIRED_DIALER = 1, RETIRED_LISTENER, RETIRED_SOCKET };
 struct retired {
-    bool is_listener;
+    enum retired_kind kind;
     nng_dialer dialer;
     nng_listener listener;
+    nng_socket socket;
 };
 
 /* A connection to our listener. */
@@ -175,7 +181,10 @@ void socket_probe_stop(struct link *link);
 
 bool socket_peer_open(struct peer *peer, struct error *ret_error);
 bool socket_dial(struct peer *peer, struct error *ret_error); /* drops an earlier dialler */
-void socket_hang_up(struct peer *peer);                       /* no dialler, no pipe out */
+/* Dials when the state is still DIALING after the shortest pause, so that who hangs up on us at once is
+ * not dialled in a loop. */
+void socket_redial_soon(struct peer *peer);
+void socket_hang_up(struct peer *peer); /* no dialler, no pipe out */
 void socket_cancel_send(struct peer *peer);
 void socket_kick(struct peer *peer); /* sends the next frame if none is on its way */
 /* Closes a connection; false if it is gone already, so that no event will come. */
@@ -190,6 +199,7 @@ void peer_move(struct peer *peer, enum peer_state state);
 void peer_pipe_added(struct peer *peer, uint32_t pipe);
 void peer_pipe_ready(struct peer *peer, uint32_t pipe);
 void peer_pipe_gone(struct peer *peer, uint32_t pipe);
+void peer_replaced(struct peer *peer); /* nng has connected anew: what there was has ended */
 void peer_inlet_gone(struct link *link, uint32_t pipe);
 void peer_greet(struct peer *peer); /* coordinator: sends HELLO */
 

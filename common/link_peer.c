@@ -93,16 +93,9 @@ static void start_over(struct peer *peer)
         peer_move(peer, PEER_FREE);
         return;
     }
-    uint32_t pipe = peer->out_pipe;
-    socket_cancel_send(peer);
-    peer->out_pipe = 0;
-    peer->out_ready = false;
+    socket_hang_up(peer);
     peer_move(peer, PEER_DIALING);
-    /* Closing the pipe makes nng dial again. Where it is gone already nng is doing so by itself, or
-     * the tick renews the dialler. */
-    if (pipe != 0) {
-        (void)socket_close_pipe(pipe);
-    }
+    socket_redial_soon(peer);
 }
 
 void peer_end(struct peer *peer, enum link_trouble trouble, const char *format, ...)
@@ -137,17 +130,21 @@ void peer_end(struct peer *peer, enum link_trouble trouble, const char *format, 
 
 /* ---- the way out comes and goes ---- */
 
-/* ADD_PRE: the connection exists, nothing may be sent yet (see link_socket.c). */
+void peer_replaced(struct peer *peer)
+{
+    if (peer->state != PEER_FREE) {
+        peer_end(peer, peer->state == PEER_DIALING ? 0 : LINK_UNREACHABLE,
+                 "the connection to %s was replaced", peer->address);
+    }
+}
+
+/* ADD_PRE: the connection exists, nothing may be sent yet (see link_socket.c). It is the first of a
+ * dialler that only DIALING has. */
 void peer_pipe_added(struct peer *peer, uint32_t pipe)
 {
     if (peer->state != PEER_DIALING) {
-        if (peer->state == PEER_FREE) {
-            return; /* a dialler that was just closed */
-        }
-        peer_end(peer, LINK_UNREACHABLE, "the connection to %s was replaced", peer->address);
-        if (peer->state == PEER_FREE) {
-            return;
-        }
+        (void)socket_close_pipe(pipe);
+        return;
     }
     socket_cancel_send(peer);
     peer->out_pipe = pipe;

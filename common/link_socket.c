@@ -1,5 +1,5 @@
 /*
- * link_socket.c - the link's nng sockets: one PULL that listens, one PUSH per peer that dials.
+ * link_socket.c - the link's nng sockets: one PULL that listens, one PUSH per connection out.
  *
  * What was learnt from nng 1.5.2 and decides the shape of this file:
  *
@@ -14,8 +14,15 @@
  *   that from 1.6), which wait for the link's lock or for a thread of nng's small pool. So neither
  *   is done under the lock or in a callback: they are retired, and a thread of our own closes them.
  *   Until then a retired dialler may connect once more; ADD_PRE turns such connections away.
- * - Closing a socket waits for everything in it and may wait for ever (nng issue 1543), so sockets
- *   are kept until the end and PUSH sockets are used again. Closing a pipe never waits.
+ * - Closing a socket waits for everything in it and may wait for ever (nng issue 1543), so only the
+ *   thread of our own does that, when dialler and connection are closed. Closing a pipe never waits.
+ * - A PUSH socket serves one connection and no other. When a connection ends just behind a frame
+ *   that it has taken, nng puts it back among those that can be sent to, and frees it: (1) the frame
+ *   is written, its callback waits for a thread; (2) the connection ends and is taken off the list, where it
+ *   is not; (3) the callback, which does not look whether it has ended, puts it on the list; (4) it is freed. The next
+ *   send on that socket would use its memory. So after a connection there is no next send: the socket is
+ *   retired, too. Sends before REM_POST are safe, because (4) comes behind it.
+ *   tests/unit/test_link_reset.c shows it.
  * - One receive operation only: two would let frames of one session overtake each other.
  */
 /* nng.h must come before its protocols' headers, hence the blank line. */
@@ -53,11 +60,16 @@ static void push_event(nng_pipe pipe, nng_pipe_ev event, void *argument)
     if (link->stopping) {
         (void)nng_pipe_close(pipe);
     } else if (event == NNG_PIPE_EV_ADD_PRE) {
-        if (peer->has_dialer &&
-            nng_dialer_id(nng_pipe_dialer(pipe)) == nng_dialer_id(peer->dialer)) {
+        bool ours =
+            peer->has_dialer && nng_dialer_id(nng_pipe_dialer(pipe)) == nng_dialer_id(peer->dialer);
+        if (ours && !peer->push_used) {
+            peer->push_used = true;
             peer_pipe_added(peer, id);
         } else {
-            (void)nng_pipe_close(pipe); /* of a retired dialler */
+            (void)nng_pipe_close(pipe); /* of a retired dialler, or the second one of its socket */
+            if (ours) {
+                peer_replaced(peer);
+            }
         }
     } else if (event == NNG_PIPE_EV_ADD_POST) {
         peer_pipe_ready(peer, id);
@@ -79,6 +91,19 @@ static void push_sent(void *argument)
     socket_kick(peer);
     if (!peer->sending) {
         pthread_cond_broadcast(&link->drained);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
+static void redial_came(void *argument)
+{
+    struct peer *peer = argument;
+    struct link *link = peer->link;
+    pthread_mutex_lock(&link->lock);
+    peer->redial_waits = false;
+    if (!link->stopping && nng_aio_result(peer->redial_aio) == 0 && peer->state == PEER_DIALING &&
+        !peer->has_dialer) {
+        (void)socket_dial(peer, NULL); /* where that fails the tick tries again */
     }
     pthread_mutex_unlock(&link->lock);
 }
@@ -160,7 +185,22 @@ static void retire(struct link *link, struct retired retired)
 
 static void retire_dialer(struct link *link, nng_dialer dialer)
 {
-    retire(link, (struct retired){.is_listener = false, .dialer = dialer});
+    retire(link, (struct retired){.kind = RETIRED_DIALER, .dialer = dialer});
+}
+
+static void close_retired(const struct retired *retired)
+{
+    switch (retired->kind) {
+    case RETIRED_DIALER:
+        (void)nng_dialer_close(retired->dialer);
+        return;
+    case RETIRED_LISTENER:
+        (void)nng_listener_close(retired->listener);
+        return;
+    case RETIRED_SOCKET:
+        (void)nng_close(retired->socket);
+        return;
+    }
 }
 
 void socket_close_retired(struct link *link)
@@ -171,11 +211,7 @@ void socket_close_retired(struct link *link)
     link->retired_count = 0;
     pthread_mutex_unlock(&link->lock);
     for (size_t i = 0; i < count; i++) {
-        if (retired[i].is_listener) {
-            (void)nng_listener_close(retired[i].listener);
-        } else {
-            (void)nng_dialer_close(retired[i].dialer);
-        }
+        close_retired(&retired[i]);
     }
     free(retired);
     pthread_mutex_lock(&link->lock);
@@ -192,7 +228,7 @@ bool socket_listen(struct link *link, const char *url, struct error *ret_error)
     }
     result = nng_listener_start(listener, 0);
     if (result != 0) {
-        retire(link, (struct retired){.is_listener = true, .listener = listener});
+        retire(link, (struct retired){.kind = RETIRED_LISTENER, .listener = listener});
         return nng_failed(ret_error, result, url);
     }
     link->listener = listener;
@@ -204,7 +240,7 @@ void socket_unlisten(struct link *link)
 {
     if (link->has_listener) {
         link->has_listener = false;
-        retire(link, (struct retired){.is_listener = true, .listener = link->listener});
+        retire(link, (struct retired){.kind = RETIRED_LISTENER, .listener = link->listener});
     }
 }
 
@@ -250,26 +286,62 @@ bool socket_open(struct link *link, struct error *ret_error)
 
 /* ---- the ways out ---- */
 
-bool socket_peer_open(struct peer *peer, struct error *ret_error)
+static bool open_push(struct peer *peer, nng_socket *ret_push, struct error *ret_error)
 {
-    int result = nng_push0_open(&peer->push);
+    nng_socket push;
+    int result = nng_push0_open(&push);
     if (result != 0) {
         return nng_failed(ret_error, result, "cannot open a socket");
     }
-    if ((result = nng_aio_alloc(&peer->send_aio, push_sent, peer)) != 0 ||
-        (result = nng_pipe_notify(peer->push, NNG_PIPE_EV_ADD_PRE, push_event, peer)) != 0 ||
-        (result = nng_pipe_notify(peer->push, NNG_PIPE_EV_ADD_POST, push_event, peer)) != 0 ||
-        (result = nng_pipe_notify(peer->push, NNG_PIPE_EV_REM_POST, push_event, peer)) != 0) {
-        nng_aio_free(peer->send_aio);
-        (void)nng_close(peer->push);
+    if ((result = nng_pipe_notify(push, NNG_PIPE_EV_ADD_PRE, push_event, peer)) != 0 ||
+        (result = nng_pipe_notify(push, NNG_PIPE_EV_ADD_POST, push_event, peer)) != 0 ||
+        (result = nng_pipe_notify(push, NNG_PIPE_EV_REM_POST, push_event, peer)) != 0) {
+        (void)nng_close(push);
         return nng_failed(ret_error, result, "cannot set up a socket");
     }
+    *ret_push = push;
+    return true;
+}
+
+bool socket_peer_open(struct peer *peer, struct error *ret_error)
+{
+    int result;
+    if ((result = nng_aio_alloc(&peer->send_aio, push_sent, peer)) != 0 ||
+        (result = nng_aio_alloc(&peer->redial_aio, redial_came, peer)) != 0) {
+        (void)nng_failed(ret_error, result, "cannot set up a socket");
+    }
+    if (result != 0 || !open_push(peer, &peer->push, ret_error)) {
+        nng_aio_free(peer->send_aio); /* NULL is fine */
+        nng_aio_free(peer->redial_aio);
+        return false;
+    }
+    return true;
+}
+
+/* A new connection wants a new socket. Its dialler is retired already, and so closed before. */
+static bool renew_push(struct peer *peer, struct error *ret_error)
+{
+    nng_socket fresh;
+    if (!peer->push_used) {
+        return true;
+    }
+    if (!open_push(peer, &fresh, ret_error)) {
+        return false;
+    }
+    retire(peer->link, (struct retired){.kind = RETIRED_SOCKET, .socket = peer->push});
+    peer->push = fresh;
+    peer->push_used = false;
     return true;
 }
 
 bool socket_dial(struct peer *peer, struct error *ret_error)
 {
     socket_hang_up(peer);
+    peer->dialled_ms =
+        clock_monotonic_ms(); /* also where it fails: the tick waits before it tries */
+    if (!renew_push(peer, ret_error)) {
+        return false;
+    }
     nng_dialer dialer;
     int result = nng_dialer_create(&dialer, peer->push, peer->address);
     if (result != 0) {
@@ -277,7 +349,6 @@ bool socket_dial(struct peer *peer, struct error *ret_error)
     }
     peer->dialer = dialer;
     peer->has_dialer = true;
-    peer->dialled_ms = clock_monotonic_ms();
     if ((result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, LINK_REDIAL_MIN_MS)) != 0 ||
         (result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, LINK_REDIAL_MAX_MS)) != 0 ||
         (result = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK)) != 0) {
@@ -285,6 +356,14 @@ bool socket_dial(struct peer *peer, struct error *ret_error)
         return nng_failed(ret_error, result, peer->address);
     }
     return true;
+}
+
+void socket_redial_soon(struct peer *peer)
+{
+    if (!peer->redial_waits) {
+        peer->redial_waits = true;
+        nng_sleep_aio(LINK_REDIAL_MIN_MS, peer->redial_aio);
+    }
 }
 
 void socket_hang_up(struct peer *peer)
@@ -344,6 +423,7 @@ void socket_quiesce(struct link *link)
     socket_probe_stop(link);
     for (struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
         socket_hang_up(peer);
+        nng_aio_cancel(peer->redial_aio);
     }
     for (size_t i = 0; i < link->inlet_count; i++) {
         (void)socket_close_pipe(link->inlets[i].pipe);
@@ -359,8 +439,10 @@ void socket_quiesce(struct link *link)
 void socket_close(struct link *link)
 {
     for (struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
+        nng_aio_stop(peer->redial_aio);
         nng_aio_stop(peer->send_aio);
         (void)nng_close(peer->push);
+        nng_aio_free(peer->redial_aio);
         nng_aio_free(peer->send_aio);
     }
     if (link->tick_aio != NULL) {

@@ -21,3 +21,9 @@ assent_test(NAME test_link_frame
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link_frame.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
             LIBS assent_link PkgConfig::libsodium)
+assent_test(NAME test_link_reset
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link_reset.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_link_kit.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
+            LIBS assent_link assent_proxy Threads::Threads LABELS unit threads TIMEOUT 180
+            ENVIRONMENT ${link_environment} "MALLOC_PERTURB_=165")
