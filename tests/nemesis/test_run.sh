@@ -72,7 +72,7 @@ plain) # What does not lock its reads sees transactions half: or the workload wo
     fi
     ;;
 corrupt) # One committed row deleted behind everybody's back must be found.
-    go --seed 6 --time 3s --faults none --workload upgrade,bank --corrupt
+    go --seed 6 --time 3s --participants 2 --faults none --workload upgrade,bank --corrupt
     if [ "$has_check" = 1 ]; then
         [ "$status" -eq 1 ] || fail "exit code $status: the deleted row was not found"
         [ "$(jq '[.checks[] | select(.status == "failed") | .id] | contains(["A1"])' \
@@ -80,19 +80,18 @@ corrupt) # One committed row deleted behind everybody's back must be found.
     fi
     ;;
 interrupted) # A signal ends it in order: history closed, nothing left behind.
-    "$run" --seed 7 --time 60s --dir "$work" --json --quiet >"$work/summary.json" &
+    "$run" --seed 7 --time 60s --participants 2 --dir "$work" --json --quiet >"$work/summary.json" &
     pid=$!
-    until grep -qs '"op"' "$work/history.jsonl"; do
-        kill -0 "$pid" 2>/dev/null || fail "it ended by itself"
-        sleep 0.2
-    done
-    stacks="$(pgrep -P "$pid" | sort)"
+    # Until the first request was answered. (tail ends with the next line, which nobody reads.)
+    timeout 120 grep -q -m 1 '"type":"op"' <(tail -n +1 -F "$work/history.jsonl" 2>/dev/null) ||
+        fail "no request was ever answered"
+    children="$(pgrep -P "$pid")"
     kill -INT "$pid"
     wait "$pid" || status=$?
     [ "$status" -eq 130 ] || fail "exit code $status"
     [ "$(tail -n 1 "$work/history.jsonl" | jq -r '.type + " " + .reason')" = "end interrupted" ] ||
         fail "the history was not closed"
-    for child in $stacks; do
+    for child in $children; do
         ! kill -0 "$child" 2>/dev/null || fail "process $child was left behind"
     done
     ;;
