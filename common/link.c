@@ -169,7 +169,7 @@ static void *run_janitor(void *argument)
 {
     struct link *link = argument;
     pthread_mutex_lock(&link->lock);
-    while (!link->closing || link->retired_count > 0) {
+    while (!link->closing || link->retired_count > 0 || link->burials > 0) {
         if (link->retired_count > 0) {
             socket_close_retired(link);
         } else {

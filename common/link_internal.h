@@ -146,6 +146,7 @@ struct link {
     bool closing;
     struct retired *retired;
     size_t retired_count;
+    size_t burials; /* sockets that are being closed, each by a thread of its own */
     struct peer *peers;
     uint64_t last_session;
     struct inlet inlets[LINK_INLETS_MAX];

@@ -14,8 +14,8 @@
  *   that from 1.6), which wait for the link's lock or for a thread of nng's small pool. So neither
  *   is done under the lock or in a callback: they are retired, and a thread of our own closes them.
  *   Until then a retired dialler may connect once more; ADD_PRE turns such connections away.
- * - Closing a socket waits for everything in it and may wait for ever (nng issue 1543), so only the
- *   thread of our own does that, when dialler and connection are closed. Closing a pipe never waits.
+ * - Closing a socket waits for everything in it and may wait for ever (nng issue 1543), so each is
+ *   closed by a thread that does nothing else, behind its dialler. Closing a pipe never waits.
  * - A PUSH socket serves one connection and no other. When a connection ends just behind a frame
  *   that it has taken, nng puts it back among those that can be sent to, and frees it: (1) the frame
  *   is written, its callback waits for a thread; (2) the connection ends and is taken off the list, where it
@@ -188,7 +188,42 @@ static void retire_dialer(struct link *link, nng_dialer dialer)
     retire(link, (struct retired){.kind = RETIRED_DIALER, .dialer = dialer});
 }
 
-static void close_retired(const struct retired *retired)
+/* Closing a socket may wait for ever (nng issue 1543). It must not keep the janitor from closing listeners: a
+ * deaf one is opened anew only when its port is free. So each has a thread that does nothing else. */
+struct burial {
+    struct link *link;
+    nng_socket socket;
+};
+
+static void *bury(void *argument)
+{
+    struct burial *burial = argument;
+    struct link *link = burial->link;
+    (void)nng_close(burial->socket);
+    free(burial);
+    pthread_mutex_lock(&link->lock);
+    link->burials--;
+    pthread_cond_signal(&link->work);
+    pthread_mutex_unlock(&link->lock);
+    return NULL;
+}
+
+static void close_socket(struct link *link, nng_socket socket)
+{
+    struct burial *burial = alloc_zeroed(sizeof *burial);
+    pthread_t thread;
+    *burial = (struct burial){.link = link, .socket = socket};
+    pthread_mutex_lock(&link->lock);
+    link->burials++;
+    pthread_mutex_unlock(&link->lock);
+    if (pthread_create(&thread, NULL, bury, burial) == 0) {
+        (void)pthread_detach(thread);
+    } else {
+        (void)bury(burial); /* no thread to be had: here, then */
+    }
+}
+
+static void close_retired(struct link *link, const struct retired *retired)
 {
     switch (retired->kind) {
     case RETIRED_DIALER:
@@ -198,7 +233,7 @@ static void close_retired(const struct retired *retired)
         (void)nng_listener_close(retired->listener);
         return;
     case RETIRED_SOCKET:
-        (void)nng_close(retired->socket);
+        close_socket(link, retired->socket);
         return;
     }
 }
@@ -211,7 +246,7 @@ void socket_close_retired(struct link *link)
     link->retired_count = 0;
     pthread_mutex_unlock(&link->lock);
     for (size_t i = 0; i < count; i++) {
-        close_retired(&retired[i]);
+        close_retired(link, &retired[i]);
     }
     free(retired);
     pthread_mutex_lock(&link->lock);

@@ -26,6 +26,7 @@ struct link_proxy {
     pthread_t thread;
     int listener;
     int wake[2]; /* closing the writing end stops the thread */
+    int lost[2]; /* a byte for each frame that was dropped */
     uint16_t agent_port;
     _Atomic int meddling;
     uint8_t stream[FRAME_MAX_BYTES]; /* from the coordinator, not yet forwarded */
@@ -88,6 +89,7 @@ static bool forward_frame(struct link_proxy *proxy, int to, uint8_t *bytes, size
         }
         break;
     case MEDDLE_DROP:
+        CHECK(write(proxy->lost[1], "", 1) == 1);
         return true;
     case MEDDLE_NOT:
     case MEDDLE_COUNT:
@@ -199,7 +201,7 @@ struct link_proxy *link_proxy_start(uint16_t agent_port, uint16_t *ret_port)
     CHECK(proxy != NULL);
     proxy->agent_port = agent_port;
     proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(proxy->listener >= 0 && pipe(proxy->wake) == 0);
+    CHECK(proxy->listener >= 0 && pipe(proxy->wake) == 0 && pipe(proxy->lost) == 0);
     CHECK(bind(proxy->listener, (const struct sockaddr *)&address, sizeof address) == 0);
     CHECK(listen(proxy->listener, 8) == 0);
     CHECK(getsockname(proxy->listener, (struct sockaddr *)&address, &size_bytes) == 0);
@@ -213,11 +215,20 @@ void link_proxy_meddle(struct link_proxy *proxy, enum meddling meddling)
     atomic_store(&proxy->meddling, meddling);
 }
 
+bool link_proxy_wait_dropped(struct link_proxy *proxy, int patience_ms)
+{
+    char byte;
+    struct pollfd fd = {.fd = proxy->lost[0], .events = POLLIN};
+    return poll(&fd, 1, patience_ms) == 1 && read(proxy->lost[0], &byte, 1) == 1;
+}
+
 void link_proxy_stop(struct link_proxy *proxy)
 {
     close(proxy->wake[1]);
     pthread_join(proxy->thread, NULL);
     close(proxy->wake[0]);
+    close(proxy->lost[0]);
+    close(proxy->lost[1]);
     close(proxy->listener);
     free(proxy);
 }

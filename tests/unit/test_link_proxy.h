@@ -5,6 +5,7 @@
 #ifndef ASSENT_TESTS_UNIT_TEST_LINK_PROXY_H
 #define ASSENT_TESTS_UNIT_TEST_LINK_PROXY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum meddling {
@@ -22,6 +23,8 @@ struct link_proxy;
 /* Listens on a free port of 127.0.0.1. Aborts the test on error. */
 struct link_proxy *link_proxy_start(uint16_t agent_port, uint16_t *ret_port);
 void link_proxy_meddle(struct link_proxy *proxy, enum meddling meddling);
+/* Waits until a frame has been dropped. */
+bool link_proxy_wait_dropped(struct link_proxy *proxy, int patience_ms);
 void link_proxy_stop(struct link_proxy *proxy);
 
 /* A plain TCP connection to 127.0.0.1; aborts on error. */
