@@ -53,7 +53,7 @@ static bool look_at_read(const struct history *history, struct report *report,
         }
         const struct op *writer = &history->ops.items[txn->op];
         if (!*told_stale && writer->result == RESULT_OK && writer->completed &&
-            writer->t_ret < reader->t_inv) {
+            writer->t_ret < history->txns.items[reader->txn].t_inv) { /* its first request */
             char name[OBJECT_NAME_SIZE];
             *told_stale = true;
             report_add(report, CHECK_G1, "stale-read", -1,

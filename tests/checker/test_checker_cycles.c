@@ -283,6 +283,25 @@ static void test_checker_stale_plain_read_is_a_violation_once_completed(void **s
     }
 }
 
+/* A repeated key gets the recorded answer: what it read is as old as the first request, not stale. */
+static void test_checker_repeated_plain_read_is_as_old_as_its_first_request(void **state)
+{
+    struct kit kit;
+    (void)state;
+    kit_begin(&kit);
+    kit_line(&kit, "{'type':'op','i':1,'client':'c','workload':'W2','mode':'S','key':'k','t_inv':0,"
+                   "'t_ret':null,'result':'unknown','ops':[{'f':'r','db':'a','k':'x'}]}");
+    kit_line(&kit, "{'type':'op','i':2,'client':'d','workload':'W2','t_inv':10,'t_ret':20,"
+                   "'completed':true,'result':'ok','ops':[" APPEND("a", "x", 1) "]}");
+    kit_line(&kit,
+             "{'type':'op','i':3,'client':'c','workload':'W2','mode':'S','key':'k','t_inv':30,"
+             "'t_ret':40,'result':'ok','ops':[" READ("a", "x", "[]") "]}");
+    kit_rest(&kit, "'lists':{'x':[1]},", "");
+    kit_judge(&kit);
+    kit_passes(&kit);
+    kit_done(&kit);
+}
+
 /* Among several cycles of a class in one component the shortest is told. */
 static void test_checker_shortest_cycle_is_told(void **state)
 {
@@ -340,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_checker_equal_times_are_not_ordered),
         cmocka_unit_test(test_checker_unknown_transaction_is_not_ordered_by_time),
         cmocka_unit_test(test_checker_stale_plain_read_is_a_violation_once_completed),
+        cmocka_unit_test(test_checker_repeated_plain_read_is_as_old_as_its_first_request),
         cmocka_unit_test(test_checker_shortest_cycle_is_told),
         cmocka_unit_test(test_checker_time_is_one_step_over_many_barriers),
     };
