@@ -25,10 +25,11 @@ static const struct {
 
 bool fault_armed;
 
-#define FAULT_HANG (-1) /* in place of a signal */
+#define FAULT_HANG  (-1) /* in place of a signal */
+#define FAULT_TRACE (-2)
 
 static struct {
-    enum fault_point point;
+    enum fault_point point; /* FAULT_POINT_COUNT: every one */
     int signal;
     uint64_t act_at_hit; /* counts from 1 */
     uint64_t hits;       /* atomic */
@@ -55,6 +56,10 @@ static bool parse_point(const char *name, size_t length, enum fault_point *ret_p
             return true;
         }
     }
+    if (length == 1 && name[0] == '*') {
+        *ret_point = FAULT_POINT_COUNT;
+        return true;
+    }
     return false;
 }
 
@@ -70,6 +75,10 @@ static bool parse_signal(const char *action, size_t length, int *ret_signal)
     }
     if (length == 4 && memcmp(action, "hang", 4) == 0) {
         *ret_signal = FAULT_HANG;
+        return true;
+    }
+    if (length == 5 && memcmp(action, "trace", 5) == 0) {
+        *ret_signal = FAULT_TRACE;
         return true;
     }
     return false;
@@ -106,7 +115,7 @@ bool fault_arm(const char *spec, const char *trace_path, struct error *ret_error
         size_t action_length = strcspn(rest, ":");
         if (!parse_signal(rest, action_length, &signal_number)) {
             return error_set(ret_error, ERROR_INVALID,
-                             "fault action \"%.*s\" is none of kill, stop, hang",
+                             "fault action \"%.*s\" is none of kill, stop, hang, trace",
                              (int)action_length, rest);
         }
         rest += action_length;
@@ -114,6 +123,10 @@ bool fault_arm(const char *spec, const char *trace_path, struct error *ret_error
     if (*rest == ':' && !parse_count(rest + 1, &act_at_hit)) {
         return error_set(ret_error, ERROR_INVALID,
                          "fault hit count \"%s\" is not a number from 1 on", rest + 1);
+    }
+
+    if (point == FAULT_POINT_COUNT && signal_number != FAULT_TRACE) {
+        return error_set(ret_error, ERROR_INVALID, "all fault points at once can only be traced");
     }
 
     int trace = -1;
@@ -139,7 +152,7 @@ bool fault_arm(const char *spec, const char *trace_path, struct error *ret_error
 void fault_hit(enum fault_point point)
 {
     CHECK((unsigned)point < FAULT_POINT_COUNT);
-    if (point != armed.point) {
+    if (point != armed.point && armed.point != FAULT_POINT_COUNT) {
         return;
     }
     uint64_t hit = __atomic_add_fetch(&armed.hits, 1, __ATOMIC_RELAXED);
@@ -151,12 +164,13 @@ void fault_hit(enum fault_point point)
         CHECK(length > 0 && length < (int)sizeof line);
         CHECK(write(armed.trace, line, (size_t)length) == length);
     }
-    if (hit == armed.act_at_hit && armed.signal == FAULT_HANG) {
+    if (hit != armed.act_at_hit || armed.signal == FAULT_TRACE) {
+        return;
+    }
+    if (armed.signal == FAULT_HANG) {
         for (;;) {
             (void)pause(); /* until the process ends */
         }
     }
-    if (hit == armed.act_at_hit) {
-        (void)kill(getpid(), armed.signal);
-    }
+    (void)kill(getpid(), armed.signal);
 }

@@ -24,9 +24,10 @@ enum fault_point {
 const char *fault_point_name(enum fault_point point);
 const char *fault_point_text(enum fault_point point);
 
-/* spec: NAME[:ACTION[:N]], ACTION kill (SIGKILL, default), stop (SIGSTOP) or hang (the
- * thread that came here never goes on; all others do, as in a sync that hangs), N the n-th time it is
- * reached (default 1). Each hit of an armed point is also appended to trace_path (may be NULL)
+/* spec: NAME[:ACTION[:N]], ACTION kill (SIGKILL, default), stop (SIGSTOP), hang (the
+ * thread that came here never goes on; all others do, as in a sync that hangs) or trace (nothing), N
+ * the n-th time it is reached (default 1). "*:trace" traces every point, which shows what a run comes
+ * by. Each hit of an armed point is also appended to trace_path (may be NULL)
  * before acting, so that a test can prove that the point was reached. */
 bool fault_arm(const char *spec, const char *trace_path, struct error *ret_error);
 

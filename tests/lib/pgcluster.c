@@ -270,6 +270,23 @@ bool pgcluster_restart(struct pgcluster *cluster, enum pgcluster_stop_mode mode,
     return pgcluster_stop(cluster, mode, ret_error) && pgcluster_start(cluster, ret_error);
 }
 
+bool pgcluster_kill_in_recovery(struct pgcluster *cluster, struct error *ret_error)
+{
+    if (cluster->postmaster != NULL) {
+        return error_set(ret_error, ERROR_INVALID, "%s runs", cluster->folder);
+    }
+    const off_t log_offset = file_size(cluster->log_path);
+    if (!launch_postmaster(cluster, ret_error)) {
+        return false;
+    }
+    bool recovers =
+        process_wait_line(cluster->postmaster, cluster->log_path, log_offset, "redo starts at",
+                          clock_monotonic_ms() + PATIENCE_MS, NULL, 0, NULL, ret_error);
+    struct error error;
+    bool ended = end_postmaster(cluster, SIGKILL, recovers ? ret_error : &error);
+    return recovers && ended;
+}
+
 bool pgcluster_new(const struct pgcluster_options *options, struct pgcluster **ret_cluster,
                    struct error *ret_error)
 {

@@ -49,6 +49,10 @@ bool pgcluster_restart(struct pgcluster *cluster, enum pgcluster_stop_mode mode,
 /* SIGKILL for the postmaster, and waits until the last of its processes is gone too. */
 bool pgcluster_kill(struct pgcluster *cluster, struct error *ret_error);
 
+/* Starts it after a crash, and kills it like pgcluster_kill in the middle of its recovery. An error
+ * if there was nothing to recover. */
+bool pgcluster_kill_in_recovery(struct pgcluster *cluster, struct error *ret_error);
+
 /* Adds lines to postgresql.conf, where the last one counts. They are read at the next start. */
 bool pgcluster_configure(struct pgcluster *cluster, const char *conf_lines,
                          struct error *ret_error);

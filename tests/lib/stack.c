@@ -89,7 +89,8 @@ static bool write_secret(struct stack *stack, struct stack_member *member, struc
     return write_file(stack, member->secret_path, 0600, text, sizeof bytes * 2 + 1, ret_error);
 }
 
-/* ctest says where the programs are; a test started by hand lies in <build>/tests/bin. */
+/* ctest says where the programs are; otherwise they lie beside this program, or this is a test
+ * in <build>/tests/bin. */
 static bool find_program(const char *name, char *ret_path, size_t size_bytes,
                          struct error *ret_error)
 {
@@ -109,7 +110,10 @@ static bool find_program(const char *name, char *ret_path, size_t size_bytes,
         return error_set(ret_error, ERROR_INVALID, "ASSENT_BIN_DIR is not set");
     }
     *slash = '\0';
-    (void)snprintf(ret_path, size_bytes, "%s/../../bin/%s", self, name);
+    (void)snprintf(ret_path, size_bytes, "%s/%s", self, name);
+    if (access(ret_path, X_OK) != 0) {
+        (void)snprintf(ret_path, size_bytes, "%s/../../bin/%s", self, name);
+    }
     return true;
 }
 

@@ -79,7 +79,7 @@ static int expect(const struct checkout *checkout, int rows)
     return checkout->plain ? -1 : rows;
 }
 
-static json_t *order_branch(const struct stack *stack, const struct checkout *checkout)
+static json_t *order_branch(const struct checkout *checkout)
 {
     json_t *statements = json_array();
     add_statement(
@@ -88,44 +88,74 @@ static json_t *order_branch(const struct stack *stack, const struct checkout *ch
     add_statement(statements, "INSERT INTO order_lines(order_id, item) VALUES ($1, $2)",
                   json_pack("[ss]", checkout->id, "a book"), expect(checkout, 1));
     add_answer(statements, checkout);
-    return json_pack("{s:s,s:o}", "participant", stack_participant(stack, 0), "statements",
-                     statements);
+    return statements;
 }
 
-static json_t *payment_branch(const struct stack *stack, size_t index,
-                              const struct checkout *checkout)
+static json_t *reading_branch(const struct checkout *checkout, bool orders)
 {
     json_t *statements = json_array();
+    add_statement(statements,
+                  orders ? "SELECT count(*) FROM orders WHERE customer = $1"
+                         : "SELECT balance FROM accounts WHERE id = $1",
+                  json_pack("[s]", checkout->account), 1);
+    add_statement(statements,
+                  orders ? "SELECT count(*) FROM order_lines" : "SELECT count(*) FROM payments",
+                  json_array(), 1);
+    return statements;
+}
+
+static json_t *payment_branch(size_t index, const struct checkout *checkout)
+{
+    json_t *statements = json_array();
+    const uint32_t pay_after_ms = index < checkout->first_to_wait ? 0 : checkout->pay_after_ms;
+    const int rows = checkout->parts[index] == CHECKOUT_REFUSES ? 2 : 1; /* there is one account */
     if (checkout->plain) {
         add_statement(statements,
                       "UPDATE accounts SET balance = balance - $2::numeric"
                       " WHERE id = $1 AND pg_sleep($3::float8 / 1000)::text = ''",
-                      json_pack("[ssi]", checkout->account, "12.50", (int)checkout->pay_after_ms),
-                      -1);
-    } else if (checkout->pay_after_ms > 0) {
+                      json_pack("[ssi]", checkout->account, "12.50", (int)pay_after_ms), -1);
+    } else if (pay_after_ms > 0) {
         add_statement(statements, "SELECT pg_sleep($1::float8 / 1000)",
-                      json_pack("[i]", (int)checkout->pay_after_ms), -1);
+                      json_pack("[i]", (int)pay_after_ms), -1);
     }
     if (!checkout->plain) {
         add_statement(statements,
                       "UPDATE accounts SET balance = balance - $2::numeric"
                       " WHERE id = $1 AND balance >= $2::numeric RETURNING id",
-                      json_pack("[ss]", checkout->account, "12.50"), 1);
+                      json_pack("[ss]", checkout->account, "12.50"), rows);
     }
     add_statement(
         statements, "INSERT INTO payments(order_id, account, amount) VALUES ($1, $2, $3::numeric)",
         json_pack("[sss]", checkout->id, checkout->account, "12.50"), expect(checkout, 1));
     add_answer(statements, checkout);
-    return json_pack("{s:s,s:o}", "participant", stack_participant(stack, index), "statements",
-                     statements);
+    return statements;
+}
+
+static json_t *branch(const struct stack *stack, size_t index, const struct checkout *checkout)
+{
+    const enum checkout_part part = checkout->parts[index];
+    const bool reads = part == CHECKOUT_READS || part == CHECKOUT_READS_SERIAL;
+    json_t *statements = reads        ? reading_branch(checkout, index == 0)
+                         : index == 0 ? order_branch(checkout)
+                                      : payment_branch(index, checkout);
+    json_t *made = json_pack("{s:s,s:o}", "participant", stack_participant(stack, index),
+                             "statements", statements);
+    if (reads) {
+        (void)json_object_set_new(made, "read_only", json_true());
+    }
+    if (part == CHECKOUT_READS_SERIAL) {
+        (void)json_object_set_new(made, "isolation", json_string("serializable"));
+    }
+    return made;
 }
 
 char *checkout_body(const struct stack *stack, const struct checkout *checkout)
 {
     json_t *branches = json_array();
-    (void)json_array_append_new(branches, order_branch(stack, checkout));
-    for (size_t i = 1; i < stack_participant_count(stack); i++) {
-        (void)json_array_append_new(branches, payment_branch(stack, i, checkout));
+    for (size_t i = 0; i < stack_participant_count(stack); i++) {
+        if (checkout->parts[i] != CHECKOUT_ABSENT) {
+            (void)json_array_append_new(branches, branch(stack, i, checkout));
+        }
     }
     json_t *root = json_pack("{s:o,s:i,s:s}", "branches", branches, "timeout_ms",
                              checkout->timeout_ms == 0 ? 5000 : (int)checkout->timeout_ms, "ack",
@@ -349,20 +379,40 @@ static long cents(const char *text)
     return (long)(strtod(text, NULL) * 100 + 0.5);
 }
 
+static bool leaves_rows(enum checkout_part part)
+{
+    return part == CHECKOUT_WRITES || part == CHECKOUT_REFUSES;
+}
+
+bool effects_are_of(const struct stack *stack, const enum checkout_part *parts,
+                    const struct effects *effects, int times, const char *opening_balance,
+                    struct error *ret_error)
+{
+    const int orders = leaves_rows(parts[0]) ? times : 0;
+    if (effects->orders != orders || effects->lines != orders) {
+        return error_set(ret_error, ERROR_INVALID,
+                         "wanted %d execution(s), found %d order(s) and %d line(s)", times,
+                         effects->orders, effects->lines);
+    }
+    for (size_t i = 1; i < stack_participant_count(stack); i++) {
+        const int payments = leaves_rows(parts[i]) ? times : 0;
+        if (effects->payments[i] != payments ||
+            cents(effects->balances[i]) != cents(opening_balance) - (long)PRICE_CENTS * payments) {
+            return error_set(ret_error, ERROR_INVALID,
+                             "wanted %d execution(s), found %d order(s), and at %s %d payment(s) "
+                             "and a balance of %s (opened with %s)",
+                             times, effects->orders, stack_participant(stack, i),
+                             effects->payments[i], effects->balances[i], opening_balance);
+        }
+    }
+    return true;
+}
+
 bool effects_are(const struct stack *stack, const struct effects *effects, int times,
                  const char *opening_balance, struct error *ret_error)
 {
-    bool right = effects->orders == times && effects->lines == times;
-    for (size_t i = 1; i < stack_participant_count(stack); i++) {
-        right = right && effects->payments[i] == times &&
-                cents(effects->balances[i]) == cents(opening_balance) - (long)PRICE_CENTS * times;
-    }
-    return right ||
-           error_set(ret_error, ERROR_INVALID,
-                     "wanted %d execution(s), found %d order(s), %d line(s), %d payment(s) "
-                     "and a balance of %s (opened with %s)",
-                     times, effects->orders, effects->lines, effects->payments[1],
-                     effects->balances[1], opening_balance);
+    static const enum checkout_part all_write[STACK_PARTICIPANTS_MAX];
+    return effects_are_of(stack, all_write, effects, times, opening_balance, ret_error);
 }
 
 static bool sql_text(struct stack *stack, size_t participant, const char *sql, char **ret_text,

@@ -18,6 +18,15 @@ bool checkout_setup(struct stack *stack, struct error *ret_error);
 bool checkout_open_account(struct stack *stack, const char *account, const char *balance,
                            struct error *ret_error);
 
+/* What one participant's branch does. */
+enum checkout_part {
+    CHECKOUT_WRITES = 0,
+    CHECKOUT_ABSENT,       /* it has no branch */
+    CHECKOUT_READS,        /* declared read_only */
+    CHECKOUT_READS_SERIAL, /* the same, serializable: it is prepared all the same (P-19) */
+    CHECKOUT_REFUSES,      /* its last expectation is not met: a no vote */
+};
+
 struct checkout {
     const char *id;        /* of the order; also what the rows are found by */
     const char *account;   /* pays 12.50 */
@@ -27,6 +36,8 @@ struct checkout {
     bool plain;            /* statements without expectations or rows, which need no look at their
                               results before PREPARE; the account is not protected */
     bool decided;          /* "ack": "decided" */
+    size_t first_to_wait;  /* pay_after_ms counts from this participant on; 0: from the second */
+    enum checkout_part parts[STACK_PARTICIPANTS_MAX];
 };
 char *checkout_body(const struct stack *stack, const struct checkout *checkout); /* returns owned */
 
@@ -79,6 +90,11 @@ bool checkout_effects(struct stack *stack, const char *id, const char *account,
  * ret_error says what is there. */
 bool effects_are(const struct stack *stack, const struct effects *effects, int times,
                  const char *opening_balance, struct error *ret_error);
+
+/* The same for one whose parts differ (STACK_PARTICIPANTS_MAX of them): only who writes leaves rows. */
+bool effects_are_of(const struct stack *stack, const enum checkout_part *parts,
+                    const struct effects *effects, int times, const char *opening_balance,
+                    struct error *ret_error);
 
 /* Every order has its payment and the other way round, over all databases, whatever the test did;
  * and no account lost money without a payment. */

@@ -72,6 +72,21 @@ static void test_pgcluster_prepared_survives_every_stop(void **state)
     assert_sql(cluster, "ROLLBACK PREPARED 'g'", NULL);
 }
 
+/* A server can be killed in the middle of its recovery; the next start recovers what was there. */
+static void test_pgcluster_killed_in_recovery_recovers(void **state)
+{
+    struct pgcluster *cluster = *state;
+    struct error error;
+    assert_false(pgcluster_kill_in_recovery(cluster, &error));
+    assert_sql(cluster, "BEGIN; CREATE TABLE u (i int); PREPARE TRANSACTION 'h'", NULL);
+    assert_success(pgcluster_kill(cluster, &error), &error);
+    assert_success(pgcluster_kill_in_recovery(cluster, &error), &error);
+    assert_int_equal(pgcluster_pid(cluster), 0);
+    assert_success(pgcluster_start(cluster, &error), &error);
+    assert_sql(cluster, "SELECT gid FROM pg_prepared_xacts", "h");
+    assert_sql(cluster, "ROLLBACK PREPARED 'h'", NULL);
+}
+
 /* A kill is over only when open sessions' processes are gone as well, so a start works at once. */
 static void test_pgcluster_kill_with_open_session_restarts(void **state)
 {
@@ -210,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pgcluster_default_has_promised_settings),
         cmocka_unit_test(test_pgcluster_prepared_survives_every_stop),
+        cmocka_unit_test(test_pgcluster_killed_in_recovery_recovers),
         cmocka_unit_test(test_pgcluster_kill_with_open_session_restarts),
         cmocka_unit_test(test_pgcluster_wrong_state_is_refused),
         cmocka_unit_test(test_pgcluster_options_and_free),

@@ -79,6 +79,9 @@ static void test_fault_arm_bad_spec_is_refused(void **state)
         "c.accept:kill: 1",
         "c.accept:kill:99999999999999999999",
         "c.accept:kill:1:1",
+        "*",
+        "*:kill",
+        "**:trace",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct error error = {.kind = ERROR_NONE};
@@ -201,6 +204,19 @@ static void test_fault_hang_keeps_one_thread(void **state)
     assert_string_equal(trace, "a.begin 1\n");
 }
 
+/* All points can be traced at once; nothing acts. The number counts all of them together. */
+static void test_fault_trace_of_all_acts_nowhere(void **state)
+{
+    (void)state;
+    char trace[256];
+    int status;
+    pid_t child = start_child("*:trace");
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    read_trace(trace, sizeof trace);
+    assert_string_equal(trace, "a.begin 1\na.stmt 2\na.begin 3\na.stmt 4\na.begin 5\na.stmt 6\n");
+}
+
 /* An unarmed process passes every point. */
 static void test_fault_unarmed_is_inert(void **state)
 {
@@ -219,7 +235,7 @@ int main(void)
         TEST(test_fault_arm_bad_trace_is_refused),   TEST(test_fault_default_kills_at_first_hit),
         TEST(test_fault_count_kills_at_nth_hit),     TEST(test_fault_count_not_reached_survives),
         TEST(test_fault_stop_halts_until_continued), TEST(test_fault_hang_keeps_one_thread),
-        TEST(test_fault_unarmed_is_inert),
+        TEST(test_fault_unarmed_is_inert),           TEST(test_fault_trace_of_all_acts_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
