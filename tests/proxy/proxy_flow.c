@@ -61,7 +61,10 @@ static void close_end(struct connection *connection, enum link_end end, bool res
         const struct linger none = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     }
-    (void)close(fd); /* leaves epoll by itself */
+    /* Closing alone would not do: while a child that was just forked still holds the connection, epoll
+     * would go on to tell of it, with a pointer to what is freed by then. */
+    (void)epoll_ctl(connection->proxy->epoll, EPOLL_CTL_DEL, fd, NULL);
+    (void)close(fd);
     connection->fd[end] = -1;
 }
 
