@@ -1,247 +1,272 @@
 /*
- * crash_matrix.c - the crash matrix: every fault point of common/fault_points.def, reached by real
- * daemons on real databases, with a SIGKILL there (docs/TESTING.md).
+ * crash_matrix.c - assent-fault-matrix: faults at every named point of real daemons, at their
+ * databases and at their clients, and what must be true afterwards (docs/TESTING.md).
  *
- * Each line that it prints is a cell (crash_cells.c). A cell is red if its point was not reached, or
- * if anything that crash_judge.c demands is not true after the restart. A point that no cell names
- * fails the whole program.
- *
- *     crash_matrix [--list] [--point NAME]... [--cell N]... [--stop-at-red]
+ * Started by a person as `assent-fault matrix`, and by ./check with --profile ci. A cell is red if
+ * its point was not reached, or if anything that crash_judge.c demands is not true. A fault point
+ * that no cell of a profile names fails the whole program.
  */
 #include <argp.h>
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include "common/alloc.h"
+#include "common/cli.h"
 #include "common/clock.h"
-#include "tests/crash/crash_stage.h"
+#include "tests/crash/crash_choice.h"
+#include "tests/crash/crash_report.h"
 
-#define CHOICES_MAX 256
-#define LOG_TAIL    3000
+#define JOBS_MAX 64
 
-struct choices {
-    bool list;
-    bool stop_at_red;
-    size_t point_count;
-    const char *points[CHOICES_MAX];
-    size_t cell_count;
-    unsigned long cells[CHOICES_MAX];
+struct arguments {
+    struct crash_choice choice;
+    unsigned jobs;
+    bool list, verbose, stop_at_red;
+    const char *junit, *html, *json;
 };
 
-enum key { KEY_LIST = 'l', KEY_POINT = 'p', KEY_CELL = 'c', KEY_STOP = 0x100 };
+enum key {
+    KEY_PROFILE = 'P',
+    KEY_POINT = 'p',
+    KEY_CELL = 'c',
+    KEY_FLOW = 'f',
+    KEY_ACTION = 'a',
+    KEY_JOBS = 'j',
+    KEY_LIST = 'l',
+    KEY_VERBOSE = 'v',
+    KEY_STOP = 0x100,
+    KEY_JUNIT,
+    KEY_HTML,
+    KEY_JSON,
+};
 
 static const struct argp_option options[] = {
-    {"list", KEY_LIST, NULL, 0, "Print the cells and leave", 0},
-    {"point", KEY_POINT, "NAME", 0, "Only the cells of this fault point (may be repeated)", 0},
-    {"cell", KEY_CELL, "N", 0, "Only the cell of this number (may be repeated)", 0},
-    {"stop-at-red", KEY_STOP, NULL, 0, "Leave at the first red cell", 0},
+    {NULL, 0, NULL, 0, "Which cells", 1},
+    {"profile", KEY_PROFILE, "NAME", 0,
+     "ci (every point, minutes), nightly (all deaths), or release (all; the default)", 1},
+    {"point", KEY_POINT, "NAME", 0, "Only cells of this point (may be repeated)", 1},
+    {"cell", KEY_CELL, "N|NAME", 0, "Only the cell of this number or name (may be repeated)", 1},
+    {"flow", KEY_FLOW, "NAME", 0, "Only cells of this flow (may be repeated)", 1},
+    {"action", KEY_ACTION, "NAME", 0, "Only kill, stop, hang, fault or trace (may be repeated)", 1},
+    {NULL, 0, NULL, 0, "How", 2},
+    {"jobs", KEY_JOBS, "N", 0, "Stacks at once (default: by the number of cores)", 2},
+    {"stop-at-red", KEY_STOP, NULL, 0, "Hand out no cell after the first red one", 2},
+    {NULL, 0, NULL, 0, "Reports", 3},
+    {"list", KEY_LIST, NULL, 0, "Print the chosen cells and what is impossible, and why, and leave",
+     3},
+    {"verbose", KEY_VERBOSE, NULL, 0, "A line for each cell, also in a terminal", 3},
+    {"junit", KEY_JUNIT, "FILE", 0, "Write JUnit XML", 3},
+    {"html", KEY_HTML, "FILE", 0, "Write one HTML page", 3},
+    {"json", KEY_JSON, "FILE", 0, "Write JSON", 3},
     {0},
 };
 
+/* Most of a cell is waiting, all of a zombie's is; beyond this the ten seconds of healing would
+ * measure the machine. */
+static unsigned default_jobs(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long jobs = (cores < 1 ? 1 : cores) * 5;
+    return jobs > 20 ? 20 : (unsigned)jobs;
+}
+
+static void add_name(const char ***names, size_t *count, const char *name)
+{
+    *names = alloc_resize(*names, *count + 1, sizeof **names);
+    (*names)[(*count)++] = name;
+}
+
+static enum crash_profile parse_profile(struct argp_state *state, const char *text)
+{
+    if (strcmp(text, "ci") == 0) {
+        return PROFILE_CI;
+    }
+    if (strcmp(text, "nightly") == 0) {
+        return PROFILE_NIGHTLY;
+    }
+    if (strcmp(text, "release") != 0) {
+        argp_error(state, "no profile is called \"%s\": ci, nightly, release", text);
+    }
+    return PROFILE_RELEASE;
+}
+
+static unsigned parse_jobs(struct argp_state *state, const char *text)
+{
+    char *end;
+    unsigned long jobs = strtoul(text, &end, 10);
+    if (text[0] < '1' || text[0] > '9' || *end != '\0' || jobs > JOBS_MAX) {
+        argp_error(state, "--jobs is a number from 1 to %d", JOBS_MAX);
+    }
+    return (unsigned)jobs;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
-    struct choices *choices = state->input;
+    struct arguments *arguments = state->input;
+    struct crash_choice *choice = &arguments->choice;
     switch (key) {
-    case KEY_LIST:
-        choices->list = true;
-        return 0;
-    case KEY_STOP:
-        choices->stop_at_red = true;
+    case KEY_PROFILE:
+        choice->profile = parse_profile(state, argument);
         return 0;
     case KEY_POINT:
-        if (choices->point_count == CHOICES_MAX) {
-            argp_error(state, "too many points");
-        }
-        choices->points[choices->point_count++] = argument;
+        add_name(&choice->points, &choice->point_count, argument);
         return 0;
     case KEY_CELL:
-        if (choices->cell_count == CHOICES_MAX) {
-            argp_error(state, "too many cells");
-        }
-        choices->cells[choices->cell_count++] = strtoul(argument, NULL, 10);
+        add_name(&choice->cells, &choice->cell_count, argument);
+        return 0;
+    case KEY_FLOW:
+        add_name(&choice->flows, &choice->flow_count, argument);
+        return 0;
+    case KEY_ACTION:
+        add_name(&choice->actions, &choice->action_count, argument);
+        return 0;
+    case KEY_JOBS:
+        arguments->jobs = parse_jobs(state, argument);
+        return 0;
+    case KEY_LIST:
+        arguments->list = true;
+        return 0;
+    case KEY_VERBOSE:
+        arguments->verbose = true;
+        return 0;
+    case KEY_STOP:
+        arguments->stop_at_red = true;
+        return 0;
+    case KEY_JUNIT:
+        arguments->junit = argument;
+        return 0;
+    case KEY_HTML:
+        arguments->html = argument;
+        return 0;
+    case KEY_JSON:
+        arguments->json = argument;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static bool is_chosen(const struct choices *choices, size_t index)
+/* --- the list --------------------------------------------------------------------------------- */
+
+static void print_list(const struct crash_report *report, bool is_selection)
 {
-    for (size_t i = 0; i < choices->point_count; i++) {
-        if (strcmp(choices->points[i], fault_point_name(crash_cells[index].point)) == 0) {
-            return true;
+    const struct crash_table *table = report->table;
+    char name[CRASH_NAME_SIZE];
+    for (size_t i = 0; i < table->count; i++) {
+        if (report->chosen[i]) {
+            crash_cell_name(&table->cells[i], name);
+            printf("%4zu  %-64s %-9s  %s\n", i + 1, name, crash_expect_text(table->cells[i].expect),
+                   crash_cell_explained(&table->cells[i]));
         }
     }
-    for (size_t i = 0; i < choices->cell_count; i++) {
-        if (choices->cells[i] == index + 1) {
-            return true;
-        }
+    for (size_t i = 0; !is_selection && i < table->impossible_count; i++) {
+        crash_cell_name(&table->impossible[i], name);
+        printf("   -  %-64s %-9s  %s\n", name, "", table->impossible[i].impossible);
     }
-    return choices->point_count == 0 && choices->cell_count == 0;
+    printf("%zu of %zu cells; %zu combinations are impossible\n", report->chosen_count,
+           table->count, table->impossible_count);
 }
 
-/* Every point has a cell, and every cell belongs to the daemon whose point it is. */
-static bool table_is_complete(void)
+/* --- the run ---------------------------------------------------------------------------------- */
+
+static void on_result(void *user, size_t cell, const struct crash_result *result)
 {
-    bool complete = true;
-    for (int point = 0; point < FAULT_POINT_COUNT; point++) {
-        bool found = false;
-        for (size_t i = 0; i < crash_cell_count; i++) {
-            found = found || crash_cells[i].point == (enum fault_point)point;
-        }
-        if (!found) {
-            printf("RED   %s has no cell (\"%s\")\n", fault_point_name((enum fault_point)point),
-                   fault_point_text((enum fault_point)point));
-            complete = false;
-        }
-    }
-    return complete;
+    struct crash_result kept = {.ran = result->ran,
+                                .green = result->green,
+                                .heal_ms = result->heal_ms,
+                                .run_ms = result->run_ms};
+    kept.error = result->error == NULL ? NULL : alloc_string(result->error);
+    kept.logs = result->logs == NULL ? NULL : alloc_string(result->logs);
+    crash_report_cell(user, cell, &kept);
 }
 
-static void print_cell(size_t index)
+static void on_trouble(void *user, const char *text)
 {
-    const struct crash_cell *cell = &crash_cells[index];
-    printf("%3zu  %-20s %-4s %-8s %-9s %-13s %1u  ", index + 1, fault_point_name(cell->point),
-           crash_action_text(cell->action), crash_victim_text(cell->victim),
-           crash_flow_text(cell->flow), crash_prelude_text(cell->prelude), cell->hit);
+    crash_report_trouble(user, text);
 }
 
-static void print_heading(void)
-{
-    printf("  #  %-20s %-4s %-8s %-9s %-13s %1s  %-6s %8s\n", "point", "", "victim", "flow",
-           "prelude", "k", "result", "heal/ms");
-}
-
-/* The end of a daemon's log from where the cell began. */
-static void print_log(const struct stack_daemon *daemon, off_t offset)
-{
-    FILE *file = fopen(stack_daemon_log_path(daemon), "re");
-    if (file == NULL) {
-        return;
-    }
-    off_t size = stack_daemon_log_size(daemon);
-    if (size - offset > LOG_TAIL) {
-        offset = size - LOG_TAIL;
-    }
-    char line[1024];
-    printf("     --- %s\n", stack_daemon_name(daemon));
-    if (fseeko(file, offset, SEEK_SET) == 0) {
-        while (fgets(line, sizeof line, file) != NULL) {
-            printf("     %s", line);
-        }
-    }
-    (void)fclose(file);
-}
-
-struct log_marks {
-    off_t coordinator;
-    off_t agents[STACK_PARTICIPANTS_MAX];
-};
-
-static void mark_logs(struct stack *stack, struct log_marks *ret_marks)
-{
-    ret_marks->coordinator = stack_daemon_log_size(stack_coordinator(stack));
-    for (size_t i = 0; i < stack_participant_count(stack); i++) {
-        ret_marks->agents[i] = stack_daemon_log_size(stack_agent(stack, i));
-    }
-}
-
-static void print_logs(struct stack *stack, const struct log_marks *marks)
-{
-    print_log(stack_coordinator(stack), marks->coordinator);
-    for (size_t i = 0; i < stack_participant_count(stack); i++) {
-        print_log(stack_agent(stack, i), marks->agents[i]);
-    }
-}
-
-static bool run_cell(struct stack *stack, size_t index)
+static void run(struct crash_report *report, const struct arguments *arguments)
 {
     struct error error = {0};
-    struct log_marks marks = {0};
-    struct crash_stage stage = {
-        .stack = stack, .cell = &crash_cells[index], .number = (unsigned)index + 1};
-    print_cell(index);
-    (void)fflush(stdout);
-    mark_logs(stack, &marks);
-    bool green =
-        crash_settle(stack, &error) && crash_run(&stage, &error) && crash_judge(&stage, &error);
-    if (green) {
-        printf("%-6s %8llu\n", "green", (unsigned long long)stage.heal_ms);
-    } else {
-        printf("%-6s %8s  %s\n", "RED", "", error.text);
-        print_logs(stack, &marks);
-        crash_reset(stack);
+    size_t *order = crash_choice_order(report->table, report->chosen, report->chosen_count);
+    const struct crash_pool_options pool = {.table = report->table,
+                                            .order = order,
+                                            .count = report->chosen_count,
+                                            .jobs = report->jobs,
+                                            .stop_at_red = arguments->stop_at_red,
+                                            .on_result = on_result,
+                                            .on_trouble = on_trouble,
+                                            .user = report};
+    report->started = time(NULL);
+    report->begin_ms = clock_monotonic_ms();
+    crash_report_heading(report);
+    if (!crash_pool_run(&pool, &error)) {
+        crash_report_trouble(report, error.text);
     }
-    (void)fflush(stdout);
-    crash_stage_done(&stage);
-    return green;
+    report->run_ms = clock_monotonic_ms() - report->begin_ms;
+    crash_report_summary(report);
+    free(order);
 }
 
-struct tally {
-    size_t green, red;
-};
-
-static void run_cells(struct stack *stack, const struct choices *choices, struct tally *tally)
+static bool write_reports(const struct crash_report *report, const struct arguments *arguments,
+                          struct error *ret_error)
 {
-    print_heading();
-    for (size_t i = 0; i < crash_cell_count; i++) {
-        if (!is_chosen(choices, i)) {
-            continue;
-        }
-        if (run_cell(stack, i)) {
-            tally->green++;
-        } else {
-            tally->red++;
-            if (choices->stop_at_red) {
-                return;
-            }
-        }
-    }
+    return (arguments->junit == NULL || crash_report_junit(report, arguments->junit, ret_error)) &&
+           (arguments->html == NULL || crash_report_html(report, arguments->html, ret_error)) &&
+           (arguments->json == NULL || crash_report_json(report, arguments->json, ret_error));
 }
 
-static bool run(const struct choices *choices, struct tally *tally, struct error *ret_error)
+static int run_and_report(struct crash_report *report, const struct arguments *arguments)
 {
-    /* Retention as short as it can be; the cell about trimming needs it. Everything else is as
-     * shipped: the promise of ten seconds is about the defaults. */
-    const struct stack_options stack_options = {.assentd_lines =
-                                                    "retention_hours = 1\ntrim_interval = 500ms\n"};
-    struct stack *stack = NULL;
-    bool succeeded = stack_new(&stack_options, &stack, ret_error) &&
-                     checkout_setup(stack, ret_error) && stack_start(stack, ret_error);
-    if (succeeded) {
-        run_cells(stack, choices, tally);
-        succeeded = checkout_audit(stack, ret_error) || error_wrap(ret_error, "audit of all rows");
+    struct error error = {0};
+    const bool is_selection = crash_choice_is_selection(&arguments->choice);
+    const size_t uncovered = is_selection ? 0 : crash_report_uncovered(report);
+    if (arguments->list) {
+        print_list(report, is_selection);
+        return uncovered == 0 ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
     }
-    stack_free(stack);
-    return succeeded;
+    run(report, arguments);
+    if (!write_reports(report, arguments, &error)) {
+        cli_print_error("assent-fault-matrix", &error);
+        return CLI_EXIT_FAILED;
+    }
+    const bool all_green = report->green == report->chosen_count && report->trouble_count == 0;
+    return uncovered == 0 && all_green ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
 }
 
 int main(int argc, char **argv)
 {
-    struct choices choices = {0};
-    const struct argp argp = {options, parse, "",  "Runs the crash matrix of docs/TESTING.md.",
-                              NULL,    NULL,  NULL};
-    argp_parse(&argp, argc, argv, 0, NULL, &choices);
-    if (choices.list) {
-        for (size_t i = 0; i < crash_cell_count; i++) {
-            print_cell(i);
-            printf("%s\n", fault_point_text(crash_cells[i].point));
-        }
-        return table_is_complete() ? EX_OK : EXIT_FAILURE;
-    }
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    struct arguments arguments = {.choice.profile = PROFILE_RELEASE, .jobs = default_jobs()};
     struct error error = {0};
-    struct tally tally = {0};
-    uint64_t begin_ms = clock_monotonic_ms();
-    bool complete = table_is_complete();
-    bool succeeded = run(&choices, &tally, &error);
-    if (!succeeded) {
-        printf("RED   %s\n", error.text);
+    const struct argp argp = {options,
+                              parse,
+                              "",
+                              "Kills, hangs and stops real daemons over real PostgreSQL at every "
+                              "named point, lets databases "
+                              "and clients misbehave, and judges what has become of it.",
+                              NULL,
+                              NULL,
+                              NULL};
+    cli_init("assent-fault-matrix");
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    struct crash_table *table = crash_table_new();
+    struct crash_report report = {.table = table,
+                                  .profile = crash_choice_text(&arguments.choice),
+                                  .jobs = arguments.jobs,
+                                  .is_terminal = isatty(STDOUT_FILENO) == 1,
+                                  .is_verbose = arguments.verbose};
+    int exit_code = EX_USAGE;
+    if (crash_choose(&arguments.choice, table, &report.chosen, &report.chosen_count, &error)) {
+        report.results = alloc_zeroed(table->count * sizeof *report.results);
+        exit_code = run_and_report(&report, &arguments);
+    } else {
+        cli_print_error("assent-fault-matrix", &error);
     }
-    printf("%zu green, %zu red, %llu s\n", tally.green, tally.red,
-           (unsigned long long)((clock_monotonic_ms() - begin_ms) / 1000));
-    bool any = tally.green > 0 && tally.red == 0;
-    return complete && succeeded && any ? EX_OK : EXIT_FAILURE;
+    crash_report_done(&report);
+    crash_choice_done(&arguments.choice);
+    crash_table_free(table);
+    return exit_code;
 }

@@ -91,6 +91,8 @@ bool stack_daemon_start_faulty(struct stack_daemon *daemon, const char *spec,
                                struct error *ret_error);
 /* How often the point that was armed last was reached. */
 size_t stack_daemon_fault_hits(const struct stack_daemon *daemon);
+/* The same for one of several that are traced ("*:trace"). */
+size_t stack_daemon_fault_count(const struct stack_daemon *daemon, const char *point);
 
 void stack_daemon_signal(struct stack_daemon *daemon, int signal_number);
 /* Waits for the end; afterwards it counts as not running. False at the deadline. */

@@ -104,9 +104,14 @@ static json_t *reading_branch(const struct checkout *checkout, bool orders)
     return statements;
 }
 
-static json_t *payment_branch(size_t index, const struct checkout *checkout)
+static json_t *payment_branch(const struct stack *stack, size_t index,
+                              const struct checkout *checkout)
 {
     json_t *statements = json_array();
+    if (checkout->gate != 0 && index == stack_participant_count(stack) - 1) {
+        add_statement(statements, "SELECT pg_advisory_xact_lock_shared($1)",
+                      json_pack("[i]", (int)checkout->gate), -1);
+    }
     const uint32_t pay_after_ms = index < checkout->first_to_wait ? 0 : checkout->pay_after_ms;
     const int rows = checkout->parts[index] == CHECKOUT_REFUSES ? 2 : 1; /* there is one account */
     if (checkout->plain) {
@@ -137,7 +142,7 @@ static json_t *branch(const struct stack *stack, size_t index, const struct chec
     const bool reads = part == CHECKOUT_READS || part == CHECKOUT_READS_SERIAL;
     json_t *statements = reads        ? reading_branch(checkout, index == 0)
                          : index == 0 ? order_branch(checkout)
-                                      : payment_branch(index, checkout);
+                                      : payment_branch(stack, index, checkout);
     json_t *made = json_pack("{s:s,s:o}", "participant", stack_participant(stack, index),
                              "statements", statements);
     if (reads) {

@@ -36,6 +36,8 @@ struct checkout {
     bool plain;            /* statements without expectations or rows, which need no look at their
                               results before PREPARE; the account is not protected */
     bool decided;          /* "ack": "decided" */
+    unsigned gate;         /* not 0: the last participant's branch first passes this advisory lock,
+                              which a test may hold exclusively for as long as it likes */
     size_t first_to_wait;  /* pay_after_ms counts from this participant on; 0: from the second */
     enum checkout_part parts[STACK_PARTICIPANTS_MAX];
 };

@@ -102,18 +102,27 @@ bool stack_daemon_start_faulty(struct stack_daemon *daemon, const char *spec,
     return stack_daemon_start(daemon, args, ret_error);
 }
 
-size_t stack_daemon_fault_hits(const struct stack_daemon *daemon)
+size_t stack_daemon_fault_count(const struct stack_daemon *daemon, const char *point)
 {
     char *text = NULL;
     if (!process_read_file(daemon->trace_path, LOG_LIMIT_BYTES, &text, NULL)) {
         return 0; /* never started with a trace */
     }
     size_t lines = 0;
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) {
-        lines++;
+    const size_t length = strlen(point);
+    const char *line = text;
+    for (const char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        if (length == 0 || (strncmp(line, point, length) == 0 && line[length] == ' ')) {
+            lines++;
+        }
     }
     free(text);
     return lines;
+}
+
+size_t stack_daemon_fault_hits(const struct stack_daemon *daemon)
+{
+    return stack_daemon_fault_count(daemon, "");
 }
 
 void stack_daemon_signal(struct stack_daemon *daemon, int signal_number)
