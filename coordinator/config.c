@@ -288,6 +288,8 @@ const char *config_restart_key(const struct config *old, const struct config *ne
         {"http", strcmp(old->http, new->http) != 0},
         {"client", strcmp(old->client, new->client) != 0},
         {"listen", strcmp(old->listen, new->listen) != 0},
+        {"advertise", strcmp(old->advertise == NULL ? "" : old->advertise,
+                             new->advertise == NULL ? "" : new->advertise) != 0},
         {"journal", strcmp(old->journal, new->journal) != 0},
         {"journal_reserve", old->journal_reserve_bytes != new->journal_reserve_bytes},
         {"retention_hours", old->core.retention_ms != new->core.retention_ms},
