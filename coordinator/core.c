@@ -309,10 +309,7 @@ static void durable_one(struct coord *coord, const struct pending *pending,
         resolve_durable(coord, pending, ready);
         return;
     case PENDING_RELEASE:
-        peer_forget_released(coord, pending->participant);
-        peer_check_reconciled(coord, ready);
-        memcpy(ready_answer(ready, pending->call, API_OK)->participant, pending->participant,
-               PARTICIPANT_NAME_SIZE);
+        peer_released(coord, pending->call, pending->participant, ready);
         return;
     }
 }

@@ -271,7 +271,7 @@ void peer_claim(struct coord *coord, struct participant *participant, struct coo
 void peer_claim_all(struct coord *coord, struct coord_ready *ready);
 void peer_heartbeat(struct coord *coord, struct coord_ready *ready);
 void peer_check_reconciled(struct coord *coord, struct coord_ready *ready);
-void peer_forget_released(struct coord *coord, const char *name);
+void peer_released(struct coord *coord, uint64_t call, const char *name, struct coord_ready *ready);
 uint64_t peer_swept_number(const struct coord *coord);
 
 /* core_inquiry.c */

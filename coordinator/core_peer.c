@@ -345,12 +345,21 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
     pending_add(coord, PENDING_RELEASE, token, NULL, &like);
 }
 
-void peer_forget_released(struct coord *coord, const char *name)
+/* Its RELEASE is durable. If it was added again meanwhile it stays, and the driver must keep its link. */
+void peer_released(struct coord *coord, uint64_t call, const char *name, struct coord_ready *ready)
 {
     struct participant *participant = peer_find(coord, name, NULL);
-    if (participant != NULL && participant->releasing) {
+    bool gone = participant == NULL || participant->releasing;
+    if (participant != NULL && gone) {
         participant->configured = false;
         participant->must_report = false;
+    }
+    peer_check_reconciled(coord, ready);
+    struct api_answer *answer = ready_answer(ready, call, gone ? API_OK : API_CONFLICT);
+    snprintf(answer->participant, sizeof(answer->participant), "%s", name);
+    if (!gone) {
+        snprintf(answer->text, sizeof(answer->text),
+                 "participant %s was put back into the configuration meanwhile", name);
     }
 }
 

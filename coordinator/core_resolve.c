@@ -71,7 +71,10 @@ static void resolve_unknown(struct coord *coord, const struct coord_event *event
 {
     const struct api_resolve *resolve = event->resolve;
     const struct gtrid *gtrid = &resolve->gtrid;
-    if (!journal_id_equal(&gtrid->journal, &coord->config.journal) ||
+    /* What this process has not given out yet it may still give out: the word would wait for it. */
+    bool is_to_come = gtrid->epoch == coord->epoch && gtrid->epoch_nonce == coord->epoch_nonce &&
+                      gtrid->sequence > coord->next_sequence;
+    if (is_to_come || !journal_id_equal(&gtrid->journal, &coord->config.journal) ||
         coord_presume(coord, gtrid) != VERDICT_UNKNOWN) {
         ready_answer(ready, event->call, API_NOT_FOUND);
         return;
@@ -207,6 +210,10 @@ void resolve_durable(struct coord *coord, const struct pending *pending, struct 
         /* The last vote came while the record was being written: the decision stands (P-2), and is told so. */
         resolve_conflict(pending->call,
                          "the transaction was decided commit meanwhile; it will commit", ready);
+        return;
+    }
+    if (resolve->action == RESOLVE_COMMIT && !txn->decided_commit) {
+        resolve_conflict(pending->call, "the transaction is not decided commit", ready);
         return;
     }
     if (!txn->end_written) {

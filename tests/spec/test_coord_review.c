@@ -421,6 +421,29 @@ static void test_p10_added_again_during_the_release_stays(void **state)
     world_step(&world, &add);
     world_durable(&world);
     assert_true(coord_has_participant(world.coord, "payment"));
+    /* The driver would let the link go on OK, and nobody would dial it again. */
+    assert_non_null(world_answer(&world, 9));
+    assert_int_equal(world_answer(&world, 9)->status, API_CONFLICT);
+    assert_int_not_equal(strlen(world_answer(&world, 9)->text), 0);
+    world_done(&world);
+}
+
+/* A person's word about a transaction that was never given out is refused: the record would lie in wait for the one that
+ * gets this number, and a late prepare of that would commit by it. */
+static void test_p08_no_word_about_what_was_never_given_out(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_submit(&world, NULL, 1);
+    struct api_resolve resolve = {.gtrid = world_last_gtrid(&world), .action = RESOLVE_COMMIT};
+    resolve.gtrid.sequence++;
+    memcpy(resolve.participant, "payment", sizeof("payment"));
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .resolve = &resolve, .call = 70};
+    world_step(&world, &event);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 0);
+    assert_non_null(world_answer(&world, 70));
+    assert_int_equal(world_answer(&world, 70)->status, API_NOT_FOUND);
     world_done(&world);
 }
 
@@ -639,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_p10_release_ends_the_wait_for_a_witness),
         cmocka_unit_test(test_p13_no_work_for_a_participant_being_released),
         cmocka_unit_test(test_p10_added_again_during_the_release_stays),
+        cmocka_unit_test(test_p08_no_word_about_what_was_never_given_out),
         cmocka_unit_test(test_p15_late_admission_sends_no_work),
         cmocka_unit_test(test_p13_a_sweep_of_a_lost_history_does_not_count),
         cmocka_unit_test(test_law_heuristic_is_told_after_its_record),
