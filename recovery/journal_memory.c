@@ -499,6 +499,34 @@ bool journal_open_memory(const struct journal_options *options, struct journal *
     return true;
 }
 
+struct journal *journal_memory_copy(const struct journal *base)
+{
+    const struct memory_journal *from = (const struct memory_journal *)base;
+    struct journal_options options = {.create = true, .new_id = from->now.id};
+    struct journal *copied = NULL;
+    struct error error;
+    CHECK(journal_open_memory(&options, &copied, &error));
+    struct memory_journal *to = (struct memory_journal *)copied;
+    to->now.floor.first_number = memory_first_number(from);
+    to->now.head.number = memory_first_number(from) - 1;
+    for (size_t i = 0; i < from->row_count; i++) {
+        struct record record;
+        record_copy(&from->rows[i].record, &record);
+        memory_put_row(to, record);
+        /* What came before the first row is gone, and with it what its hash was made of. */
+        memcpy(to->rows[i].hash, from->rows[i].hash, HASH_BYTES);
+        memcpy(to->now.head.hash, from->rows[i].hash, HASH_BYTES);
+        journal_state_apply(&to->now, &to->rows[i].record);
+        const struct record *put = &to->rows[i].record;
+        /* The END of a transaction whose COMMIT was trimmed may still be there. */
+        if (put->kind != RECORD_END || memory_find_txn(to, &put->as.end.gtrid) != NULL) {
+            CHECK(index_record(to, put, &error));
+        }
+    }
+    journal_memory_reopen(&copied);
+    return copied;
+}
+
 void journal_memory_reopen(struct journal **base)
 {
     struct memory_journal *journal = (struct memory_journal *)*base;

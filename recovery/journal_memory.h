@@ -18,6 +18,9 @@ void journal_memory_reopen(struct journal **journal);
 void journal_memory_fail(struct journal *journal, size_t count, enum error_kind kind,
                          bool is_written);
 
+/* A copy as a backup would make it, unmarked: same identity, same records, same hashes. Returns owned. */
+struct journal *journal_memory_copy(const struct journal *journal);
+
 /* What journal_has_space answers from now on. */
 void journal_memory_set_space(struct journal *journal, bool has_space);
 

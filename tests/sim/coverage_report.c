@@ -1,0 +1,129 @@
+/* coverage_report.c - what a run has not reached, less what can not be reached, with the reason. */
+#include <string.h>
+
+#include "coordinator/core.h"
+#include "tests/sim/coverage.h"
+#include "tests/sim/probe.h"
+
+static const char *const coord_events[MEETS_COORD_COUNT] = {
+    [MEETS_SUBMIT_AGAIN] = "SUBMIT with its key",
+    [MEETS_VOTE_COMMIT] = "VOTE commit",
+    [MEETS_VOTE_ABORT] = "VOTE abort",
+    [MEETS_VOTE_READONLY] = "VOTE read-only",
+    [MEETS_VOTE_UNKNOWN] = "VOTE unknown",
+    [MEETS_ACK_COMMITTED] = "ACK committed",
+    [MEETS_ACK_ROLLED_BACK] = "ACK rolled back",
+    [MEETS_ACK_HEURISTIC_COMMIT] = "ACK heuristic commit",
+    [MEETS_ACK_HEURISTIC_ROLLBACK] = "ACK heuristic rollback",
+    [MEETS_ACK_HAZARD] = "ACK hazard",
+    [MEETS_INQUIRY] = "INQUIRY",
+    [MEETS_RESOLVE_COMMIT] = "RESOLVE commit",
+    [MEETS_RESOLVE_ROLLBACK] = "RESOLVE rollback",
+    [MEETS_RESOLVE_FORGET] = "RESOLVE forget",
+    [MEETS_PEER_DOWN] = "PEER_DOWN",
+    [MEETS_WELCOME] = "WELCOME",
+    [MEETS_DURABLE] = "DURABLE",
+    [MEETS_TIMER] = "TIMER",
+    [MEETS_DRAIN] = "DRAIN",
+};
+
+static const char *const agent_events[MEETS_AGENT_COUNT] = {
+    [MEETS_WORK] = "WORK",
+    [MEETS_COMMIT] = "COMMIT",
+    [MEETS_ROLLBACK] = "ROLLBACK by name",
+    [MEETS_ROLLBACK_NAMELESS] = "ROLLBACK without gid",
+    [MEETS_VERDICT_COMMIT] = "VERDICT commit",
+    [MEETS_VERDICT_ABORT] = "VERDICT abort",
+    [MEETS_VERDICT_WAIT] = "VERDICT wait",
+    [MEETS_VERDICT_UNKNOWN] = "VERDICT unknown",
+    [MEETS_RESULT_OK] = "RESULT ok",
+    [MEETS_RESULT_ROLLED_BACK] = "RESULT rolled back",
+    [MEETS_RESULT_NOT_FOUND] = "RESULT not found",
+    [MEETS_RESULT_RETRY] = "RESULT retry",
+    [MEETS_RESULT_REFUSED] = "RESULT refused",
+    [MEETS_RESULT_UNKNOWN] = "RESULT unknown",
+    [MEETS_PROVED_PREPARED] = "PROVE prepared",
+    [MEETS_PROVED_COMMITTED] = "PROVE committed",
+    [MEETS_PROVED_ABSENT] = "PROVE absent",
+    [MEETS_PROVED_CANNOT_TELL] = "PROVE cannot tell",
+    [MEETS_SCAN_WITH_ROW] = "SCAN with its row",
+    [MEETS_SCAN_WITHOUT_ROW] = "SCAN without its row",
+    [MEETS_HISTORY_CHANGED] = "history changed",
+    [MEETS_DATABASE_UP] = "database up",
+    [MEETS_SESSION_UP] = "PEER_UP",
+    [MEETS_SESSION_DOWN] = "PEER_DOWN",
+    [MEETS_AGENT_TIMER] = "its timer",
+    [MEETS_AGENT_DRAIN] = "DRAIN",
+};
+
+struct table {
+    const char *name;
+    const uint64_t (*pairs)[COVERAGE_EVENTS];
+    uint32_t state_count, event_count;
+    const char *(*state_name)(uint32_t state);
+    const char *const *event_names;
+};
+
+static size_t report_table(const struct table *table, FILE *file, bool all)
+{
+    size_t missing = 0;
+    for (uint32_t state = 0; state < table->state_count; state++) {
+        for (uint32_t event = 0; event < table->event_count; event++) {
+            const char *name = table->state_name(state);
+            const char *why = coverage_impossible(table->name, name, table->event_names[event]);
+            uint64_t count = table->pairs[state][event];
+            bool is_missing = count == 0 && why == NULL && name[0] != '\0' && name[0] != '-';
+            missing += is_missing;
+            if (name[0] != '\0' && name[0] != '-' && (all || is_missing)) {
+                fprintf(file, "%-12s %-19s %-24s %12llu%s%s\n", table->name, name,
+                        table->event_names[event], (unsigned long long)count,
+                        why != NULL ? "  impossible: " : "", why != NULL ? why : "");
+            }
+        }
+    }
+    return missing;
+}
+
+static size_t report_list(const char *what, const uint64_t *counts, size_t count,
+                          const char *(*name)(size_t index), FILE *file, bool all)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *why = coverage_impossible(what, name(i), "");
+        bool is_missing = counts[i] == 0 && why == NULL;
+        missing += is_missing;
+        if (all || is_missing) {
+            fprintf(file, "%-12s %-44s %12llu%s%s\n", what, name(i), (unsigned long long)counts[i],
+                    why != NULL ? "  elsewhere: " : "", why != NULL ? why : "");
+        }
+    }
+    return missing;
+}
+
+static const char *fault_at(size_t index)
+{
+    return sim_fault_name((enum sim_fault)index);
+}
+
+static const char *point_at(size_t index)
+{
+    return fault_point_name((enum fault_point)index);
+}
+
+size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
+{
+    const struct table tables[] = {
+        {"transaction", coverage->txn, TXN_HEURISTIC + 1, MEETS_COORD_COUNT, probe_txn_state,
+         coord_events},
+        {"branch", coverage->branch, BRANCH_FORGOTTEN + 1, MEETS_COORD_COUNT, probe_branch_state,
+         coord_events},
+        {"agent", coverage->agent, 12, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
+    };
+    size_t missing = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
+    missing += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);
+    missing += report_list("kill", coverage->kills, FAULT_POINT_COUNT, point_at, file, all);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        missing += report_table(&tables[i], file, all);
+    }
+    return missing;
+}

@@ -1,0 +1,188 @@
+/* digest.c - a hash of the whole world: equal situations give equal hashes, however they came about. */
+#include "tests/sim/explore.h"
+#include "tests/sim/probe.h"
+
+static uint64_t fold(uint64_t hash, uint64_t value)
+{
+    return sim_scramble(hash ^ (value + UINT64_C(0x9e3779b97f4a7c15) + (hash << 6)));
+}
+
+static uint64_t digest_message(const struct message *message)
+{
+    uint64_t hash = message->kind;
+    switch (message->kind) {
+    case MESSAGE_CLAIM:
+        return fold(fold(hash, message->as.claim.epoch), message->as.claim.head.number);
+    case MESSAGE_WORK:
+        return fold(fold(hash, message->as.work.gtrid.epoch), message->as.work.gtrid.sequence);
+    case MESSAGE_COMMIT:
+        return fold(hash, message->as.commit.gid.attempt);
+    case MESSAGE_ROLLBACK:
+        hash = fold(hash, message->as.rollback.gtrid.sequence);
+        return fold(hash, message->as.rollback.has_gid ? message->as.rollback.gid.attempt : 0);
+    case MESSAGE_VERDICT:
+        return fold(fold(hash, message->as.verdict.gid.attempt), message->as.verdict.verdict);
+    case MESSAGE_HEAD:
+        return fold(hash, message->as.head.head.number);
+    case MESSAGE_WITNESS:
+        return fold(fold(hash, message->as.witness.epoch), message->as.witness.head.number);
+    case MESSAGE_WELCOME:
+        return fold(hash, message->as.welcome.epoch);
+    case MESSAGE_FENCED:
+        return fold(hash, message->as.fenced.epoch);
+    case MESSAGE_VOTE:
+        hash = fold(hash, message->as.vote.gid.gtrid.sequence);
+        return fold(fold(hash, message->as.vote.gid.attempt), message->as.vote.vote);
+    case MESSAGE_ACK:
+        hash = fold(hash, message->as.ack.gid.gtrid.sequence);
+        return fold(fold(hash, message->as.ack.gid.attempt), message->as.ack.ack);
+    case MESSAGE_INQUIRY:
+        return fold(hash, message->as.inquiry.gid.attempt);
+    case MESSAGE_AUDIT:
+        return fold(hash, message->as.audit.serial);
+    case MESSAGE_AUDITED:
+        return fold(hash, message->as.audited.serial);
+    case MESSAGE_HEALTH:
+        return fold(hash, message->as.health.health);
+    }
+    return hash;
+}
+
+static uint64_t digest_result(const struct command_result *result)
+{
+    uint64_t hash = fold(result->kind, result->class);
+    hash = fold(hash, result->proved);
+    hash = fold(hash, result->row_count);
+    if (result->kind == COMMAND_LOAD_WITNESS || result->kind == COMMAND_STORE_WITNESS) {
+        hash = fold(hash, result->witness.epoch);
+        hash = fold(hash, result->witness.head.number);
+    }
+    for (size_t i = 0; i < result->row_count; i++) {
+        hash = fold(hash, map_hash_bytes(result->rows[i].gid_text, GID_TEXT_SIZE));
+    }
+    return hash;
+}
+
+/* What is still to come, as a set; of one direction of one session in order. */
+static uint64_t digest_event(struct sim_world *world, const struct sim_event *event)
+{
+    uint64_t due_ms = event->due_ms > world->now_ms ? event->due_ms - world->now_ms : 0;
+    uint64_t hash = fold(event->kind, (uint64_t)event->a << 32 | event->b);
+    hash = fold(hash, (uint64_t)event->process << 32 | due_ms);
+    if (event->process != SIM_NOBODY &&
+        world_process(world, event->process)->incarnation != event->incarnation) {
+        return 0; /* meant for a process that is gone */
+    }
+    if (event->kind == EVENT_AGENT_MESSAGE || event->kind == EVENT_COORD_MESSAGE) {
+        uint64_t rank = 0;
+        for (size_t i = 0; i < world->queue.count; i++) {
+            const struct sim_event *other = world->queue.slots[i].event;
+            rank += other->kind == event->kind && other->session == event->session &&
+                    other->process == event->process && other->tie < event->tie;
+        }
+        hash = fold(hash, rank);
+        return fold(hash, digest_message(&event->as.message));
+    }
+    if (event->kind == EVENT_AGENT_RESULT) {
+        return fold(hash, digest_result(&event->as.result));
+    }
+    if (event->kind == EVENT_COORD_SUBMIT || event->kind == EVENT_CLIENT) {
+        return fold(hash, event->number);
+    }
+    return hash;
+}
+
+static uint64_t digest_database(const struct sim_database *database)
+{
+    uint64_t hash = 0;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < database->prepared_count; i++) {
+        sum += fold(1, database->prepared[i]->gid.attempt);
+    }
+    for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
+        const struct sim_backend *backend = &database->backends[i];
+        if (backend->stage != BACKEND_FREE) {
+            bool finishes = backend->stage == BACKEND_FINISH;
+            uint64_t one = fold(backend->stage, finishes ? backend->finish.gid.attempt
+                                                         : backend->execute.gid.attempt);
+            sum += fold(one, (uint64_t)backend->is_attached << 1 | backend->is_cancelled);
+        }
+    }
+    for (size_t i = 0; i < database->witness_count; i++) {
+        sum += fold(database->witnesses[i].epoch, database->witnesses[i].head.number);
+    }
+    return fold(hash, sum);
+}
+
+static uint64_t digest_commands(const struct sim_jobs *jobs)
+{
+    uint64_t hash = 0;
+    for (const struct sim_job *job = jobs->first; job != NULL; job = job->next) {
+        hash = fold(hash, job->command.kind);
+        if (job->command.kind == COMMAND_PROVE) {
+            hash = fold(hash, job->command.as.prove.gid.attempt);
+        } else if (job->command.kind == COMMAND_LOOK) {
+            hash = fold(hash, job->command.as.look.gtrid.sequence);
+        }
+    }
+    return hash;
+}
+
+static uint64_t digest_truths(const struct sim_world *world)
+{
+    uint64_t sum = 0;
+    for (const struct sim_truth *truth = world->truth_list; truth != NULL; truth = truth->next) {
+        uint64_t hash = fold(truth->gtrid.epoch, truth->gtrid.sequence);
+        hash = fold(hash, (uint64_t)truth->is_decided << 3 | (uint64_t)truth->is_ended << 2 |
+                              (uint64_t)truth->told_aborted << 1 | truth->told_committed);
+        hash = fold(hash, truth->told_rollback_mask);
+        for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
+             attempt = attempt->next_of_truth) {
+            hash +=
+                fold(attempt->gid.attempt,
+                     (uint64_t)attempt->is_prepared << 6 | (uint64_t)attempt->is_committed << 5 |
+                         (uint64_t)attempt->is_rolled_back << 4 | (uint64_t)attempt->reply_ok << 3 |
+                         (uint64_t)attempt->voted_yes << 2 | (uint64_t)attempt->told_commit << 1 |
+                         attempt->told_rollback);
+        }
+        sum += hash;
+    }
+    return sum;
+}
+
+static uint64_t digest_clients(const struct sim_world *world)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < world->op_count; i++) {
+        const struct sim_op *op = &world->ops[i];
+        hash = fold(hash, (uint64_t)op->calls_open << 8 | (uint64_t)op->is_settled << 2 |
+                              (uint64_t)op->saw_committed << 1 | op->saw_aborted);
+    }
+    return hash;
+}
+
+uint64_t world_digest(struct sim_world *world)
+{
+    const struct sim_coord *coord = &world->coords[0];
+    uint64_t hash = coord->core == NULL ? 1 : probe_coord_digest(coord->core);
+    hash = fold(hash, coord->thread.waiting.count);
+    hash = fold(hash, (uint64_t)coord->thread.writing.count << 1 | coord->thread.is_writing);
+    hash = fold(hash, world->disks[coord->disk].kept.count);
+    hash = fold(hash, world->disks[coord->disk].last_epoch);
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        const struct sim_agent *agent = &world->agents[i];
+        hash = fold(hash, agent->core == NULL ? 1 : probe_agent_digest(agent->core));
+        hash = fold(hash, (uint64_t)agent->edge.running << 2 |
+                              (uint64_t)agent->edge.keeper_busy << 1 | agent->edge.is_known);
+        hash = fold(hash, digest_commands(&agent->edge.keeper));
+        hash = fold(hash, digest_database(&world->databases[i]));
+        hash = fold(hash, world->links[0][i].session != 0);
+    }
+    uint64_t sum = 0;
+    for (size_t i = 0; i < world->queue.count; i++) {
+        sum += digest_event(world, world->queue.slots[i].event);
+    }
+    hash = fold(hash, sum);
+    hash = fold(hash, digest_truths(world));
+    return fold(hash, digest_clients(world));
+}

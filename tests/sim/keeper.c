@@ -1,0 +1,219 @@
+/*
+ * keeper.c - what the keeper's connection is asked (pg_proof.c, pg_witness.c), on the model of PostgreSQL.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/check.h"
+#include "tests/sim/world.h"
+
+/* Ends every backend that could still prepare something unknown: of earlier incarnations, of connections that were given
+ * up, and the branch's own. False: they do not end, so nothing is sure. */
+static bool keeper_fence(struct sim_world *world, uint32_t agent, const struct gtrid *gtrid,
+                         const struct gid *gid)
+{
+    struct sim_database *database = &world->databases[world->agents[agent].database];
+    uint64_t incarnation = world->agents[agent].process.incarnation;
+    if (world_point(world, world_agent_process(agent), FAULT_A_FENCE_PRE) ||
+        fault_strikes(world, SIM_PG_FENCE)) {
+        return false;
+    }
+    for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
+        struct sim_backend *backend = &database->backends[i];
+        bool is_other = backend->agent != agent || backend->incarnation != incarnation;
+        bool is_its = backend->stage != BACKEND_FINISH &&
+                      (gid != NULL ? gid_equal(&backend->execute.gid, gid)
+                                   : gtrid_equal(&backend->execute.gid.gtrid, gtrid));
+        if (backend->stage != BACKEND_FREE && (is_other || !backend->is_attached || is_its)) {
+            backend_end(world, database, backend);
+        }
+    }
+    return !world_point(world, world_agent_process(agent), FAULT_A_FENCE_POST);
+}
+
+static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
+                     struct command_result *result)
+{
+    result->rows = alloc_resize(result->rows, result->row_count + 1, sizeof(result->rows[0]));
+    struct prepared_row *row = &result->rows[result->row_count++];
+    memcpy(row->gid_text, attempt->text, sizeof(row->gid_text));
+    row->xid = (uint32_t)attempt->xid8;
+    row->age_ms = world->now_ms - attempt->prepared_at_ms;
+    (void)snprintf(row->owner, sizeof(row->owner), "assent");
+}
+
+static void keeper_scan(struct sim_world *world, uint32_t agent, struct command_result *result)
+{
+    const struct sim_database *database = &world->databases[world->agents[agent].database];
+    for (size_t i = 0; i < database->prepared_count; i++) {
+        const struct sim_attempt *attempt = database->prepared[i];
+        if (strncmp(attempt->text, GID_PREFIX, strlen(GID_PREFIX)) == 0) {
+            if (world_point(world, world_agent_process(agent), FAULT_A_SCAN)) {
+                return;
+            }
+            rows_add(world, attempt, result);
+        }
+    }
+    result->class = PG_OK;
+}
+
+static void keeper_look(struct sim_world *world, uint32_t agent, const struct command_look *look,
+                        struct command_result *result)
+{
+    const struct sim_database *database = &world->databases[world->agents[agent].database];
+    if (!keeper_fence(world, agent, &look->gtrid, NULL)) {
+        return;
+    }
+    for (size_t i = 0; i < database->prepared_count; i++) {
+        const struct sim_attempt *attempt = database->prepared[i];
+        if (!attempt->is_stranger && attempt->database == database->index &&
+            gtrid_equal(&attempt->gid.gtrid, &look->gtrid)) {
+            rows_add(world, attempt, result);
+        }
+    }
+    result->class = result->row_count > 0 ? PG_OK : PG_NOT_FOUND;
+}
+
+/* pg_xact_status: whose transaction this id is in the present history. */
+static enum proof_result xid_status(const struct sim_world *world,
+                                    const struct sim_database *database, uint64_t xid8)
+{
+    for (const struct sim_attempt *attempt = world->attempt_list; attempt != NULL;
+         attempt = attempt->next_of_world) {
+        if (attempt->database == database->index && attempt->xid8 == xid8 &&
+            attempt->is_committed) {
+            return PROOF_SAYS_COMMITTED;
+        }
+    }
+    return xid8 < database->next_xid ? PROOF_SAYS_ABSENT : PROOF_CANNOT_TELL;
+}
+
+static enum proof_result prove_by_xid(const struct sim_world *world,
+                                      const struct sim_database *database,
+                                      const struct sim_edge *edge, const struct proof *proof)
+{
+    bool lost = edge->lost_to_lsn != 0 && proof->lsn >= edge->lost_from_lsn &&
+                proof->lsn <= edge->lost_to_lsn;
+    bool known = proof->lsn <= edge->lsn_at_connect;
+    for (size_t i = 0; i < edge->voted_count && !known; i++) {
+        known = edge->voted[i] == proof->xid8;
+    }
+    bool believed = proof->xid8 != 0 && proof->system_id == edge->identity.system_id &&
+                    proof->timeline == edge->identity.timeline &&
+                    proof->database_oid == edge->identity.database_oid && known && !lost;
+    return believed ? xid_status(world, database, proof->xid8) : PROOF_CANNOT_TELL;
+}
+
+static enum proof_result prove_by_row(struct sim_world *world, const struct sim_database *database,
+                                      const struct command_prove *prove)
+{
+    const struct sim_attempt *attempt = law_attempt(world, &prove->gid);
+    if (attempt != NULL && attempt->row_visible && attempt->database == database->index) {
+        return PROOF_SAYS_COMMITTED;
+    }
+    return prove->expect_commit && database_below_floor(database, &prove->gid.gtrid)
+               ? PROOF_CANNOT_TELL
+               : PROOF_SAYS_ABSENT;
+}
+
+static void keeper_prove(struct sim_world *world, uint32_t agent, const struct command_prove *prove,
+                         struct command_result *result)
+{
+    struct sim_database *database = &world->databases[world->agents[agent].database];
+    const struct sim_edge *edge = &world->agents[agent].edge;
+    if (prove->fence && !keeper_fence(world, agent, &prove->gid.gtrid, &prove->gid)) {
+        return;
+    }
+    if (database_prepared(database, &prove->gid) != NULL) {
+        result->proved = PROOF_SAYS_PREPARED;
+    } else if (prove->proof.kind == PROOF_XID) {
+        result->proved = prove_by_xid(world, database, edge, &prove->proof);
+    } else if (prove->proof.kind == PROOF_NONE && !prove->expect_commit &&
+               database->proof == PROOF_XID) {
+        result->proved = PROOF_SAYS_ABSENT;
+    } else {
+        result->proved = prove_by_row(world, database, prove);
+    }
+    if (result->proved != PROOF_SAYS_PREPARED) {
+        database_own_commit(database);
+        if (fault_strikes(world, SIM_PG_WARN_PROVE)) {
+            result->class = PG_RETRY;
+            return;
+        }
+    }
+    result->class = PG_OK;
+}
+
+/* As pg_audit.c: prepared, committed by its row, else by the proof. */
+static enum audit_finding audit_one(struct sim_world *world, const struct sim_database *database,
+                                    const struct sim_edge *edge, const struct audit_item *item)
+{
+    const struct sim_attempt *attempt = law_attempt(world, &item->gid);
+    if (database_prepared(database, &item->gid) != NULL) {
+        return AUDIT_PREPARED;
+    }
+    if (attempt != NULL && attempt->row_visible) {
+        return AUDIT_COMMITTED;
+    }
+    enum proof_result proved = PROOF_CANNOT_TELL;
+    if (item->proof.kind != PROOF_ROW) {
+        proved = prove_by_xid(world, database, edge, &item->proof);
+    } else if (!database_below_floor(database, &item->gid.gtrid)) {
+        proved = PROOF_SAYS_ABSENT;
+    }
+    return proved == PROOF_SAYS_COMMITTED ? AUDIT_COMMITTED
+           : proved == PROOF_SAYS_ABSENT  ? AUDIT_LOST
+                                          : AUDIT_CANNOT_TELL;
+}
+
+static void keeper_audit(struct sim_world *world, uint32_t agent, const struct audit_list *list,
+                         struct command_result *result)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    uint8_t findings[AUDIT_ITEMS_MAX];
+    CHECK(list->count <= AUDIT_ITEMS_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        findings[i] = (uint8_t)audit_one(world, &world->databases[its->database], &its->edge,
+                                         &list->items[i]);
+    }
+    result->results = blob_new(findings, list->count);
+    result->class = PG_OK;
+}
+
+void keeper_carry_out(struct sim_world *world, uint32_t agent, struct command *command,
+                      struct command_result *result)
+{
+    struct sim_database *database = &world->databases[world->agents[agent].database];
+    switch (command->kind) {
+    case COMMAND_PROVE:
+        keeper_prove(world, agent, &command->as.prove, result);
+        return;
+    case COMMAND_LOOK:
+        keeper_look(world, agent, &command->as.look, result);
+        return;
+    case COMMAND_SCAN:
+        keeper_scan(world, agent, result);
+        return;
+    case COMMAND_LOAD_WITNESS:
+        database_load_witness(database, &command->as.load, &result->witness);
+        result->class = PG_OK;
+        return;
+    case COMMAND_STORE_WITNESS:
+        database_store_witness(world, database, &command->as.store, result);
+        result->proof.lsn = database->lsn;
+        return;
+    case COMMAND_ROTATE:
+        database_rotate(world, database);
+        result->class = PG_OK;
+        return;
+    case COMMAND_AUDIT:
+        keeper_audit(world, agent, &command->as.audit, result);
+        return;
+    case COMMAND_CANCEL:
+    case COMMAND_EXECUTE:
+    case COMMAND_FINISH:
+        break;
+    }
+    CHECK(!"a worker's or finisher's command");
+}

@@ -1,0 +1,29 @@
+/*
+ * probe.h - looks into the cores' own state, for coverage and for the explorer's state hash.
+ *
+ * Two files, because both cores have an enum branch_state: probe_coord.c and probe_agent.c. They only read.
+ */
+#ifndef ASSENT_SIM_PROBE_H
+#define ASSENT_SIM_PROBE_H
+
+#include <stdint.h>
+
+struct coord;
+struct coord_event;
+struct agent;
+struct agent_event;
+
+/* Counts, for everything in memory that the event is about, the pairs of state and event, before the step. */
+void probe_coord_meets(const struct coord *coord, const struct coord_event *event,
+                       uint64_t txn[][32], uint64_t branch[][32]);
+void probe_agent_meets(struct agent *agent, const struct agent_event *event, uint64_t pairs[][32]);
+
+const char *probe_txn_state(uint32_t state);
+const char *probe_branch_state(uint32_t state);
+const char *probe_agent_state(uint32_t state);
+
+/* A hash of everything that decides what the core does next; times relative to now, so that equal situations are equal. */
+uint64_t probe_coord_digest(const struct coord *coord);
+uint64_t probe_agent_digest(const struct agent *agent);
+
+#endif

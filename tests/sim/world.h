@@ -1,0 +1,610 @@
+/*
+ * world.h - the simulated world's insides, shared by the files of the simulator and nobody else.
+ *
+ *   world.c        birth, the loop, phases (chaos, heal), the end
+ *   queue.c        events in order of time
+ *   faults.c       which faults a seed has, and whether one strikes
+ *   coord.c        a coordinator process: the core and what coordinator*.c do around it
+ *   disk.c         its journal: batches, syncs, crashes, copies
+ *   agents.c       agent processes: the core and what agent.c and pg_*.c do around it
+ *   database.c     the model of PostgreSQL
+ *   backend.c      what runs on connections: branches, finishes, the keeper's looks
+ *   network.c      sessions between the two
+ *   clients.c      clients and operators
+ *   nemesis.c      faults that come by the clock, and healing
+ *   law.c          invariants that hold at every moment
+ *   judge.c        what must hold at the end
+ *
+ * Every process has an incarnation; what was meant for an earlier one is dropped. A stopped process keeps what
+ * arrives and takes it when it goes on.
+ */
+#ifndef ASSENT_SIM_WORLD_H
+#define ASSENT_SIM_WORLD_H
+
+#include "common/fault.h"
+#include "common/map.h"
+#include "coordinator/core.h"
+#include "participant/branch.h"
+#include "recovery/journal_memory.h"
+#include "tests/sim/random.h"
+#include "tests/sim/sim.h"
+
+#define SIM_COORDS       2
+#define SIM_DATABASES    5
+#define SIM_AGENTS       (2 * SIM_DATABASES) /* a twin for each */
+#define SIM_PROCESSES    (SIM_COORDS + SIM_AGENTS)
+#define SIM_ACCOUNTS     12
+#define SIM_NOBODY       UINT32_MAX
+#define SIM_TICK_MS      25
+#define SIM_BEGIN_MS     1000000 /* where the virtual clock begins */
+#define SIM_SILENCE_MS   10000
+#define SIM_WORKERS      4
+#define SIM_BACKENDS_MAX 64
+#define SIM_DISKS        6
+#define SIM_IDENTITIES   SIM_DISKS
+
+enum sim_event_kind {
+    EVENT_COORD_MESSAGE = 1, /* session, message */
+    EVENT_COORD_UP,          /* a: participant, session */
+    EVENT_COORD_DOWN,
+    EVENT_COORD_TIMER,   /* number: which setting of the timer */
+    EVENT_COORD_DURABLE, /* number: token; head */
+    EVENT_COORD_TRIMMED,
+    EVENT_COORD_SPACE,
+    EVENT_COORD_FAILED, /* the journal's thread gave up */
+    EVENT_COORD_SUBMIT, /* number: call */
+    EVENT_COORD_RESOLVE,
+    EVENT_COORD_DRAIN,
+    EVENT_COORD_RECONFIGURE, /* a: participant, b: 1 add, 0 remove */
+    EVENT_AGENT_MESSAGE,
+    EVENT_AGENT_UP, /* session; a: coordinator slot */
+    EVENT_AGENT_DOWN,
+    EVENT_AGENT_TIMER,
+    EVENT_AGENT_RESULT,
+    EVENT_AGENT_BEAT, /* the keeper looks at the server */
+    EVENT_AGENT_DRAIN,
+    EVENT_PROCESS_MAX =
+        EVENT_AGENT_DRAIN, /* up to here: taken by a process, kept while it is stopped */
+    EVENT_SYNC,            /* a: coordinator slot; its incarnation; number: which write */
+    EVENT_LAZY,            /* records that need no sync of their own are due */
+    EVENT_BACKEND,         /* a: database, b: backend; number: its generation */
+    EVENT_KEEPER_RUN,      /* a: agent: the keeper's next command is carried out */
+    EVENT_LOST_ANSWER, /* a: database, b: backend: its client learns that the connection is gone */
+    EVENT_DEADLINE,    /* a: database, b: backend: its client stops waiting */
+    EVENT_DIAL,        /* a: coordinator slot, b: participant */
+    EVENT_SILENCE,     /* a: slot, b: participant; session */
+    EVENT_START,       /* a: process; number: starts that were ordered */
+    EVENT_CONTINUE,    /* a: process */
+    EVENT_PG_START,    /* a: database */
+    EVENT_PG_NORMAL,   /* a: database: takes writes again */
+    EVENT_SPACE_BACK,  /* a: slot */
+    EVENT_REPAIRED,    /* a: slot */
+    EVENT_RESTORED,    /* the copy that was put aside takes the journal's place */
+    EVENT_ADD_BACK,    /* a: slot, b: participant */
+    EVENT_CLIENT,      /* number: op; a: what */
+    EVENT_TICK,
+    EVENT_HEAL,
+};
+
+struct sim_event {
+    uint64_t due_ms, tie;
+    enum sim_event_kind kind;
+    uint32_t process; /* SIM_NOBODY: nobody's inbox */
+    uint32_t a, b;
+    uint64_t incarnation, session, number, posted_ms;
+    struct sim_event *next; /* in an inbox, or free */
+    struct journal_head head;
+    struct journal_floor floor;
+    union {
+        struct message message;
+        struct command_result result;
+        struct api_resolve *resolve; /* owned */
+    } as;
+};
+
+struct sim_slot {
+    uint64_t due_ms, tie;
+    struct sim_event *event;
+};
+
+struct sim_queue {
+    size_t count, capacity;
+    struct sim_slot *slots; /* a 4-ary heap */
+    struct sim_event *free_events;
+    uint64_t next_tie;
+};
+
+struct sim_process {
+    bool is_alive, is_stopped, is_draining;
+    uint64_t incarnation;
+    uint64_t stopped_until_ms;
+    struct sim_event *inbox_first, *inbox_last; /* while it is stopped */
+    uint64_t starts;                            /* ordered; an older order is void */
+};
+
+/* ---- what is known beside all processes: the truth that they are judged by ---- */
+
+struct sim_attempt;
+
+struct sim_truth { /* of one gtrid */
+    struct gtrid gtrid;
+    uint32_t op, variant;
+    uint64_t deadline_ms; /* 0: no work was sent */
+    bool is_decided;      /* a COMMIT record is or was durable */
+    uint32_t decided_journal;
+    uint64_t decided_number;
+    size_t gid_count;
+    struct gid gids[SIM_DATABASES]; /* that the record names */
+    uint32_t read_only_mask;
+    bool is_ended;
+    bool told_aborted, told_committed; /* a client was */
+    bool is_excused;                   /* a grave fault took part */
+    uint32_t told_rollback_mask;       /* ROLLBACK or ABORT was said to these participants */
+    struct sim_attempt *attempts;
+    struct sim_truth *next;
+};
+
+struct sim_attempt { /* of one gid */
+    struct gid gid;
+    struct sim_truth *truth; /* NULL: a stranger's */
+    uint32_t database;
+    uint32_t account[2];
+    int64_t amount[2];
+    uint32_t account_count;
+    bool writes_row;
+    /* its life in the database's present history */
+    bool is_prepared, is_committed, is_rolled_back;
+    bool row_visible;
+    uint64_t busy_until_ms;
+    uint64_t xid8;
+    uint64_t prepared_at_ms;
+    bool is_stranger, is_read_only;
+    /* what happened to it */
+    uint64_t made_by; /* the agent's incarnation */
+    bool reply_ok;    /* its agent has read the whole answer */
+    uint64_t reply_incarnation;
+    bool voted_yes;
+    bool told_commit, told_rollback;
+    bool committed_once;
+    bool by_human;    /* a person ended it */
+    bool is_lost;     /* what the database lost touched it */
+    bool is_reported; /* a HEURISTIC record names it */
+    bool in_hole;     /* told to roll back by a coordinator that can not know better (P-10) */
+    uint32_t reported_ack;
+    char text[GID_TEXT_SIZE];
+    struct sim_attempt *next_of_truth;
+    struct sim_attempt *next_of_world;
+};
+
+/* ---- database ---- */
+
+enum sim_wal_kind { WAL_PREPARE = 1, WAL_COMMIT, WAL_ROLLBACK, WAL_WITNESS, WAL_ROTATE, WAL_OTHER };
+
+struct sim_wal {
+    enum sim_wal_kind kind;
+    uint64_t lsn, next_xid;
+    struct sim_attempt *attempt;
+    size_t witness_index; /* which witness, and what it was before */
+    bool had_witness;
+    struct witness before;
+};
+
+enum backend_stage {
+    BACKEND_FREE = 0,
+    BACKEND_BODY,    /* travels to the server, or runs its statements */
+    BACKEND_LOCK,    /* waits for a row */
+    BACKEND_HELD,    /* statements done, the agent must send PREPARE (split) */
+    BACKEND_PREPARE, /* PREPARE is in the server */
+    BACKEND_FINISH,  /* COMMIT or ROLLBACK PREPARED is in the server */
+};
+
+struct sim_backend { /* a connection's work in the server; may outlive its client */
+    enum backend_stage stage;
+    uint64_t generation;  /* events of an earlier use are void */
+    uint32_t agent;       /* agent slot */
+    uint64_t incarnation; /* of that agent */
+    uint64_t command_id;
+    bool is_attached; /* the agent still waits for the answer */
+    bool is_split;
+    bool is_cancelled;
+    bool holds_locks;
+    bool by_rollback;               /* read-only: ends by ROLLBACK */
+    struct command_execute execute; /* work owned */
+    struct command_finish finish;
+    struct sim_attempt *attempt;
+    uint64_t lock_until_ms;
+    uint64_t proof_lsn;
+    enum sim_fault no_kind; /* how it will fail, or SIM_FAULT_COUNT */
+    uint64_t no_bits;
+};
+
+struct sim_database {
+    uint32_t index;
+    char name[PARTICIPANT_NAME_SIZE];
+    uint64_t system_id;
+    uint32_t timeline;
+    uint64_t lsn, next_xid;
+    bool is_up, is_read_only;
+    enum proof_kind proof;
+    size_t slot_count;
+    uint64_t starts; /* grows with every restart: older connections are gone */
+    bool had_twin;   /* a second agent has worked here */
+    bool has_lost;   /* a tail of its WAL, or its timeline */
+    size_t prepared_count, prepared_capacity;
+    struct sim_attempt **prepared;
+    int64_t balance[SIM_ACCOUNTS];
+    void *locked_by[SIM_ACCOUNTS]; /* a backend or an attempt; NULL: free */
+    size_t witness_count, witness_capacity;
+    struct witness *witnesses;
+    size_t wal_count, wal_capacity;
+    struct sim_wal *wal;
+    struct sim_backend backends[SIM_BACKENDS_MAX];
+};
+
+/* ---- agents ---- */
+
+struct sim_job {
+    struct command command; /* owned */
+    struct sim_job *next;
+};
+
+struct sim_jobs {
+    struct sim_job *first, *last;
+    size_t count;
+};
+
+struct sim_edge {   /* what pg_*.c keep in memory */
+    bool is_known;  /* the keeper has judged the server */
+    bool was_known; /* ever, in this process */
+    struct identity identity;
+    uint64_t lsn_seen, lsn_at_connect, lost_from_lsn, lost_to_lsn;
+    uint64_t starts; /* the server's, at connect */
+    enum health health;
+    struct sim_jobs execute, keeper;
+    size_t running; /* workers that run a branch */
+    bool keeper_busy;
+    bool scanned;
+    size_t voted_count;
+    uint64_t *voted;
+};
+
+struct sim_agent {
+    struct sim_process process;
+    uint32_t database;
+    struct agent *core;
+    struct agent_ready ready;
+    uint64_t sessions[SIM_COORDS];
+    struct journal_id journals[SIM_COORDS]; /* whose they are */
+    uint64_t timer_at_ms, timer_number;
+    uint64_t deadline_ms;
+    struct sim_edge edge;
+    uint64_t welcomed_epoch[SIM_IDENTITIES]; /* per journal (F1) */
+};
+
+/* ---- journals and coordinators ---- */
+
+struct sim_batch {
+    size_t count, capacity;
+    struct record *records; /* owned */
+    uint64_t token, epoch, due_ms;
+    bool is_forced;
+};
+
+struct sim_disk {            /* one journal file; survives processes */
+    uint32_t identity;       /* which journal id */
+    struct journal *journal; /* what is durable; NULL: no file yet */
+    struct sim_batch
+        kept; /* in the page cache only: made durable by the next start, or lost with the machine */
+    bool is_damaged;
+    bool has_space;
+    uint32_t copied_from; /* SIM_NOBODY, or the disk that it is an old copy of */
+    uint64_t last_epoch;  /* durable */
+};
+
+struct sim_thread { /* the journal thread of a coordinator process */
+    struct sim_batch waiting, writing;
+    bool is_writing, has_failed, fails_next, has_trim;
+    uint64_t write_number;
+    struct journal_trim trim;
+    bool had_space;
+};
+
+struct sim_coord {
+    struct sim_process process;
+    uint32_t disk; /* index */
+    struct coord *core;
+    struct coord_ready ready;
+    struct sim_thread thread;
+    uint64_t sessions[SIM_DATABASES];
+    bool removed[SIM_DATABASES];
+    uint64_t timer_at_ms, timer_number, deadline_ms;
+    enum coord_stop refused; /* why it does not run */
+    uint32_t refusals;       /* in a row */
+    uint64_t epoch;
+    bool wants_carry; /* a step of this round has handed something out */
+    bool is_used;     /* slot 1: a second coordinator exists */
+};
+
+struct sim_link {
+    uint64_t session;             /* 0: none */
+    uint32_t agent;               /* slot that it leads to */
+    uint64_t blocked_until_ms[2]; /* 0 to the agent, 1 to the coordinator */
+    uint64_t last_due_ms[2], last_tie[2];
+    bool is_dialling;
+    bool is_silent; /* the other side is gone and nobody noticed */
+    uint32_t failures;
+};
+
+/* ---- clients ---- */
+
+struct sim_op {
+    uint32_t mask; /* participants */
+    uint32_t read_only_mask;
+    bool has_key, is_duplicated;
+    enum isolation isolation;
+    enum ack_mode ack;
+    uint32_t timeout_ms;
+    uint32_t account[SIM_DATABASES];
+    int64_t amount[SIM_DATABASES];
+    uint32_t calls_open, tries;
+    uint32_t variants; /* bodies submitted so far, a bit each */
+    bool is_settled;   /* its client knows the outcome, or that nothing was done */
+    bool saw_committed, saw_aborted;
+    struct gtrid committed;               /* what a client was told */
+    struct sim_truth *decided[SIM_DISKS]; /* per journal identity (X1) */
+};
+
+enum call_kind { CALL_SUBMIT = 1, CALL_RESOLVE };
+
+struct sim_call {
+    enum call_kind kind;
+    uint32_t op, variant;
+    uint32_t coord;
+    uint64_t incarnation;
+    bool is_answered, is_gone, is_delivered;
+};
+
+enum sim_phase { PHASE_CHAOS = 1, PHASE_HEAL, PHASE_OVER };
+
+struct sim_world {
+    struct sim_options options;
+    struct sim_verdict *verdict;
+    enum sim_phase phase;
+    uint64_t now_ms, heal_at_ms, connected_at_ms, chaos_ms;
+    int64_t wall_offset_ms;
+    struct sim_queue queue;
+    uint64_t hash;
+    struct sim_random schedule, network, disk_random, database_random, client_random, payload;
+    uint32_t rate[SIM_FAULT_COUNT]; /* of 2^32 */
+    uint32_t ordinal[SIM_FAULT_COUNT];
+    uint64_t fault_seed, fault_bits;
+    size_t strike_capacity;
+    bool grave; /* some grave fault has struck */
+    bool canary_due;
+
+    uint32_t database_count;
+    struct sim_database databases[SIM_DATABASES];
+    struct sim_agent agents[SIM_AGENTS]; /* database d: slots d and d + SIM_DATABASES */
+    uint32_t agent_of[SIM_DATABASES];    /* the slot that coordinators dial */
+    struct sim_coord coords[SIM_COORDS];
+    uint32_t main_coord; /* the one that clients speak to */
+    struct sim_disk disks[SIM_DISKS];
+    uint32_t disk_count;
+    uint32_t identity_count;
+    struct sim_link links[SIM_COORDS][SIM_DATABASES];
+    uint64_t next_session;
+    uint64_t next_incarnation;
+
+    size_t op_count;
+    struct sim_op *ops;
+    size_t call_count, call_capacity;
+    struct sim_call *calls;
+
+    struct map truths; /* struct sim_truth by gtrid */
+    struct sim_truth *truth_list;
+    struct map attempts; /* struct sim_attempt by gid */
+    struct sim_attempt *attempt_list;
+
+    /* A brisk seed trims within the run. Retention is then seconds in place of an hour, so deadlines, pauses and late
+     * prepares are scaled down with it, as the configuration's limits keep them (P-13). */
+    bool is_brisk;
+    bool has_rounds; /* several events of one moment make one round of the coordinator's loop */
+    uint64_t slow_max_ms, late_max_ms, stop_max_ms;
+    struct coord_config coord_config;
+    struct agent_config agent_config;
+    struct journal_entry prior_entry;
+    uint32_t backup; /* an older copy of the main journal; SIM_NOBODY: none */
+    bool has_forked; /* no journal is accepted by everybody any more: a person must decide */
+};
+
+/* queue.c */
+struct sim_event *queue_new(struct sim_world *world, enum sim_event_kind kind); /* returns owned */
+void queue_push(struct sim_world *world, struct sim_event *event, uint64_t due_ms); /* takes */
+void queue_push_ordered(struct sim_world *world, struct sim_event *event, uint64_t due_ms,
+                        uint64_t tie);
+struct sim_event *queue_pop(struct sim_world *world); /* NULL: none */
+void queue_free(struct sim_world *world, struct sim_event *event);
+void queue_done(struct sim_world *world);
+
+/* faults.c */
+void faults_draw(struct sim_world *world);
+bool fault_strikes(struct sim_world *world, enum sim_fault fault);
+/* Draws for the fault that has just struck: the same whatever else happens. */
+uint64_t fault_below(struct sim_world *world, uint64_t below);
+
+/* world.c */
+void world_init(struct sim_world *world);
+void world_done(struct sim_world *world);
+void world_note(struct sim_world *world, uint64_t what);
+bool world_failed(const struct sim_world *world);
+struct sim_process *world_process(struct sim_world *world, uint32_t index);
+uint32_t world_coord_process(uint32_t coord);
+uint32_t world_agent_process(uint32_t agent);
+void world_post(struct sim_world *world, uint32_t process, struct sim_event *event,
+                uint64_t delay_ms);
+void world_dispatch(struct sim_world *world, struct sim_event *event); /* takes */
+/* A process reached a named point; true if it was killed there. */
+bool world_point(struct sim_world *world, uint32_t process, enum fault_point point);
+void process_stop(struct sim_world *world, uint32_t process, uint64_t for_ms);
+void process_order_start(struct sim_world *world, uint32_t process, uint64_t delay_ms);
+void process_inbox_drop(struct sim_world *world, struct sim_process *process);
+
+/* coord.c */
+void coord_proc_start(struct sim_world *world, uint32_t coord);
+void coord_proc_take(struct sim_world *world, uint32_t coord, struct sim_event *event);
+void coord_proc_kill(struct sim_world *world, uint32_t coord, bool with_machine);
+/* Steps a SUBMIT and carries out what comes of it; the process may be gone afterwards. */
+void coord_proc_step_submit(struct sim_world *world, uint32_t coord, struct coord_event *event,
+                            bool *ret_ok);
+bool coord_proc_serves(const struct sim_world *world, uint32_t coord);
+
+/* disk.c */
+uint32_t disk_new(struct sim_world *world, struct journal *journal, uint32_t identity);
+bool disk_open(struct sim_world *world, struct sim_coord *coord); /* false: refused */
+void disk_append(struct sim_world *world, uint32_t coord, struct coord_ready *ready);
+void disk_trim(struct sim_world *world, uint32_t coord, const struct journal_trim *trim);
+void disk_synced(struct sim_world *world, uint32_t coord, const struct sim_event *event);
+void disk_lazy(struct sim_world *world, uint32_t coord, const struct sim_event *event);
+void disk_thread_die(struct sim_world *world, uint32_t coord, bool with_machine);
+void batch_drop(struct sim_batch *batch);
+uint32_t disk_copy(struct sim_world *world, uint32_t disk); /* as it is now; returns its index */
+
+/* agents.c */
+void agent_proc_start(struct sim_world *world, uint32_t agent);
+void agent_proc_take(struct sim_world *world, uint32_t agent, struct sim_event *event);
+void agent_proc_kill(struct sim_world *world, uint32_t agent);
+void agent_post_result(struct sim_world *world, uint32_t agent, uint64_t incarnation,
+                       struct command_result *result, uint64_t delay_ms);
+void edge_keeper_run(struct sim_world *world, uint32_t agent, const struct sim_event *event);
+void edge_worker_free(struct sim_world *world, uint32_t agent);
+
+/* database.c */
+void database_init(struct sim_world *world, uint32_t index);
+void database_done(struct sim_database *database);
+void database_prepare(struct sim_world *world, struct sim_database *database,
+                      struct sim_attempt *attempt);
+void database_end(struct sim_world *world, struct sim_database *database,
+                  struct sim_attempt *attempt, bool commit);
+struct sim_attempt *database_prepared(const struct sim_database *database, const struct gid *gid);
+void database_own_commit(struct sim_database *database); /* WAL of the agent's own */
+void database_store_witness(struct sim_world *world, struct sim_database *database,
+                            const struct witness *witness, struct command_result *result);
+void database_load_witness(const struct sim_database *database, const struct journal_id *journal,
+                           struct witness *ret_witness);
+void database_rotate(struct sim_world *world, struct sim_database *database);
+bool database_below_floor(const struct sim_database *database, const struct gtrid *gtrid);
+void database_lose(struct sim_world *world, struct sim_database *database, uint64_t lsn);
+bool database_lock(struct sim_database *database, const struct sim_attempt *attempt, void *holder);
+void database_unlock(struct sim_world *world, struct sim_database *database, const void *holder);
+
+/* backend.c */
+void backend_execute(struct sim_world *world, uint32_t agent, struct command *command);
+void backend_finish(struct sim_world *world, uint32_t agent, struct command *command);
+void backend_event(struct sim_world *world, const struct sim_event *event);
+void backend_lost_answer(struct sim_world *world, const struct sim_event *event);
+void backend_deadline(struct sim_world *world, const struct sim_event *event);
+void backend_cancel(struct sim_world *world, uint32_t agent, const struct gid *gid);
+void backend_wake(struct sim_world *world, struct sim_database *database);
+/* The server ends it; what it did not do yet it will not do. */
+void backend_end(struct sim_world *world, struct sim_database *database,
+                 struct sim_backend *backend);
+void backend_agent_died(struct sim_world *world, uint32_t agent);
+bool backend_may_prepare(const struct sim_database *database, const struct gtrid *gtrid,
+                         const struct gid *gid);
+
+/* keeper.c */
+void keeper_carry_out(struct sim_world *world, uint32_t agent, struct command *command,
+                      struct command_result *result);
+
+/* network.c */
+void network_dial(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t delay_ms);
+void network_dialled(struct sim_world *world, uint32_t coord, uint32_t database);
+void network_send_to_agent(struct sim_world *world, uint32_t coord, uint64_t session,
+                           struct message *message); /* takes */
+void network_send_to_coord(struct sim_world *world, uint32_t agent, uint64_t session,
+                           struct message *message); /* takes */
+void network_break(struct sim_world *world, uint32_t coord, uint32_t database, bool tell_coord,
+                   bool tell_agent);
+void network_process_died(struct sim_world *world, uint32_t process);
+void network_silence(struct sim_world *world, const struct sim_event *event);
+void network_block(struct sim_world *world, uint32_t coord, uint32_t database, int direction,
+                   uint64_t for_ms);
+
+void network_share(const struct message *from, struct message *ret_message); /* blobs shared */
+
+/* clients.c */
+void clients_init(struct sim_world *world);
+void clients_event(struct sim_world *world, const struct sim_event *event);
+void clients_submit(struct sim_world *world, uint32_t coord, const struct sim_event *event);
+void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer *answer);
+void clients_coord_died(struct sim_world *world, uint32_t coord);
+void clients_operate(struct sim_world *world, bool is_healing);
+void clients_look(struct sim_world *world);
+bool clients_settled(const struct sim_world *world);
+void clients_ask_all(struct sim_world *world);
+
+/* What a work blob says to the model of PostgreSQL. */
+struct sim_work {
+    uint32_t op, variant;
+    uint32_t account_count;
+    uint32_t account[2];
+    int64_t amount[2];
+    bool is_split;
+};
+
+/* nemesis.c */
+void nemesis_tick(struct sim_world *world);
+void nemesis_heal(struct sim_world *world);
+void nemesis_heal_tick(struct sim_world *world);
+void nemesis_event(struct sim_world *world, const struct sim_event *event);
+
+/* law.c */
+void law_broken(struct sim_world *world, const char *rule, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+struct sim_truth *law_truth(struct sim_world *world, const struct gtrid *gtrid);
+struct sim_truth *law_truth_need(struct sim_world *world, const struct gtrid *gtrid);
+struct sim_attempt *law_attempt(struct sim_world *world, const struct gid *gid);
+struct sim_attempt *law_attempt_new(struct sim_world *world, const struct gid *gid);
+void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready);
+void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
+                 uint64_t first_number);
+void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);
+void law_prepared(struct sim_world *world, struct sim_attempt *attempt);
+void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit);
+bool law_names(const struct sim_truth *truth, const struct gid *gid);
+uint32_t law_database(const struct sim_world *world, const char *participant);
+uint32_t law_identity(const struct sim_world *world, const struct journal_id *id);
+
+/* judge.c */
+bool judge_is_quiet(struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);
+/* Nothing is prepared any more, but what a person must decide and what was prepared just now. */
+bool judge_is_unlocked(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);
+void judge_end(struct sim_world *world);
+
+/* trace.c */
+void trace_say(struct sim_world *world, uint32_t lane, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void trace_arrow(struct sim_world *world, uint32_t from, uint32_t to, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#define TRACE(world, ...)                                                                          \
+    do {                                                                                           \
+        if (__builtin_expect((world)->options.trace != NULL, 0)) {                                 \
+            trace_say((world), __VA_ARGS__);                                                       \
+        }                                                                                          \
+    } while (0)
+#define ARROW(world, ...)                                                                          \
+    do {                                                                                           \
+        if (__builtin_expect((world)->options.trace != NULL, 0)) {                                 \
+            trace_arrow((world), __VA_ARGS__);                                                     \
+        }                                                                                          \
+    } while (0)
+
+#define LANE_CLIENT      0
+#define LANE_COORD(c)    (1 + 2 * (c))
+#define LANE_JOURNAL(c)  (2 + 2 * (c))
+#define LANE_AGENT(a)    (1 + 2 * SIM_COORDS + 2 * ((a) % SIM_DATABASES))
+#define LANE_DATABASE(d) (2 + 2 * SIM_COORDS + 2 * (d))
+#define LANE_COUNT       (1 + 2 * SIM_COORDS + 2 * SIM_DATABASES)
+
+#endif
