@@ -213,6 +213,12 @@ static bool lay_hand(struct run *run, struct fault *fault, const char *verb,
     bool succeeded = gid != NULL
                          ? stack_sql(run->world.stack, fault->database, sql, NULL, ret_error)
                          : error_set(ret_error, ERROR_NOT_FOUND, "nothing to lay a hand on");
+    if (succeeded) {
+        char id_text[192]; /* between the first two colons, as find_key has it */
+        const char *id = strchr(gid, ':') + 1;
+        (void)snprintf(id_text, sizeof id_text, "%.*s", (int)strcspn(id, ":"), id);
+        (void)json_object_set_new(run->touched, id_text, json_string(fault->key));
+    }
     free(gids);
     return succeeded;
 }

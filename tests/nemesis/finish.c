@@ -95,6 +95,9 @@ static void take_heuristic(void *user, const json_t *transaction)
         json_t *line = json_pack("{s:s,s:I,s:s,s:s,s:s}", "type", "heuristic", "t",
                                  (json_int_t)history_now_us(run->history), "txid", id, "db", db,
                                  "outcome", outcome);
+        if (key == NULL) {
+            key = json_string_value(json_object_get(run->touched, id));
+        }
         if (key != NULL) {
             (void)json_object_set_new(line, "key", json_string(key));
         }

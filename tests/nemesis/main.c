@@ -374,6 +374,7 @@ int main(int argc, char **argv)
     allow_cores();
     init_stop(&run);
     run.open_keys = open_keys_new();
+    run.touched = json_object();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         (void)fputs("assent-fault run: libcurl cannot be used\n", stderr);
         return EX_SOFTWARE;
@@ -384,6 +385,7 @@ int main(int argc, char **argv)
     }
     int code = run_and_judge(&run);
     open_keys_free(run.open_keys);
+    json_decref(run.touched);
     curl_global_cleanup();
     return code;
 }

@@ -117,6 +117,10 @@ struct run {
     uint64_t restart_ms[WORLD_PROCESSES_MAX];
     uint64_t disk_until_ms; /* until then a daemon may leave for want of disk */
 
+    /* Main thread's: whose transactions a human touched, as {id: key}. Assent lists an aborted one without
+     * its key, which is free again. */
+    json_t *touched;
+
     unsigned crashes; /* daemons that ended as none may: main thread's */
     int interrupted;  /* the signal; 0: none */
 };
