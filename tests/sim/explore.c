@@ -64,8 +64,11 @@ static void set_grow(struct set *set)
             (void)set_insert(&larger, set->slots[i]);
         }
     }
-    free(set->slots);
-    *set = larger;
+    uint64_t *old = set->slots;
+    set->slots = larger.slots;
+    set->capacity = larger.capacity;
+    set->count = larger.count;
+    free(old);
 }
 
 static bool set_put(struct set *set, uint64_t value)
