@@ -10,8 +10,8 @@
 #include "tests/mutants/files.h"
 
 #define RIGHT_CODE_TIMEOUT_MS (10 * 60 * 1000)
-#define LEAST_TIMEOUT_MS      10000
-#define TIMEOUT_FACTOR        20 /* other work on the machine comes and goes */
+#define LEAST_TIMEOUT_MS      5000
+#define TIMEOUT_FACTOR        10 /* other work on the machine comes and goes */
 #define SIM                   "assent-fault-sim"
 
 void suite_close(struct suite *suite)
