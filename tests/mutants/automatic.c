@@ -162,18 +162,23 @@ static bool run_mutant(const struct crew *crew, struct automatic_row *row, struc
     char output[64], choice[32];
     (void)snprintf(output, sizeof output, "output.%u", row->mutant->number);
     (void)snprintf(choice, sizeof choice, "ASSENT_MUTANT=%u", row->mutant->number);
-    const char *const env[] = {choice, NULL};
     char *path = file_path(crew->work, output);
     bool good = true;
     for (size_t i = 0; i < crew->suite->count && good && !row->is_killed; i++) {
         const struct suite_program *program = &crew->suite->programs[i];
+        struct words env = {0};
         struct run run;
         if (!suite_asks(program, row->mutant->number)) {
             continue;
         }
+        words_add(&env, choice);
+        for (size_t k = 0; k < program->env.count; k++) {
+            words_add(&env, program->env.items[k]);
+        }
         row->is_asked = true;
-        good =
-            tree_run(words_argv(&program->argv), env, path, program->timeout_ms, &run, ret_error);
+        good = tree_run(words_argv(&program->argv), words_argv(&env), path, program->timeout_ms,
+                        &run, ret_error);
+        words_done(&env);
         row->took_ms += good ? run.took_ms : 0;
         if (good && (run.exit_code != 0 || run.is_stuck)) {
             row->is_killed = true;
@@ -257,7 +262,7 @@ static bool run_rows(const struct tree *tree, const struct automatic_options *op
 {
     struct suite suite = {0};
     progress_say("building %zu mutants; the right code first", report->count);
-    bool good = suite_open(tree, report->mutants.count, options->time_sim_s, &suite, ret_error);
+    bool good = suite_open(tree, report->mutants.count, options, &suite, ret_error);
     if (good) {
         struct crew crew = {
             .suite = &suite, .work = options->work, .rows = report->rows, .count = report->count};

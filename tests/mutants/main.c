@@ -21,6 +21,7 @@
 #define CI_PLANTED_EVERY   7
 #define CI_AUTOMATIC_EVERY 16
 #define CI_TIME_SIM_S      10
+#define CI_SEEDS           200
 #define TIME_SIM_S         60
 
 enum option_key {
@@ -32,6 +33,8 @@ enum option_key {
     OPTION_CHECK,
     OPTION_NAMED,
     OPTION_TIME_SIM,
+    OPTION_UNTIL,
+    OPTION_SEEDS,
     OPTION_WORK,
     OPTION_SOURCE,
     OPTION_PROFILE,
@@ -41,7 +44,8 @@ struct options {
     bool planted, automatic, list, check, named, json;
     unsigned *bugs;
     size_t bug_count;
-    unsigned mutant, jobs, planted_every, automatic_every, time_sim_s;
+    unsigned mutant, jobs, planted_every, automatic_every, time_sim_s, seeds;
+    enum phase until;
     const char *work, *source;
     bool own_work; /* made here, and removed at the end */
 };
@@ -67,6 +71,10 @@ static const struct argp_option option_list[] = {
     {"jobs", 'j', "N", 0, "Mutants, or compilers, at once (default: the number of processors)", 3},
     {"time-sim", OPTION_TIME_SIM, "S", 0,
      "Seconds of simulation for each mutant that tests let live (default 60; 0: none)", 3},
+    {"until", OPTION_UNTIL, "PHASE", 0,
+     "How far to go with automatic mutants: spec, random, sim (the default)", 3},
+    {"seeds", OPTION_SEEDS, "N", 0,
+     "Seeds for the tests with random events (default: as many as they have)", 3},
     {"source", OPTION_SOURCE, "DIR", 0, "The source tree (default: the one this was built from)",
      3},
     {"work", OPTION_WORK, "DIR", 0,
@@ -94,10 +102,22 @@ static bool parse_profile(struct options *options, const char *name)
         options->planted_every = CI_PLANTED_EVERY;
         options->automatic_every = CI_AUTOMATIC_EVERY;
         options->time_sim_s = CI_TIME_SIM_S;
+        options->seeds = CI_SEEDS;
         return true;
     }
     options->named = options->named || strcmp(name, "release") == 0;
     return strcmp(name, "nightly") == 0 || strcmp(name, "release") == 0;
+}
+
+static bool parse_until(struct options *options, const char *name)
+{
+    for (int phase = PHASE_SPEC; phase < PHASE_COUNT; phase++) {
+        if (strcmp(name, phase_name((enum phase)phase)) == 0) {
+            options->until = (enum phase)phase;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool parse_value(int key, const char *value, struct options *options)
@@ -115,6 +135,10 @@ static bool parse_value(int key, const char *value, struct options *options)
         return parse_number(value, 1, &options->mutant);
     case OPTION_TIME_SIM:
         return parse_number(value, 0, &options->time_sim_s);
+    case OPTION_SEEDS:
+        return parse_number(value, 1, &options->seeds);
+    case OPTION_UNTIL:
+        return parse_until(options, value);
     case 'j':
         return parse_number(value, 1, &options->jobs) && options->jobs <= 256;
     case OPTION_PROFILE:
@@ -153,6 +177,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPTION_BUG:
     case OPTION_MUTANT:
     case OPTION_TIME_SIM:
+    case OPTION_UNTIL:
+    case OPTION_SEEDS:
     case OPTION_WORK:
     case OPTION_SOURCE:
     case OPTION_PROFILE:
@@ -283,6 +309,8 @@ static bool run_automatic(const struct options *options, struct survivor_list *s
         .only = options->mutant,
         .every = options->automatic_every,
         .time_sim_s = options->time_sim_s,
+        .until = options->until,
+        .seeds = options->seeds,
         .jobs = options->jobs,
         .work = options->work,
     };
@@ -387,7 +415,8 @@ static bool knows_bugs(const struct options *options, const struct bug_list *bug
 
 int main(int argc, char **argv)
 {
-    struct options options = {.source = ASSENT_SOURCE_DIR, .time_sim_s = TIME_SIM_S};
+    struct options options = {
+        .source = ASSENT_SOURCE_DIR, .time_sim_s = TIME_SIM_S, .until = PHASE_SIM};
     struct bug_list bugs = {0};
     struct survivor_list survivors = {0};
     struct error error = {0};

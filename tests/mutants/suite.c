@@ -20,6 +20,7 @@ void suite_close(struct suite *suite)
         free(suite->programs[i].name);
         free(suite->programs[i].asked);
         words_done(&suite->programs[i].argv);
+        words_done(&suite->programs[i].env);
     }
     free(suite->programs);
     *suite = (struct suite){0};
@@ -82,7 +83,8 @@ static void add_tests(const json_t *listing, enum phase phase, struct suite *sui
     }
 }
 
-static bool find_tests(const struct tree *tree, struct suite *suite, struct error *ret_error)
+static bool find_tests(const struct tree *tree, enum phase until, struct suite *suite,
+                       struct error *ret_error)
 {
     struct words argv = {0};
     struct run run = {0};
@@ -97,7 +99,9 @@ static bool find_tests(const struct tree *tree, struct suite *suite, struct erro
     json_t *listing = good ? json_loads(text, 0, &problem) : NULL;
     if (good && listing != NULL) {
         add_tests(listing, PHASE_SPEC, suite);
-        add_tests(listing, PHASE_RANDOM, suite);
+        if (until >= PHASE_RANDOM) {
+            add_tests(listing, PHASE_RANDOM, suite);
+        }
     }
     if (good && suite->count == 0) {
         good = error_set(ret_error, ERROR_NOT_FOUND, "ctest lists no spec tests of the cores");
@@ -126,13 +130,14 @@ static bool run_right(const struct tree *tree, size_t mutant_count, struct suite
     size_t size = strlen(path) + sizeof "ASSENT_MUTANT_ASKED=";
     char *tell = alloc_array(size, 1);
     (void)snprintf(tell, size, "ASSENT_MUTANT_ASKED=%s", path);
-    const char *const env[] = {tell, NULL};
+    words_add(&program->env, tell);
     struct run run;
     program->asked_count = mutant_count + 1;
     program->asked = alloc_array(program->asked_count, 1);
     (void)remove(path);
-    bool good = tree_run(words_argv(&program->argv), env, tree->log, RIGHT_CODE_TIMEOUT_MS, &run,
-                         ret_error);
+    bool good = tree_run(words_argv(&program->argv), words_argv(&program->env), tree->log,
+                         RIGHT_CODE_TIMEOUT_MS, &run, ret_error);
+    words_drop(&program->env); /* what runs with a mutant need not tell */
     if (good && run.exit_code != 0) {
         char line[160];
         tree_evidence(tree->log, line, sizeof line);
@@ -155,28 +160,37 @@ static bool run_right(const struct tree *tree, size_t mutant_count, struct suite
     return good;
 }
 
-bool suite_open(const struct tree *tree, size_t mutant_count, unsigned time_sim_s,
-                struct suite *ret_suite, struct error *ret_error)
+static void make_command(const struct tree *tree, const struct automatic_options *options,
+                         struct suite_program *program)
+{
+    char text[48];
+    char *path = tree_program(tree, program->name);
+    words_add(&program->argv, path);
+    free(path);
+    if (program->phase == PHASE_SIM) {
+        (void)snprintf(text, sizeof text, "--time %us", options->time_sim_s);
+        words_split(&program->argv, text);
+    } else if (program->phase == PHASE_RANDOM && options->seeds != 0) {
+        (void)snprintf(text, sizeof text, "ASSENT_SEEDS=%u", options->seeds);
+        words_add(&program->env, text);
+    }
+}
+
+bool suite_open(const struct tree *tree, size_t mutant_count,
+                const struct automatic_options *options, struct suite *ret_suite,
+                struct error *ret_error)
 {
     struct suite suite = {0};
-    bool good = find_tests(tree, &suite, ret_error);
-    suite.has_sim = time_sim_s > 0 && tree_has_target(tree, SIM);
+    bool good = find_tests(tree, options->until, &suite, ret_error);
+    suite.has_sim =
+        options->until >= PHASE_SIM && options->time_sim_s > 0 && tree_has_target(tree, SIM);
     if (good && suite.has_sim) {
         (void)suite_add(&suite, SIM, PHASE_SIM);
     }
     good = good && build(tree, &suite, ret_error);
     for (size_t i = 0; i < suite.count && good; i++) {
-        struct suite_program *program = &suite.programs[i];
-        char *path = tree_program(tree, program->name);
-        words_add(&program->argv, path);
-        free(path);
-        if (program->phase == PHASE_SIM) {
-            char time[32];
-            (void)snprintf(time, sizeof time, "%us", time_sim_s);
-            words_add(&program->argv, "--time");
-            words_add(&program->argv, time);
-        }
-        good = run_right(tree, mutant_count, program, ret_error);
+        make_command(tree, options, &suite.programs[i]);
+        good = run_right(tree, mutant_count, &suite.programs[i], ret_error);
     }
     if (!good) {
         suite_close(&suite);

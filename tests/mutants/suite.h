@@ -9,6 +9,7 @@ struct suite_program {
     char *name;
     enum phase phase;
     struct words argv;
+    struct words env;
     uint64_t
         timeout_ms; /* many times what the right code takes: a mutant that does not end is killed */
     size_t asked_count;
@@ -21,9 +22,10 @@ struct suite {
     bool has_sim;
 };
 
-/* Finds, builds and runs them once with no mutant active; all must pass. time_sim_s 0: no simulation. */
-bool suite_open(const struct tree *tree, size_t mutant_count, unsigned time_sim_s,
-                struct suite *ret_suite, struct error *ret_error);
+/* Finds, builds and runs them once with no mutant active; all must pass. */
+bool suite_open(const struct tree *tree, size_t mutant_count,
+                const struct automatic_options *options, struct suite *ret_suite,
+                struct error *ret_error);
 void suite_close(struct suite *suite);
 
 bool suite_asks(const struct suite_program *program, unsigned mutant);

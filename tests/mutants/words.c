@@ -44,6 +44,12 @@ const char *const *words_argv(const struct words *words)
     return words->items == NULL ? none : (const char *const *)words->items;
 }
 
+void words_drop(struct words *words)
+{
+    free(words->items[--words->count]);
+    words->items[words->count] = NULL;
+}
+
 void words_done(struct words *words)
 {
     for (size_t i = 0; i < words->count; i++) {

@@ -14,6 +14,7 @@ void words_add(struct words *words, const char *word);
 void words_split(struct words *words, const char *text); /* at white space; adds */
 bool words_have(const struct words *words, const char *word);
 const char *const *words_argv(const struct words *words);
+void words_drop(struct words *words); /* the last one */
 void words_done(struct words *words);
 
 #endif

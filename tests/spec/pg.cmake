@@ -8,4 +8,6 @@ if(TARGET assent_pg)
         assent_test(NAME test_${name} SOURCES test_${name}.c LIBS test_pg_world
                     LABELS spec integration TIMEOUT 120)
     endforeach()
+    # A server that answers PREPARE with the tag ROLLBACK.
+    target_link_options(test_p03_vote PRIVATE "LINKER:--wrap=PQcmdStatus")
 endif()

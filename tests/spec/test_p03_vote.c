@@ -2,6 +2,8 @@
 #include "common/alloc.h"
 #include "tests/spec/pg_world.h"
 
+#include <stdatomic.h>
+
 static struct world *world;
 
 static int set_up(void **state)
@@ -481,6 +483,33 @@ static void test_execute_session_is_reset_between_branches(void **state)
     world_start(world, NULL);
 }
 
+/* In front of libpq's own (the linker's --wrap). */
+static atomic_bool says_rollback;
+char *__real_PQcmdStatus(PGresult *result);
+char *__wrap_PQcmdStatus(PGresult *result);
+
+char *__wrap_PQcmdStatus(PGresult *result)
+{
+    static char tag[] = "ROLLBACK";
+    char *status = __real_PQcmdStatus(result);
+    return says_rollback && strcmp(status, "PREPARE TRANSACTION") == 0 ? tag : status;
+}
+
+/* PREPARE TRANSACTION where there is nothing to prepare any more "succeeds" with the tag ROLLBACK: a sure no. The guard and
+ * the marker keep our pipelines from getting there, so only libpq's word is changed here; the row is really there. */
+static void test_execute_prepare_answered_with_rollback_says_no(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 41);
+    says_rollback = true;
+    struct command_result *voted =
+        world_execute(world, &gid, world_work("UPDATE item SET amount = 5 WHERE id = 5", NULL));
+    says_rollback = false;
+    assert_int_equal(voted->class, PG_ROLLED_BACK);
+    assert_int_equal(voted->failure.reason, REASON_STATEMENT_FAILED);
+    assert_int_equal(world_finish_when_ready(world, &gid, false)->class, PG_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_execute_backend_killed_is_no_yes),
         cmocka_unit_test(test_execute_wait_for_standby_cancelled_is_unknown),
         cmocka_unit_test(test_execute_session_is_reset_between_branches),
+        cmocka_unit_test(test_execute_prepare_answered_with_rollback_says_no),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
