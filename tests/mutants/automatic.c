@@ -120,7 +120,7 @@ static bool open_tree(const char *source, const struct automatic_options *option
     good = good && folder_sync(source, copy, argv, ret_error) &&
            rewrite_cores(source, copy, &files, list, ret_error) &&
            write_switch(source, copy, list->count, ret_error) &&
-           tree_open(source, work, argv, options->jobs, ret_tree, ret_error);
+           tree_open(source, work, argv, TREE_SANITIZED, options->jobs, ret_tree, ret_error);
     words_done(&files);
     words_done(&kept);
     free(copy);
@@ -229,6 +229,16 @@ static bool crew_run(struct crew *crew, unsigned jobs, struct error *ret_error)
     return !crew->failed;
 }
 
+static bool is_wanted(const struct automatic_options *options, unsigned number)
+{
+    for (size_t i = 0; i < options->only_count; i++) {
+        if (options->only[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void make_rows(struct automatic_report *report, struct survivor_list *survivors,
                       const struct automatic_options *options)
 {
@@ -239,8 +249,8 @@ static void make_rows(struct automatic_report *report, struct survivor_list *sur
         struct automatic_row *row = &report->rows[i];
         row->mutant = &report->mutants.mutants[i];
         row->listed = survivors_find(survivors, row->mutant);
-        if (options->only != 0) {
-            row->was_run = options->only == row->mutant->number;
+        if (options->only_count > 0) {
+            row->was_run = is_wanted(options, row->mutant->number);
         } else if (options->every == 0) {
             row->was_run = true;
         } else if (row->listed == NULL) {

@@ -21,8 +21,9 @@ enum phase { PHASE_SPEC = 1, PHASE_RANDOM, PHASE_SIM, PHASE_COUNT };
 const char *phase_name(enum phase phase);
 
 struct automatic_options {
-    unsigned only;  /* one mutant; 0: all */
-    unsigned every; /* each n-th of those that are not listed; 0: all */
+    size_t only_count;
+    const unsigned *only; /* numbers; none: all */
+    unsigned every;       /* each n-th of those that are not listed; 0: all */
     unsigned time_sim_s;
     enum phase until; /* nothing beyond it */
     unsigned seeds;   /* of the tests with random events; 0: as many as they have */

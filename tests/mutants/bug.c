@@ -129,7 +129,7 @@ static bool take_change(struct bug *bug, const char *file, const char **at, stru
     if (change->old_text != NULL) {
         change->new_text = take_block(at, "--- end");
     }
-    if (change->new_text == NULL || change->old_text[0] == '\0') {
+    if (change->old_text == NULL || change->new_text == NULL || change->old_text[0] == '\0') {
         return error_set(ret_error, ERROR_INVALID,
                          "the change in %s has no text, no `--- becomes` or no `--- end`", file);
     }

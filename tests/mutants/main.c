@@ -42,9 +42,9 @@ enum option_key {
 
 struct options {
     bool planted, automatic, list, check, named, json;
-    unsigned *bugs;
-    size_t bug_count;
-    unsigned mutant, jobs, planted_every, automatic_every, time_sim_s, seeds;
+    unsigned *bugs, *mutants;
+    size_t bug_count, mutant_count;
+    unsigned jobs, planted_every, automatic_every, time_sim_s, seeds;
     enum phase until;
     const char *work, *source;
     bool own_work; /* made here, and removed at the end */
@@ -55,7 +55,8 @@ static const struct argp_option option_list[] = {
     {"planted", OPTION_PLANTED, NULL, 0, "Only the planted bugs", 1},
     {"automatic", OPTION_AUTOMATIC, NULL, 0, "Only the automatic mutants of the cores", 1},
     {"bug", OPTION_BUG, "N", 0, "Only the planted bug of this number (may be repeated)", 1},
-    {"mutant", OPTION_MUTANT, "K", 0, "Only the automatic mutant of this number", 1},
+    {"mutant", OPTION_MUTANT, "K", 0, "Only the automatic mutant of this number (may be repeated)",
+     1},
     {"profile", OPTION_PROFILE, "NAME", 0,
      "ci (a sample, about a minute), nightly (everything; the default), or release (everything, "
      "and each planted bug "
@@ -96,6 +97,17 @@ static bool parse_number(const char *text, unsigned long least, unsigned *ret_nu
     return true;
 }
 
+static bool add_number(const char *text, unsigned **numbers, size_t *count)
+{
+    unsigned number = 0;
+    if (!parse_number(text, 1, &number)) {
+        return false;
+    }
+    *numbers = alloc_resize(*numbers, *count + 1, sizeof(unsigned));
+    (*numbers)[(*count)++] = number;
+    return true;
+}
+
 static bool parse_profile(struct options *options, const char *name)
 {
     if (strcmp(name, "ci") == 0) {
@@ -122,17 +134,11 @@ static bool parse_until(struct options *options, const char *name)
 
 static bool parse_value(int key, const char *value, struct options *options)
 {
-    unsigned number = 0;
     switch (key) {
     case OPTION_BUG:
-        if (!parse_number(value, 1, &number)) {
-            return false;
-        }
-        options->bugs = alloc_resize(options->bugs, options->bug_count + 1, sizeof(unsigned));
-        options->bugs[options->bug_count++] = number;
-        return true;
+        return add_number(value, &options->bugs, &options->bug_count);
     case OPTION_MUTANT:
-        return parse_number(value, 1, &options->mutant);
+        return add_number(value, &options->mutants, &options->mutant_count);
     case OPTION_TIME_SIM:
         return parse_number(value, 0, &options->time_sim_s);
     case OPTION_SEEDS:
@@ -306,7 +312,8 @@ static bool run_automatic(const struct options *options, struct survivor_list *s
                           json_t *json, bool *ret_good, struct error *ret_error)
 {
     const struct automatic_options automatic = {
-        .only = options->mutant,
+        .only_count = options->mutant_count,
+        .only = options->mutants,
         .every = options->automatic_every,
         .time_sim_s = options->time_sim_s,
         .until = options->until,
@@ -314,7 +321,7 @@ static bool run_automatic(const struct options *options, struct survivor_list *s
         .jobs = options->jobs,
         .work = options->work,
     };
-    bool is_sample = options->mutant != 0 || options->automatic_every != 0;
+    bool is_sample = options->mutant_count != 0 || options->automatic_every != 0;
     struct automatic_report report;
     if (!automatic_run(options->source, survivors, &automatic, &report, ret_error)) {
         return false;
@@ -374,7 +381,7 @@ static void choose(struct options *options)
         options->planted = true;
         options->planted_every = 0;
     }
-    options->automatic = options->automatic || options->mutant != 0;
+    options->automatic = options->automatic || options->mutant_count != 0;
     if (!options->planted && !options->automatic) {
         options->planted = true;
         options->automatic = true;
@@ -447,5 +454,6 @@ int main(int argc, char **argv)
     bug_list_free(&bugs);
     survivors_free(&survivors);
     free(options.bugs);
+    free(options.mutants);
     return status;
 }

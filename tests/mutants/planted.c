@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/check.h"
 #include "tests/mutants/files.h"
 #include "tests/mutants/progress.h"
 
@@ -87,40 +86,44 @@ static void run_bug(const struct tree *tree, const struct planted_options *optio
                                                        : PLANTED_ESCAPED;
 }
 
-/* Which spec tests a bug names: all of them must pass on the right code, or their failing says nothing. (The other stages
- * are part of ./check themselves.) */
-static bool check_right_code(const struct tree *tree, const struct planted_options *options,
-                             const struct planted_report *report, struct error *ret_error)
+/* All spec tests that the chosen bugs name, each once. */
+static void collect_tests(const struct tree *tree, const struct planted_options *options,
+                          const struct planted_report *report, struct words *ret_names)
 {
-    struct words names = {0};
-    char *all = alloc_string("");
     for (size_t i = 0; i < report->count; i++) {
         const char *arguments = report->rows[i].bug->stages[STAGE_SPEC];
         if (arguments == NULL || !asks(options, report->rows[i].bug, STAGE_SPEC) ||
             !stage_is_present(tree, STAGE_SPEC, arguments)) {
             continue;
         }
-        struct words some = {0};
-        words_split(&some, arguments);
-        for (size_t k = 0; k < some.count; k++) {
-            if (!words_have(&names, some.items[k])) {
-                words_add(&names, some.items[k]);
-                size_t size = strlen(all) + strlen(some.items[k]) + 2;
-                all = alloc_resize(all, size, 1);
-                (void)strcat(strcat(all, " "), some.items[k]);
+        struct words names = {0};
+        words_split(&names, arguments);
+        for (size_t k = 0; k < names.count; k++) {
+            if (!words_have(ret_names, names.items[k])) {
+                words_add(ret_names, names.items[k]);
             }
         }
-        words_done(&some);
+        words_done(&names);
     }
-    struct stage_result result = {.verdict = STAGE_PASSED};
+}
+
+/* They must pass on the right code, or their failing says nothing. (The other stages are part of ./check themselves.) */
+static bool check_right_code(const struct tree *tree, const struct planted_options *options,
+                             const struct planted_report *report, struct error *ret_error)
+{
+    struct words names = {0};
+    bool good = true;
     progress_say("building; the right code first");
-    bool good = names.count == 0 || stage_run(tree, STAGE_SPEC, all, &result, ret_error);
-    if (good && result.verdict == STAGE_CAUGHT) {
-        good = error_set(ret_error, ERROR_INVALID, "a test fails without any bug: %s",
-                         result.evidence);
+    collect_tests(tree, options, report, &names);
+    for (size_t i = 0; i < names.count && good; i++) {
+        struct stage_result result;
+        good = stage_run(tree, STAGE_SPEC, names.items[i], &result, ret_error);
+        if (good && result.verdict == STAGE_CAUGHT) {
+            good = error_set(ret_error, ERROR_INVALID, "%s fails without any bug: %s",
+                             names.items[i], result.evidence);
+        }
     }
     words_done(&names);
-    free(all);
     return good;
 }
 
@@ -154,7 +157,7 @@ bool planted_run(const char *source, const struct bug_list *bugs,
         }
     }
     char *work = file_path(options->work, "planted");
-    bool good = tree_open(source, work, NULL, options->jobs, &tree, ret_error);
+    bool good = tree_open(source, work, NULL, TREE_PLAIN, options->jobs, &tree, ret_error);
     free(work);
     if (good) {
         good = check_right_code(&tree, options, &report, ret_error);

@@ -53,8 +53,10 @@ static bool reason_add(struct survivor *survivor, const char *line, struct error
     static const char *const kinds[] = {"equivalent: ", "redundant: ", "pace: ", "text: "};
     if (survivor->reason != NULL) {
         size_t size = strlen(survivor->reason) + strlen(line) + 2;
-        survivor->reason = alloc_resize(survivor->reason, size, 1);
-        (void)strcat(strcat(survivor->reason, " "), line);
+        char *longer = alloc_array(size, 1);
+        (void)snprintf(longer, size, "%s %s", survivor->reason, line);
+        free(survivor->reason);
+        survivor->reason = longer;
         return true;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

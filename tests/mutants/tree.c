@@ -80,7 +80,7 @@ static bool run_tool(const struct tree *tree, const struct words *argv, uint64_t
 }
 
 /* As in a release, but quicker to build: neither debugging information nor hardening would change a verdict. */
-static bool configure(const struct tree *tree, struct error *ret_error)
+static bool configure(const struct tree *tree, enum tree_build build, struct error *ret_error)
 {
     struct words argv = {0};
     words_split(&argv, "cmake -G Ninja -DCMAKE_BUILD_TYPE=Mutants -DASSENT_WERROR=OFF "
@@ -89,6 +89,7 @@ static bool configure(const struct tree *tree, struct error *ret_error)
     words_add(&argv, "-B");
     words_add(&argv, tree->build);
     words_add(&argv, "-DCMAKE_C_FLAGS_MUTANTS=-O1 -w");
+    words_add(&argv, build == TREE_SANITIZED ? "-DASSENT_SANITIZE=address" : "-DASSENT_SANITIZE=");
     bool good = run_tool(tree, &argv, CONFIGURE_TIMEOUT_MS, ret_error);
     words_done(&argv);
     return good;
@@ -125,8 +126,8 @@ static bool list_targets(struct tree *tree, struct error *ret_error)
     return good;
 }
 
-bool tree_open(const char *source, const char *work, const char *const *kept, unsigned jobs,
-               struct tree *ret_tree, struct error *ret_error)
+bool tree_open(const char *source, const char *work, const char *const *kept, enum tree_build build,
+               unsigned jobs, struct tree *ret_tree, struct error *ret_error)
 {
     struct tree tree = {
         .source = alloc_string(source),
@@ -135,7 +136,7 @@ bool tree_open(const char *source, const char *work, const char *const *kept, un
         .log = file_path(work, "log"),
         .jobs = jobs,
     };
-    if (!folder_sync(source, tree.copy, kept, ret_error) || !configure(&tree, ret_error) ||
+    if (!folder_sync(source, tree.copy, kept, ret_error) || !configure(&tree, build, ret_error) ||
         !list_targets(&tree, ret_error)) {
         tree_close(&tree);
         return false;

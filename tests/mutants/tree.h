@@ -17,9 +17,13 @@ struct tree {
     struct words targets; /* what the build could make */
 };
 
+/* How the copy is built: as in a release (but quicker), or with AddressSanitizer and UndefinedBehaviorSanitizer, which see
+ * a step past an array's end that changes nothing else. */
+enum tree_build { TREE_PLAIN = 1, TREE_SANITIZED };
+
 /* Copies (all but the files in `kept`) and configures; the folder `work` may hold both from an earlier run. */
-bool tree_open(const char *source, const char *work, const char *const *kept, unsigned jobs,
-               struct tree *ret_tree, struct error *ret_error);
+bool tree_open(const char *source, const char *work, const char *const *kept, enum tree_build build,
+               unsigned jobs, struct tree *ret_tree, struct error *ret_error);
 void tree_close(struct tree *tree);
 
 bool tree_has_target(const struct tree *tree, const char *name);
