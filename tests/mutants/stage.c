@@ -12,7 +12,7 @@
 enum stage_kind {
     KIND_TESTS,   /* the argument names tests of ctest, which are targets of the same names */
     KIND_PROGRAM, /* the argument is a command line for `program` */
-    KIND_SCRIPT,  /* the same for a script of the source tree */
+    KIND_MODEL, /* the same for the script that searches a model for the bug planted in it: 0 means found */
 };
 
 static const struct {
@@ -25,7 +25,7 @@ static const struct {
     uint64_t timeout_ms;
 } stages[STAGE_COUNT] = {
     [STAGE_SPEC] = {"spec", ' ', KIND_TESTS, NULL, NULL, "", 600000},
-    [STAGE_MODEL] = {"model", 'S', KIND_SCRIPT, "tests/model/run.sh", NULL, "", 900000},
+    [STAGE_MODEL] = {"model", 'S', KIND_MODEL, "tests/model/check_model.sh", NULL, "", 900000},
     [STAGE_SIM] = {"sim", 'R', KIND_PROGRAM, "assent-fault-sim", NULL, "", 300000},
     [STAGE_EXPLORE] = {"explore", 'X', KIND_PROGRAM, "assent-fault-explore", NULL, "", 600000},
     [STAGE_DATABASE] = {"database", 'M', KIND_TESTS, NULL, NULL, "", 900000},
@@ -80,7 +80,7 @@ bool stage_is_present(const struct tree *tree, enum stage stage, const char *arg
         return present;
     case KIND_PROGRAM:
         return tree_has_target(tree, program_of(tree, stage));
-    case KIND_SCRIPT: {
+    case KIND_MODEL: {
         char *path = file_path(tree->source, stages[stage].program);
         present = file_exists(path);
         free(path);
@@ -126,7 +126,7 @@ static bool prepare(const struct tree *tree, enum stage stage, const char *argum
     if (good && stages[stage].kind == KIND_TESTS) {
         add_test_command(tree, &names, argv);
     } else if (good) {
-        char *program = stages[stage].kind == KIND_SCRIPT
+        char *program = stages[stage].kind == KIND_MODEL
                             ? file_path(tree->copy, stages[stage].program)
                             : tree_program(tree, program_of(tree, stage));
         words_add(argv, program);
@@ -143,6 +143,11 @@ static bool judge(const struct run *run, enum stage stage, const struct tree *tr
                   struct stage_result *ret_result, struct error *ret_error)
 {
     ret_result->took_ms = run->took_ms;
+    if (stages[stage].kind == KIND_MODEL && run->exit_code <= 1) {
+        ret_result->verdict = run->exit_code == 0 ? STAGE_CAUGHT : STAGE_PASSED;
+        tree_evidence(tree->log, ret_result->evidence, sizeof ret_result->evidence);
+        return true;
+    }
     if (run->exit_code == 0) {
         ret_result->verdict = STAGE_PASSED;
         return true;

@@ -17,7 +17,7 @@
 
 enum stage {
     STAGE_SPEC = 0,    /* names of tests that need no database */
-    STAGE_MODEL,       /* a switch of the model, as in tests/model */
+    STAGE_MODEL,       /* switches of a model, for tests/model/check_model.sh */
     STAGE_SIM,         /* arguments for assent-fault-sim */
     STAGE_EXPLORE,     /* arguments for assent-fault-explore */
     STAGE_DATABASE,    /* names of tests against a real PostgreSQL */

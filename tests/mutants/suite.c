@@ -168,7 +168,7 @@ static void make_command(const struct tree *tree, const struct automatic_options
     words_add(&program->argv, path);
     free(path);
     if (program->phase == PHASE_SIM) {
-        (void)snprintf(text, sizeof text, "--time %us", options->time_sim_s);
+        (void)snprintf(text, sizeof text, "--jobs 1 --time %us", options->time_sim_s);
         words_split(&program->argv, text);
     } else if (program->phase == PHASE_RANDOM && options->seeds != 0) {
         (void)snprintf(text, sizeof text, "ASSENT_SEEDS=%u", options->seeds);
