@@ -1,0 +1,581 @@
+/* test_coord_lines.c - more properties of the coordinator's core that hang on one line each: every test here was written
+ * for an automatic mutant that no other test noticed (tests/mutants/). P-2, P-5, P-8, P-10, P-12, P-18, H1, Q1. */
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "tests/spec/coord_world.h"
+
+struct pair { /* one transaction over both participants */
+    uint64_t call;
+    struct gid order, payment;
+};
+
+static struct pair submitted(struct world *world, const char *key)
+{
+    struct pair pair = {.call = world_submit(world, key, 1)};
+    struct gtrid gtrid = world_last_gtrid(world);
+    pair.order = world_gid(&gtrid, "order", 11);
+    pair.payment = world_gid(&gtrid, "payment", 22);
+    return pair;
+}
+
+static struct pair deciding(struct world *world, const char *key)
+{
+    struct pair pair = submitted(world, key);
+    world_vote(world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
+    return pair;
+}
+
+static struct pair committing(struct world *world, const char *key)
+{
+    struct pair pair = deciding(world, key);
+    world_durable(world);
+    return pair;
+}
+
+static struct coord_counters counters_of(const struct world *world)
+{
+    struct coord_counters counters;
+    coord_counters_read(world->coord, &counters);
+    return counters;
+}
+
+static struct txn_view view_of(const struct world *world, const struct gtrid *gtrid)
+{
+    struct txn_view view;
+    assert_true(coord_view(world->coord, gtrid, true, &view));
+    return view;
+}
+
+static size_t count_events(const struct world *world, const struct gtrid *gtrid, const char *kind)
+{
+    struct txn_view view = view_of(world, gtrid);
+    size_t count = 0;
+    for (size_t i = 0; i < view.event_count; i++) {
+        count += strcmp(view.events[i].kind, kind) == 0;
+    }
+    txn_view_done(&view);
+    return count;
+}
+
+static enum branch_state branch_of(const struct world *world, const struct gtrid *gtrid,
+                                   size_t index)
+{
+    struct txn_view view = view_of(world, gtrid);
+    enum branch_state state = view.branches[index].state;
+    txn_view_done(&view);
+    return state;
+}
+
+static void resolve(struct world *world, const struct gid *gid, enum resolve_action action,
+                    uint64_t call)
+{
+    struct api_resolve what = {.gtrid = gid->gtrid, .action = action};
+    memcpy(what.participant, gid->participant, sizeof(what.participant));
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .call = call, .resolve = &what};
+    event.prior.looked_up = true;
+    world_step(world, &event);
+}
+
+static void drain(struct world *world)
+{
+    struct coord_event event = {.kind = COORD_EVENT_DRAIN};
+    world_step(world, &event);
+}
+
+static void ack_with(struct world *world, const struct gid *gid, enum ack ack,
+                     const struct coord_prior *prior)
+{
+    struct message message = {.kind = MESSAGE_ACK, .as.ack = {.gid = *gid, .ack = ack}};
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE,
+                                .participant = gid->participant,
+                                .session = world->order_session,
+                                .message = &message,
+                                .prior = *prior};
+    world_step(world, &event);
+    message_done(&message);
+}
+
+/* ---- the start ---- */
+
+/* A journal with one earlier epoch, and one commit of it over order and (read-only) a participant that nobody knows. */
+struct past {
+    struct epoch_entry epochs[2];
+    char names[1][PARTICIPANT_NAME_SIZE];
+    struct journal_state state;
+    struct record_branch branches[2];
+    struct record records[3];
+    size_t count;
+    struct gid order;
+};
+
+static void past_init(struct past *past)
+{
+    memset(past, 0, sizeof *past);
+    past->epochs[0] = (struct epoch_entry){.epoch = 2, .nonce = 20};
+    past->epochs[1] = (struct epoch_entry){.epoch = 3, .nonce = 30};
+    past->state.last_epoch = 3;
+    past->state.epoch_count = 2;
+    past->state.epochs = past->epochs;
+    memset(past->state.id.bytes, 0xab, JOURNAL_ID_BYTES);
+    struct gtrid gtrid = {.journal = past->state.id, .epoch = 3, .epoch_nonce = 30, .sequence = 7};
+    past->order = world_gid(&gtrid, "order", 11);
+    past->branches[0].gid = past->order;
+    past->branches[1].gid = world_gid(&gtrid, "stock", 0);
+    past->branches[1].read_only = true;
+    past->records[0].kind = RECORD_COMMIT;
+    past->records[0].as.commit.gtrid = gtrid;
+    past->records[0].as.commit.branches = past->branches;
+    past->records[0].as.commit.branch_count = 2;
+    past->count = 1;
+}
+
+static void past_heuristic(struct past *past, enum ack ack)
+{
+    struct record *record = &past->records[past->count++];
+    record->kind = RECORD_HEURISTIC;
+    record->as.heuristic.gid = past->order;
+    record->as.heuristic.ack = ack;
+}
+
+static void past_resolved(struct past *past, enum resolve_action action)
+{
+    struct record *record = &past->records[past->count++];
+    record->kind = RECORD_RESOLVED;
+    record->as.resolved.gtrid = past->order.gtrid;
+    record->as.resolved.action = action;
+    (void)snprintf(record->as.resolved.participant, PARTICIPANT_NAME_SIZE, "order");
+}
+
+static enum branch_state start_and_look(struct past *past)
+{
+    struct world world;
+    world_init_from(&world, &past->state, past->records, past->count);
+    enum branch_state state = branch_of(&world, &past->order.gtrid, 0);
+    world_done(&world);
+    return state;
+}
+
+/* What a person said of a heuristic outcome holds after a restart, and only that. */
+static void test_h1_resolutions_survive_a_restart(void **state)
+{
+    (void)state;
+    struct past past;
+    past_init(&past);
+    past_heuristic(&past, ACK_HEURISTIC_ROLLBACK);
+    past_resolved(&past, RESOLVE_COMMIT);
+    assert_int_equal(start_and_look(&past), BRANCH_COMMITTING);
+    past_init(&past);
+    past_heuristic(&past, ACK_HEURISTIC_ROLLBACK);
+    past_resolved(&past, RESOLVE_ROLLBACK);
+    assert_int_equal(start_and_look(&past), BRANCH_HEURISTIC_ROLLBACK);
+    past_init(&past);
+    past_resolved(&past, RESOLVE_FORGET); /* of nothing heuristic */
+    assert_int_equal(start_and_look(&past), BRANCH_COMMITTING);
+    /* Of an aborted transaction: there is no COMMIT record, and nothing to commit. */
+    past_init(&past);
+    past.count = 0;
+    past_heuristic(&past, ACK_HEURISTIC_COMMIT);
+    past_resolved(&past, RESOLVE_COMMIT);
+    assert_int_equal(start_and_look(&past), BRANCH_HEURISTIC_COMMIT);
+    past.count = 1;
+    past_resolved(&past, RESOLVE_FORGET);
+    assert_int_equal(start_and_look(&past), BRANCH_FORGOTTEN);
+}
+
+/* A participant that is only awaited was not released: its branch is unfinished, and no hazard. A released one's read-only
+ * branch needs nobody. */
+static void test_p10_awaited_is_not_released(void **state)
+{
+    (void)state;
+    struct past past;
+    struct world world;
+    past_init(&past);
+    world_init_from(&world, &past.state, past.records, past.count);
+    world_durable(&world);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    assert_int_equal(branch_of(&world, &past.order.gtrid, 1), BRANCH_READ_ONLY);
+    world_done(&world);
+
+    past_init(&past);
+    past.branches[1].read_only = false;
+    past.branches[1].gid.attempt = 22;
+    (void)snprintf(past.names[0], PARTICIPANT_NAME_SIZE, "stock");
+    past.state.participants = past.names;
+    past.state.participant_count = 1;
+    world_init_from(&world, &past.state, past.records, past.count);
+    world_durable(&world);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    assert_int_equal(branch_of(&world, &past.order.gtrid, 1), BRANCH_COMMITTING);
+    world_done(&world);
+}
+
+/* P-8: a listed nonce with another epoch is not ours; below the floor is decided by the epoch first. */
+static void test_p08_epoch_and_nonce_belong_together(void **state)
+{
+    (void)state;
+    struct past past;
+    struct world world;
+    past_init(&past);
+    past.state.floor = (struct journal_floor){.epoch = 3, .sequence = 5, .first_number = 2};
+    past.state.floor.first_number = 2;
+    world_init_from(&world, &past.state, NULL, 0);
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    world.payment_session = world_connect(&world, "payment");
+    struct gid gid = past.order;
+    assert_int_equal(world_inquire(&world, "order", &gid, NULL), VERDICT_ABORT);
+    gid.gtrid.sequence = 5;
+    assert_int_equal(world_inquire(&world, "order", &gid, NULL), VERDICT_UNKNOWN);
+    gid.gtrid.sequence = 50;
+    gid.gtrid.epoch = 2;
+    gid.gtrid.epoch_nonce = 20;
+    assert_int_equal(world_inquire(&world, "order", &gid, NULL), VERDICT_UNKNOWN);
+    uint64_t unknown = counters_of(&world).unknown_inquiries;
+    gid.gtrid.epoch = 99;
+    gid.gtrid.epoch_nonce = 30;
+    assert_int_equal(world_inquire(&world, "order", &gid, NULL), VERDICT_UNKNOWN);
+    assert_int_equal(counters_of(&world).unknown_inquiries, unknown + 1);
+    world_done(&world);
+}
+
+/* P-12: a hazard is recorded only of what this journal gave out, and only if the journal could be read. */
+static void test_p12_hazard_of_a_stranger_is_not_recorded(void **state)
+{
+    (void)state;
+    struct past past;
+    struct world world;
+    past_init(&past);
+    world_init_from(&world, &past.state, NULL, 0);
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    struct coord_prior prior = {.looked_up = true};
+    struct gid gid = past.order;
+    gid.gtrid.epoch = 99;
+    ack_with(&world, &gid, ACK_HAZARD, &prior);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    prior.looked_up = false;
+    ack_with(&world, &past.order, ACK_HAZARD, &prior);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    ack_with(&world, &past.order, ACK_COMMITTED, &(struct coord_prior){.looked_up = true});
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    world_done(&world);
+}
+
+/* ---- running ---- */
+
+/* How often a commit was told again is counted and shown; the first time is not a repetition. */
+static void test_p05_repetitions_are_counted(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = committing(&world, NULL);
+    assert_int_equal(counters_of(&world).commits_resent, 0);
+    assert_int_equal(count_events(&world, &pair.order.gtrid, "commit-sent"), 2);
+    world_ack(&world, "order", &pair.order, ACK_COMMITTED);
+    world_tick(&world, 1000);
+    assert_int_equal(counters_of(&world).commits_resent, 1);
+    assert_int_equal(count_events(&world, &pair.order.gtrid, "commit-sent-again"), 1);
+    world_disconnect(&world, world.payment_session);
+    world.payment_session = world_connect(&world, "payment"); /* a new session: not told there */
+    assert_int_equal(counters_of(&world).commits_resent, 1);
+    world_done(&world);
+
+    struct past past;
+    past_init(&past);
+    world_init_from(&world, &past.state, past.records, past.count);
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    assert_int_equal(counters_of(&world).commits_resent,
+                     1); /* an earlier process may have told it */
+    world_done(&world);
+}
+
+/* Heuristic outcomes and hazards are counted apart; what was decided and found so is neither. */
+static void test_h1_outcomes_are_counted_apart(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = committing(&world, NULL);
+    world_ack(&world, "order", &pair.order, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(counters_of(&world).heuristics, 0);
+    world_ack(&world, "order", &pair.order, ACK_HEURISTIC_ROLLBACK);
+    assert_int_equal(counters_of(&world).heuristics, 1);
+    assert_int_equal(counters_of(&world).hazards, 0);
+    world_ack(&world, "payment", &pair.payment, ACK_HAZARD);
+    assert_int_equal(counters_of(&world).heuristics, 1);
+    assert_int_equal(counters_of(&world).hazards, 1);
+    world_done(&world);
+}
+
+/* P-8: a gid of a transaction that still waits for admission is undecided. */
+static void test_p08_queued_transaction_is_undecided(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_limited(&world, 1);
+    struct pair first = deciding(&world, "a"); /* counts as open until it is durable */
+    (void)world_submit(&world, "b", 1);
+    assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 0);
+    struct gid gid = first.order;
+    gid.gtrid.sequence++;
+    assert_int_equal(world_inquire(&world, "order", &gid, NULL), VERDICT_WAIT);
+    world_durable(&world);
+    assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 2);
+    world_done(&world);
+}
+
+/* P-18: a key runs again after its transaction aborted in every branch, too. */
+static void test_p18_key_runs_again_after_the_end_of_an_abort(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = submitted(&world, "k");
+    world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+    struct gid nameless = pair.order;
+    nameless.attempt = 0;
+    world_ack(&world, "order", &nameless, ACK_ROLLED_BACK);
+    struct txn_view view = view_of(&world, &pair.order.gtrid);
+    assert_int_equal(view.state, TXN_ABORTED);
+    txn_view_done(&view);
+    (void)world_submit(&world, "k", 1);
+    assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 2);
+    world_done(&world);
+}
+
+/* Replayed answers are counted: a commit told again, not an abort, and not a first answer. */
+static void test_p18_replays_are_counted(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = submitted(&world, "k");
+    (void)world_submit(&world, "k", 1); /* joins, and hears "aborted" */
+    world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+    assert_int_equal(counters_of(&world).replayed, 0);
+    pair = committing(&world, "l");
+    world_ack(&world, "order", &pair.order, ACK_COMMITTED);
+    world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
+    assert_int_equal(counters_of(&world).replayed, 0);
+    uint64_t call = world_submit(&world, "l", 1);
+    assert_true(world_answer(&world, call)->replayed);
+    assert_int_equal(counters_of(&world).replayed, 1);
+    world_done(&world);
+}
+
+/* H1: only a heuristic outcome is acknowledged by a person, and only once its END is written. */
+static void test_h1_only_heuristic_ends_are_acknowledged(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = committing(&world, NULL);
+    world_ack(&world, "order", &pair.order, ACK_COMMITTED);
+    world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
+    struct txn_view view = view_of(&world, &pair.order.gtrid);
+    assert_false(view.acknowledged);
+    txn_view_done(&view);
+    pair = committing(&world, NULL);
+    world_ack(&world, "order", &pair.order, ACK_COMMITTED);
+    world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_ROLLBACK);
+    view = view_of(&world, &pair.order.gtrid);
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_false(view.acknowledged);
+    txn_view_done(&view);
+    /* In doubt at the first participant only: the list has it. */
+    pair = committing(&world, NULL);
+    world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
+    struct api_list wanted = {.in_doubt = true, .limit = 10};
+    struct txn_view *views = NULL;
+    assert_int_equal(coord_list(world.coord, &wanted, &views), 1);
+    txn_view_done(&views[0]);
+    free(views);
+    world_done(&world);
+}
+
+/* A person may drive a commit again that has not been acknowledged. */
+static void test_p05_person_may_drive_a_commit_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = committing(&world, NULL);
+    resolve(&world, &pair.payment, RESOLVE_COMMIT, 900);
+    assert_null(world_answer(&world, 900));
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 900)->status, API_OK);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 2);
+    world_done(&world);
+}
+
+/* ---- the end of the process ---- */
+
+/* Draining waits for a rollback that can be told, and lets nothing be decided twice when its time is over. */
+static void test_drain_waits_for_rollbacks_and_decisions(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = submitted(&world, NULL);
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+    drain(&world);
+    assert_int_equal(world.ready.stop, COORD_RUN);
+    world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
+    assert_int_equal(world.ready.stop, COORD_STOP_DRAINED);
+    world_done(&world);
+
+    world_init(&world);
+    (void)deciding(&world, NULL);
+    drain(&world);
+    world_tick(&world, 60000); /* over; but the record may be durable (P-2) */
+    assert_int_equal(world.ready.stop, COORD_RUN);
+    world_durable(&world);
+    assert_int_equal(world.ready.stop, COORD_STOP_DRAINED);
+    world_done(&world);
+}
+
+/* ---- participants ---- */
+
+static uint64_t submit_to_order(struct world *world)
+{
+    struct submission submission = {.timeout_ms = 5000, .ack = ACK_MODE_COMPLETED};
+    submission.branches = alloc_array(1, sizeof(submission.branches[0]));
+    submission.branch_count = 1;
+    (void)snprintf(submission.branches[0].participant, PARTICIPANT_NAME_SIZE, "order");
+    submission.branches[0].work = blob_new("o", 1);
+    uint64_t call = world->next_call++;
+    struct coord_event event = {
+        .kind = COORD_EVENT_SUBMIT, .call = call, .submission = &submission};
+    world_step(world, &event);
+    submission_done(&submission);
+    return call;
+}
+
+/* A lost participant takes along only what has a branch there. */
+static void test_p02_lost_participant_aborts_its_own(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    uint64_t call = submit_to_order(&world);
+    world_disconnect(&world, world.payment_session);
+    assert_null(world_answer(&world, call));
+    world_disconnect(&world, world.order_session);
+    assert_int_equal(world_answer(&world, call)->status, API_ABORTED);
+    world_done(&world);
+}
+
+/* A second WELCOME changes nothing; strangers' messages neither; names that are not configured are unknown. */
+static void test_p10_repeated_and_strange_messages(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)committing(&world, NULL);
+    struct message welcome = {.kind = MESSAGE_WELCOME};
+    welcome.as.welcome.epoch = counters_of(&world).epoch;
+    world_message(&world, "order", world.order_session, &welcome);
+    assert_int_equal(world.ready.send_count, 0);
+    struct message health = {.kind = MESSAGE_HEALTH};
+    uint64_t stale = counters_of(&world).stale_messages;
+    world_message(&world, "nobody", 0, &health);
+    assert_int_equal(counters_of(&world).stale_messages, stale + 1);
+    assert_false(coord_has_participant(world.coord, "nobody"));
+    assert_true(coord_has_participant(world.coord, "order"));
+    world_done(&world);
+
+    struct past past; /* stock is known from a record only */
+    past_init(&past);
+    world_init_from(&world, &past.state, past.records, past.count);
+    assert_false(coord_has_participant(world.coord, "stock"));
+    struct coord_event remove = {
+        .kind = COORD_EVENT_PARTICIPANT_REMOVE, .participant = "stock", .call = 900};
+    world_step(&world, &remove);
+    assert_int_equal(world_answer(&world, 900)->status, API_NOT_FOUND);
+    world_done(&world);
+}
+
+/* FENCED stops only for a later epoch, or for our own with another nonce. */
+static void test_p10_fenced_by_a_later_epoch_only(void **state)
+{
+    (void)state;
+    struct past past;
+    past_init(&past);
+    for (uint64_t i = 0; i < 4; i++) {
+        struct world world;
+        world_init_from(&world, &past.state, NULL, 0);
+        world_durable(&world);
+        world.order_session = world_connect(&world, "order");
+        uint64_t ours = counters_of(&world).epoch;
+        struct message fenced = {.kind = MESSAGE_FENCED};
+        fenced.as.fenced.epoch = i == 0 ? ours - 1 : i == 1 ? ours + 1 : ours;
+        fenced.as.fenced.epoch_nonce = i == 3 ? 0x2222 : 0x1111; /* ours: the start's random */
+        world_message(&world, "order", world.order_session, &fenced);
+        assert_int_equal(world.ready.stop, i == 1 || i == 3 ? COORD_STOP_FENCED : COORD_RUN);
+        world_done(&world);
+    }
+}
+
+/* Only a witness has a head to look up, and only one that names a record. */
+static void test_p10_hash_is_wanted_for_a_head_only(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct message message = {.kind = MESSAGE_WITNESS};
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE, .message = &message};
+    uint64_t number = 0;
+    assert_false(coord_wants_hash(world.coord, &event, &number));
+    message.as.witness.head.number = 9;
+    assert_true(coord_wants_hash(world.coord, &event, &number));
+    assert_int_equal(number, 9);
+    message.kind = MESSAGE_HEALTH; /* whatever stands in those bytes */
+    assert_false(coord_wants_hash(world.coord, &event, &number));
+    world_done(&world);
+}
+
+/* The next time is at most a heartbeat away, whatever the transactions want. */
+static void test_deadline_is_at_most_a_heartbeat_away(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    assert_in_range(world.ready.deadline_ms, world.now_ms + 1, world.now_ms + 1000);
+    (void)submitted(&world, NULL);
+    assert_in_range(world.ready.deadline_ms, world.now_ms + 1, world.now_ms + 1000);
+    world_done(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_h1_resolutions_survive_a_restart),
+        cmocka_unit_test(test_p10_awaited_is_not_released),
+        cmocka_unit_test(test_p08_epoch_and_nonce_belong_together),
+        cmocka_unit_test(test_p12_hazard_of_a_stranger_is_not_recorded),
+        cmocka_unit_test(test_p05_repetitions_are_counted),
+        cmocka_unit_test(test_h1_outcomes_are_counted_apart),
+        cmocka_unit_test(test_p08_queued_transaction_is_undecided),
+        cmocka_unit_test(test_p18_key_runs_again_after_the_end_of_an_abort),
+        cmocka_unit_test(test_p18_replays_are_counted),
+        cmocka_unit_test(test_h1_only_heuristic_ends_are_acknowledged),
+        cmocka_unit_test(test_p05_person_may_drive_a_commit_again),
+        cmocka_unit_test(test_drain_waits_for_rollbacks_and_decisions),
+        cmocka_unit_test(test_p02_lost_participant_aborts_its_own),
+        cmocka_unit_test(test_p10_repeated_and_strange_messages),
+        cmocka_unit_test(test_p10_fenced_by_a_later_epoch_only),
+        cmocka_unit_test(test_p10_hash_is_wanted_for_a_head_only),
+        cmocka_unit_test(test_deadline_is_at_most_a_heartbeat_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
