@@ -580,6 +580,280 @@ static void test_agent_p20_committing_attempt_does_not_hold_up_the_erasure(void 
     assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.gid.attempt, 0);
 }
 
+/* ---- several journals and claims ---- */
+
+static void up_and_loaded(struct bench *bench, uint64_t session, unsigned number)
+{
+    if (number == 0) {
+        bench_peer_up(bench, session);
+    } else {
+        up_with_journal(bench, session, number);
+    }
+    struct witness none = {0};
+    load(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, &none);
+}
+
+/* Coordinators of two journals are welcomed each for itself: neither takes the other's store, session or work away. */
+static void test_agent_p10_two_journals_do_not_mix(void **state)
+{
+    struct bench *bench = *state;
+    up_and_loaded(bench, SESSION, 0);
+    up_and_loaded(bench, SESSION + 1, 1);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 10);
+    struct command first = *bench_command(bench, COMMAND_STORE_WITNESS);
+    bench_claim(bench, SESSION + 1, EPOCH, NONCE, 10);
+    struct command second = *bench_command(bench, COMMAND_STORE_WITNESS);
+    struct journal_id ours = bench_journal();
+    assert_true(journal_id_equal(&first.as.store.journal, &ours));
+    assert_false(journal_id_equal(&second.as.store.journal, &ours));
+    bench_answer(bench, first.id, COMMAND_STORE_WITNESS, PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->session, SESSION);
+    bench_answer(bench, second.id, COMMAND_STORE_WITNESS, PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->session, SESSION + 1);
+    bench_work(bench, 1); /* the first is still welcome */
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 1);
+}
+
+/* Claims that wait for the database are stored one by one, each journal's own. */
+static void test_agent_p10_waiting_claims_are_stored_for_their_journal(void **state)
+{
+    struct bench *bench = *state;
+    up_and_loaded(bench, SESSION, 0);
+    up_and_loaded(bench, SESSION + 1, 1);
+    bench_status(bench, HEALTH_DOWN, false);
+    bench_claim(bench, SESSION + 1, EPOCH + 3, NONCE, 10);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 10);
+    bench_claim(bench, SESSION, EPOCH + 1, NONCE, 10); /* a later one while the first waits */
+    assert_int_equal(bench->ready.command_count, 0);
+    bench_status(bench, HEALTH_UP, false);
+    assert_int_equal(bench_count_commands(bench, COMMAND_STORE_WITNESS), 2);
+    struct journal_id ours = bench_journal();
+    for (size_t i = 0; i < bench->ready.command_count; i++) {
+        const struct command *command = &bench->ready.commands[i];
+        if (command->kind == COMMAND_STORE_WITNESS) {
+            bool is_ours = journal_id_equal(&command->as.store.journal, &ours);
+            assert_int_equal(command->as.store.epoch, is_ours ? EPOCH + 1 : EPOCH + 3);
+        }
+    }
+}
+
+/* A claim that came while an earlier one of the session was being stored needs a store of its own, also with that nonce. */
+static void test_agent_p10_later_claim_is_stored_itself(void **state)
+{
+    struct bench *bench = *state;
+    up_and_loaded(bench, SESSION, 0);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 10);
+    uint64_t first = bench_command(bench, COMMAND_STORE_WITNESS)->id;
+    bench_claim(bench, SESSION, EPOCH + 1, NONCE, 10);
+    bench_answer(bench, first, COMMAND_STORE_WITNESS, PG_OK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_WELCOME), 0);
+    const struct command *store = bench_command(bench, COMMAND_STORE_WITNESS);
+    assert_int_equal(store->as.store.epoch, EPOCH + 1);
+    bench_answer(bench, store->id, COMMAND_STORE_WITNESS, PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->message.as.welcome.epoch, EPOCH + 1);
+    bench_claim(bench, SESSION, EPOCH + 2, NONCE, 10); /* and from the welcome on */
+    assert_int_equal(bench_command(bench, COMMAND_STORE_WITNESS)->as.store.epoch, EPOCH + 2);
+}
+
+/* P-14: what another history answered about a witness says nothing. */
+static void test_agent_p14_witness_of_another_history_does_not_count(void **state)
+{
+    struct bench *bench = *state;
+    bench_peer_up(bench, SESSION);
+    uint64_t id = bench_command(bench, COMMAND_LOAD_WITNESS)->id;
+    bench_status(bench, HEALTH_UP, true);
+    struct witness none = {0};
+    load(bench, id, &none);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_WITNESS), 0);
+    bench_wait(bench, 2000);
+    load(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, &none);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 10);
+    id = bench_command(bench, COMMAND_STORE_WITNESS)->id;
+    bench_status(bench, HEALTH_UP, true);
+    bench_answer(bench, id, COMMAND_STORE_WITNESS, PG_OK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_WELCOME), 0);
+}
+
+/* A session that is there already, and the end of one that is not, are nothing. */
+static void test_agent_sessions_come_and_go_once(void **state)
+{
+    struct bench *bench = *state;
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_peer_up(bench, SESSION);
+    assert_int_equal(bench_count_commands(bench, COMMAND_LOAD_WITNESS), 0);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_REFUSED), 1);
+    bench_step(bench, &down);
+    bench_step(bench, &down);
+    assert_int_equal(bench->ready.send_count, 0);
+}
+
+/* A head that waits is stored although an older one comes after it, and not while there is no database. */
+static void test_agent_p10_waiting_head_is_not_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    static const struct journal_floor none;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    head(bench, 50, &none);
+    head(bench, 3, &none);
+    bench_status(bench, HEALTH_DOWN, false);
+    bench_wait(bench, 2000);
+    assert_int_equal(bench_count_commands(bench, COMMAND_STORE_WITNESS), 0);
+    bench_status(bench, HEALTH_UP, false);
+    assert_int_equal(stored(bench).head.number, 50);
+}
+
+/* P-10: WORK of the same epoch with another nonce comes from a copied journal. */
+static void test_agent_p10_work_with_another_nonce_is_ignored(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct message message = {.kind = MESSAGE_WORK};
+    message.as.work.gtrid = bench_gtrid(1);
+    message.as.work.gtrid.epoch_nonce++;
+    message.as.work.remaining_ms = 5000;
+    message.as.work.work = blob_new("work", 4);
+    bench_message(bench, SESSION, &message);
+    assert_int_equal(bench->ready.command_count, 0);
+    assert_int_equal(bench->ready.send_count, 0);
+}
+
+/* The reason for a doubt is told as it came; without one the participant is unavailable. */
+static void test_agent_p2_doubt_keeps_its_reason(void **state)
+{
+    struct bench *bench = *state;
+    static const enum reason reasons[] = {REASON_TIMEOUT, REASON_NONE};
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    for (size_t i = 0; i < 2; i++) {
+        bench_work(bench, 1 + i);
+        struct command_result result = {.id = bench_command(bench, COMMAND_EXECUTE)->id,
+                                        .kind = COMMAND_EXECUTE,
+                                        .class = PG_UNKNOWN,
+                                        .failure.reason = reasons[i]};
+        bench_result(bench, &result);
+        assert_int_equal(bench_send(bench, MESSAGE_VOTE)->message.as.vote.failure.reason,
+                         i == 0 ? REASON_TIMEOUT : REASON_PARTICIPANT_UNAVAILABLE);
+    }
+}
+
+/* P-9: an abort that comes again needs no second tombstone, and none is kept where none is wanted. */
+static void test_agent_p9_tombstones_are_counted_once(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gtrid gtrid = bench_gtrid(1);
+    bench_rollback_all(bench, &gtrid);
+    bench_rollback_all(bench, &gtrid);
+    assert_int_equal(bench_counters(bench).tombstones, 1);
+    struct bench other;
+    struct agent_config config = bench_config();
+    config.tombstone_max = 0;
+    bench_init_config(&other, &config);
+    bench_welcome(&other, SESSION, EPOCH, NONCE);
+    bench_rollback_all(&other, &gtrid);
+    assert_int_equal(bench_counters(&other).tombstones, 0);
+    bench_done(&other);
+}
+
+/* ---- the sweep ---- */
+
+static const struct message_health *heartbeat(struct bench *bench)
+{
+    bench_wait(bench, 1000);
+    return &bench_send(bench, MESSAGE_HEALTH)->message.as.health;
+}
+
+/* P-13: a sweep that is open goes on while later ones begin, and waits only for its own journal's branches that somebody
+ * may yet decide. */
+static void test_agent_p13_sweep_waits_for_its_own(void **state)
+{
+    struct bench *bench = *state;
+    static const struct journal_floor none;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid rows[] = {bench_prepare(bench, 1), bench_gid(90, 3), bench_gid(91, 4)};
+    rows[1].gtrid.journal.bytes[0] ^= 1; /* somebody else's: its coordinator is not here */
+    bench_scan(bench, 2, rows, 0);       /* opens a sweep at head 10, for the first */
+    head(bench, 30, &none);
+    (void)stored(bench);
+    rows[2] = bench_prepare(bench, 2);
+    bench_scan(bench, 3, rows, 0);
+    bench_commit(bench, &rows[0]);
+    finished(bench, PG_OK);
+    assert_int_equal(heartbeat(bench)->swept_number, 10);
+    bench_verdict(bench, &rows[2], VERDICT_UNKNOWN); /* nobody knows it: no floor waits for it */
+    bench_scan(bench, 2, rows + 1, 0);
+    bench_scan(bench, 2, rows + 1, 0);
+    assert_int_equal(heartbeat(bench)->swept_number, 30);
+    bench_status(bench, HEALTH_UP, true); /* P-14: of another history nothing was swept */
+    assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 0);
+}
+
+/* What is prepared, how old the oldest is, and how many of it no coordinator here answers for. */
+static void test_agent_health_tells_what_is_prepared(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_prepare(bench, 1);
+    struct prepared_row *rows = alloc_array(3, sizeof(rows[0]));
+    struct gid stranger = bench_gid(90, 3);
+    stranger.gtrid.journal.bytes[0] ^= 1;
+    gid_format(&gid, rows[0].gid_text);
+    gid_format(&stranger, rows[1].gid_text);
+    stranger.attempt++;
+    gid_format(&stranger, rows[2].gid_text);
+    rows[0].age_ms = 3000;
+    rows[1].age_ms = 7000;
+    rows[2].age_ms = 5000;
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    bench_wait(bench, 2000);
+    struct command_result result = {.id = bench_command(bench, COMMAND_SCAN)->id,
+                                    .kind = COMMAND_SCAN,
+                                    .class = PG_OK,
+                                    .row_count = 3,
+                                    .rows = rows};
+    bench->scan_id = 0;
+    bench_result(bench, &result);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER),
+                     0); /* it may restart */
+    const struct message_health *health = heartbeat(bench);
+    assert_int_equal(health->prepared_count, 3);
+    assert_int_equal(health->foreign_count, 3);
+    assert_int_equal(health->oldest_prepared_ms, 7000);
+}
+
+/* A new process of its coordinator may know a branch that the old one did not; one of another journal is none of its
+ * business. */
+static void test_agent_p8_new_session_asks_about_its_own(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_prepare(bench, 1);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    up_and_loaded(bench, SESSION + 1, 1);
+    bench_claim(bench, SESSION + 1, EPOCH, NONCE, 10);
+    (void)stored(bench);
+    size_t asked = 0;
+    for (int i = 0; i < 100; i++) {
+        bench_wait(bench, 100);
+        asked += bench_count_sends(bench, MESSAGE_INQUIRY);
+        if (bench->scan_id != 0) {
+            bench_scan(bench, 1, &gid, 0);
+            asked += bench_count_sends(bench, MESSAGE_INQUIRY);
+        }
+    }
+    assert_int_equal(asked, 0);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_welcome(bench, SESSION + 2, EPOCH + 1, NONCE);
+    asked = bench_count_sends(bench, MESSAGE_INQUIRY);
+    for (int i = 0; i < 15; i++) {
+        bench_wait(bench, 100);
+        asked += bench_count_sends(bench, MESSAGE_INQUIRY);
+    }
+    assert_true(asked > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -609,6 +883,18 @@ int main(void)
         TEST(test_agent_p8_unowned_branch_hears_a_later_verdict),
         TEST(test_agent_p6_look_believes_exact_names_only),
         TEST(test_agent_p20_committing_attempt_does_not_hold_up_the_erasure),
+        TEST(test_agent_p10_two_journals_do_not_mix),
+        TEST(test_agent_p10_waiting_claims_are_stored_for_their_journal),
+        TEST(test_agent_p10_later_claim_is_stored_itself),
+        TEST(test_agent_p14_witness_of_another_history_does_not_count),
+        TEST(test_agent_sessions_come_and_go_once),
+        TEST(test_agent_p10_waiting_head_is_not_forgotten),
+        TEST(test_agent_p10_work_with_another_nonce_is_ignored),
+        TEST(test_agent_p2_doubt_keeps_its_reason),
+        TEST(test_agent_p9_tombstones_are_counted_once),
+        TEST(test_agent_p13_sweep_waits_for_its_own),
+        TEST(test_agent_health_tells_what_is_prepared),
+        TEST(test_agent_p8_new_session_asks_about_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
