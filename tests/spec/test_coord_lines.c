@@ -267,6 +267,82 @@ static void test_p12_hazard_of_a_stranger_is_not_recorded(void **state)
     world_done(&world);
 }
 
+/* The floor that agents hear, of a start with these unfinished commits in this order. */
+static void assert_told_floor(const struct gtrid *gtrids, size_t count, uint64_t epoch,
+                              uint64_t sequence)
+{
+    struct past past;
+    struct world world;
+    past_init(&past);
+    past.state.floor = (struct journal_floor){.epoch = 3, .sequence = 20, .first_number = 2};
+    struct record_branch branches[2] = {{.gid = past.order}, {.gid = past.order}};
+    for (size_t i = 0; i < count; i++) {
+        branches[i].gid.gtrid.epoch = gtrids[i].epoch;
+        branches[i].gid.gtrid.epoch_nonce = gtrids[i].epoch * 10;
+        branches[i].gid.gtrid.sequence = gtrids[i].sequence;
+        past.records[i] = (struct record){.kind = RECORD_COMMIT};
+        past.records[i].as.commit.gtrid = branches[i].gid.gtrid;
+        past.records[i].as.commit.branches = &branches[i];
+        past.records[i].as.commit.branch_count = 1;
+    }
+    world_init_from(&world, &past.state, past.records, count);
+    world_durable(&world);
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
+                             .participant = "payment",
+                             .address = "",
+                             .version = "",
+                             .session = 77};
+    world_step(&world, &up);
+    struct message witness = {.kind = MESSAGE_WITNESS};
+    world_message(&world, "payment", 77, &witness);
+    const struct message *claim = world_send(&world, MESSAGE_CLAIM, 0);
+    assert_non_null(claim);
+    assert_int_equal(claim->as.claim.floor.epoch, epoch);
+    assert_int_equal(claim->as.claim.floor.sequence, sequence);
+    world_done(&world);
+}
+
+/* P-12, P-13: agents keep the outcomes of everything that is not finished, wherever the journal's floor lies by now. */
+static void test_p13_told_floor_lies_below_what_is_not_finished(void **state)
+{
+    (void)state;
+    static const struct gtrid above = {.epoch = 3, .sequence = 21};
+    static const struct gtrid at = {.epoch = 3, .sequence = 20};
+    static const struct gtrid below = {.epoch = 3, .sequence = 7};
+    static const struct gtrid earlier = {.epoch = 2, .sequence = 50};
+    assert_told_floor(NULL, 0, 3, 20);
+    assert_told_floor(&above, 1, 3, 20);
+    assert_told_floor(&at, 1, 3, 19);
+    assert_told_floor(&below, 1, 3, 6);
+    assert_told_floor(&earlier, 1, 2, 49);
+    assert_told_floor((struct gtrid[]){below, earlier}, 2, 2, 49);
+    assert_told_floor((struct gtrid[]){earlier, below}, 2, 2, 49);
+}
+
+/* A person's verdict holds after a restart only for what the journal cannot judge itself; forget is none. */
+static void test_p08_recorded_verdict_is_for_the_unjudged_only(void **state)
+{
+    (void)state;
+    static const enum resolve_action actions[] = {RESOLVE_COMMIT, RESOLVE_FORGET, RESOLVE_COMMIT};
+    static const enum verdict expected[] = {VERDICT_COMMIT, VERDICT_UNKNOWN, VERDICT_ABORT};
+    for (size_t i = 0; i < 3; i++) {
+        struct past past;
+        struct world world;
+        past_init(&past);
+        past.count = 0;
+        if (i < 2) {
+            past.order.gtrid.epoch_nonce = 99; /* not listed */
+        }
+        past_resolved(&past, actions[i]);
+        world_init_from(&world, &past.state, past.records, past.count);
+        world_durable(&world);
+        world.order_session = world_connect(&world, "order");
+        world.payment_session = world_connect(&world, "payment");
+        assert_int_equal(world_inquire(&world, "order", &past.order, NULL), expected[i]);
+        world_done(&world);
+    }
+}
+
 /* ---- running ---- */
 
 /* How often a commit was told again is counted and shown; the first time is not a repetition. */
@@ -563,6 +639,8 @@ int main(void)
         cmocka_unit_test(test_p10_awaited_is_not_released),
         cmocka_unit_test(test_p08_epoch_and_nonce_belong_together),
         cmocka_unit_test(test_p12_hazard_of_a_stranger_is_not_recorded),
+        cmocka_unit_test(test_p13_told_floor_lies_below_what_is_not_finished),
+        cmocka_unit_test(test_p08_recorded_verdict_is_for_the_unjudged_only),
         cmocka_unit_test(test_p05_repetitions_are_counted),
         cmocka_unit_test(test_h1_outcomes_are_counted_apart),
         cmocka_unit_test(test_p08_queued_transaction_is_undecided),
