@@ -50,7 +50,8 @@ struct survivor *survivors_find(struct survivor_list *list, const struct mutant 
 
 static bool reason_add(struct survivor *survivor, const char *line, struct error *ret_error)
 {
-    static const char *const kinds[] = {"equivalent: ", "redundant: ", "pace: ", "text: "};
+    static const char *const kinds[] = {
+        "equivalent: ", "redundant: ", "pace: ", "text: ", "open: "};
     if (survivor->reason != NULL) {
         size_t size = strlen(survivor->reason) + strlen(line) + 2;
         char *longer = alloc_array(size, 1);
@@ -66,9 +67,10 @@ static bool reason_add(struct survivor *survivor, const char *line, struct error
             return true;
         }
     }
-    return error_set(ret_error, ERROR_INVALID,
-                     "the reason for %s begins with none of equivalent, redundant, pace, text",
-                     survivor->name);
+    return error_set(
+        ret_error, ERROR_INVALID,
+        "the reason for %s begins with none of equivalent, redundant, pace, text, open",
+        survivor->name);
 }
 
 static bool line_add(struct survivor_list *list, const char *line, struct error *ret_error)

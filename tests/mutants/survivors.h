@@ -11,6 +11,7 @@
  *     redundant     another line of the same core, or the other side's core, makes up for it; both are wanted
  *     pace          only when something happens, or how often, or how much memory it takes
  *     text          only a notice, a log line, a counter
+ *     open          a test is missing
  *
  * Only `equivalent` ones are left out of the rate.
  */

@@ -337,10 +337,12 @@ static void test_agent_p10_no_acknowledgement_between_two_epochs(void **state)
     struct gid gid = bench_prepare(bench, 1);
     bench_commit(bench, &gid);
     uint64_t finish = bench_command(bench, COMMAND_FINISH)->id;
-    bench_claim(bench, SESSION, EPOCH + 1, NONCE + 1, 10);
-    uint64_t store = bench_command(bench, COMMAND_STORE_WITNESS)->id;
-    bench_answer(bench, finish, COMMAND_FINISH, PG_OK);
+    bench_status(bench, HEALTH_DOWN, false);
+    bench_claim(bench, SESSION, EPOCH + 1, NONCE + 1, 10); /* waits for the database */
+    bench_answer(bench, finish, COMMAND_FINISH, PG_OK);    /* came before it went */
     assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_status(bench, HEALTH_UP, false);
+    uint64_t store = bench_command(bench, COMMAND_STORE_WITNESS)->id;
     bench_answer(bench, store, COMMAND_STORE_WITNESS, PG_OK);
     assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->message.as.welcome.epoch, EPOCH + 1);
 }
@@ -618,8 +620,12 @@ static void test_agent_p10_two_journals_do_not_mix(void **state)
 static void test_agent_p10_waiting_claims_are_stored_for_their_journal(void **state)
 {
     struct bench *bench = *state;
-    up_and_loaded(bench, SESSION, 0);
+    /* The session of the first journal comes again, behind that of the second. */
+    up_and_loaded(bench, SESSION + 2, 0);
     up_and_loaded(bench, SESSION + 1, 1);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION + 2};
+    bench_step(bench, &down);
+    up_and_loaded(bench, SESSION, 0);
     bench_status(bench, HEALTH_DOWN, false);
     bench_claim(bench, SESSION + 1, EPOCH + 3, NONCE, 10);
     bench_claim(bench, SESSION, EPOCH, NONCE, 10);

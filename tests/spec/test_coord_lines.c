@@ -306,7 +306,7 @@ static void assert_told_floor(const struct gtrid *gtrids, size_t count, uint64_t
 static void test_p13_told_floor_lies_below_what_is_not_finished(void **state)
 {
     (void)state;
-    static const struct gtrid above = {.epoch = 3, .sequence = 21};
+    static const struct gtrid above = {.epoch = 3, .sequence = 30};
     static const struct gtrid at = {.epoch = 3, .sequence = 20};
     static const struct gtrid below = {.epoch = 3, .sequence = 7};
     static const struct gtrid earlier = {.epoch = 2, .sequence = 50};
@@ -522,12 +522,12 @@ static void test_drain_waits_for_rollbacks_and_decisions(void **state)
 
 /* ---- participants ---- */
 
-static uint64_t submit_to_order(struct world *world)
+static uint64_t submit_to(struct world *world, const char *participant)
 {
     struct submission submission = {.timeout_ms = 5000, .ack = ACK_MODE_COMPLETED};
     submission.branches = alloc_array(1, sizeof(submission.branches[0]));
     submission.branch_count = 1;
-    (void)snprintf(submission.branches[0].participant, PARTICIPANT_NAME_SIZE, "order");
+    (void)snprintf(submission.branches[0].participant, PARTICIPANT_NAME_SIZE, "%s", participant);
     submission.branches[0].work = blob_new("o", 1);
     uint64_t call = world->next_call++;
     struct coord_event event = {
@@ -543,11 +543,94 @@ static void test_p02_lost_participant_aborts_its_own(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    uint64_t call = submit_to_order(&world);
+    uint64_t call = submit_to(&world, "order");
     world_disconnect(&world, world.payment_session);
     assert_null(world_answer(&world, call));
     world_disconnect(&world, world.order_session);
     assert_int_equal(world_answer(&world, call)->status, API_ABORTED);
+    world_done(&world);
+}
+
+/* One that nobody knows is named in the answer. */
+static void test_unknown_participant_is_named(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    uint64_t call = submit_to(&world, "nobody");
+    assert_int_equal(world_answer(&world, call)->status, API_UNKNOWN_PARTICIPANT);
+    assert_string_equal(world_answer(&world, call)->participant, "nobody");
+    world_done(&world);
+}
+
+/* One that is not configured any more is shown as long as something is in doubt there. */
+static void test_participants_in_doubt_are_shown(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct past past;
+        struct world world;
+        past_init(&past);
+        past.branches[1].read_only = i == 0;
+        past.branches[1].gid.attempt = i == 0 ? 0 : 22;
+        world_init_from(&world, &past.state, past.records, past.count);
+        struct participant_view *views = NULL;
+        assert_int_equal(coord_participants(world.coord, &views), i == 0 ? 2 : 3);
+        free(views);
+        world_done(&world);
+    }
+}
+
+/* A vote that brings no reason has one all the same. */
+static void test_vote_without_a_reason_has_one(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = submitted(&world, NULL);
+    world_vote(&world, "order", &pair.order, VOTE_UNKNOWN);
+    assert_int_equal(world_answer(&world, pair.call)->reason, REASON_PARTICIPANT_UNAVAILABLE);
+    pair = submitted(&world, NULL);
+    struct message message = {.kind = MESSAGE_VOTE};
+    message.as.vote.gid = pair.order;
+    message.as.vote.vote = VOTE_ABORT;
+    world_message(&world, "order", world.order_session, &message);
+    assert_int_equal(world_answer(&world, pair.call)->reason, REASON_STATEMENT_FAILED);
+    world_done(&world);
+}
+
+static void abort_at_once(struct world *world, const struct pair *pair)
+{
+    world_vote(world, "payment", &pair->payment, VOTE_ABORT);
+    struct gid nameless = pair->order;
+    nameless.attempt = 0;
+    world_ack(world, "order", &nameless, ACK_ROLLED_BACK);
+}
+
+/* What is over is remembered for a while; a person's word about what was forgotten meanwhile is no verdict. */
+static void test_h1_word_about_what_is_over_is_no_verdict(void **state)
+{
+    (void)state;
+    struct world world;
+    struct txn_view view;
+    world_init(&world);
+    struct pair first = submitted(&world, NULL);
+    abort_at_once(&world, &first);
+    struct pair second = submitted(&world, NULL);
+    abort_at_once(&world, &second);
+    assert_true(coord_view(world.coord, &first.order.gtrid, false, &view));
+    txn_view_done(&view);
+    world_done(&world);
+
+    world_init_with(&world, (struct coord_config){.recent_max = 1});
+    first = submitted(&world, NULL);
+    resolve(&world, &first.order, RESOLVE_ROLLBACK, 900);
+    abort_at_once(&world, &first);
+    second = submitted(&world, NULL);
+    abort_at_once(&world, &second);
+    assert_false(coord_view(world.coord, &first.order.gtrid, false, &view));
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 900)->status, API_CONFLICT);
     world_done(&world);
 }
 
@@ -650,6 +733,10 @@ int main(void)
         cmocka_unit_test(test_p05_person_may_drive_a_commit_again),
         cmocka_unit_test(test_drain_waits_for_rollbacks_and_decisions),
         cmocka_unit_test(test_p02_lost_participant_aborts_its_own),
+        cmocka_unit_test(test_unknown_participant_is_named),
+        cmocka_unit_test(test_participants_in_doubt_are_shown),
+        cmocka_unit_test(test_vote_without_a_reason_has_one),
+        cmocka_unit_test(test_h1_word_about_what_is_over_is_no_verdict),
         cmocka_unit_test(test_p10_repeated_and_strange_messages),
         cmocka_unit_test(test_p10_fenced_by_a_later_epoch_only),
         cmocka_unit_test(test_p10_hash_is_wanted_for_a_head_only),
