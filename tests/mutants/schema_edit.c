@@ -61,7 +61,9 @@ char *edit_apply(struct edit_list *list, const char *text)
     size_t size = 0, done = 0;
     FILE *out = open_memstream(&changed, &size);
     CHECK(out != NULL);
-    qsort(list->edits, list->count, sizeof(list->edits[0]), edit_compare);
+    if (list->count > 0) {
+        qsort(list->edits, list->count, sizeof(list->edits[0]), edit_compare);
+    }
     for (size_t i = 0; i < list->count; i++) {
         const struct edit *edit = &list->edits[i];
         CHECK(edit->offset >= done);

@@ -607,6 +607,107 @@ static void abort_at_once(struct world *world, const struct pair *pair)
     world_ack(world, "order", &nameless, ACK_ROLLED_BACK);
 }
 
+static void vote_as(struct world *world, const struct gid *gid, enum vote vote)
+{
+    struct message message = {.kind = MESSAGE_VOTE};
+    message.as.vote.gid = *gid;
+    message.as.vote.vote = vote;
+    world_message(world, gid->participant,
+                  strcmp(gid->participant, "order") == 0 ? world->order_session
+                                                         : world->payment_session,
+                  &message);
+}
+
+/* P-7, P-9: a read-only vote is not taken back; of late votes a yes is told to roll back, a no needs nothing; and a
+ * refused branch has no gid. */
+static void test_p07_votes_that_come_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)world_submit_with(&world, NULL, 1, ACK_MODE_COMPLETED, true);
+    struct gtrid gtrid = world_last_gtrid(&world);
+    struct gid read_only = world_gid(&gtrid, "payment", 0);
+    vote_as(&world, &read_only, VOTE_READONLY);
+    vote_as(&world, &read_only, VOTE_ABORT);
+    assert_int_equal(branch_of(&world, &gtrid, 1), BRANCH_READ_ONLY);
+
+    struct pair pair = submitted(&world, NULL);
+    vote_as(&world, &pair.order, VOTE_COMMIT);
+    vote_as(&world, &pair.payment, VOTE_ABORT);
+    struct txn_view view = view_of(&world, &pair.order.gtrid);
+    assert_int_equal(view.branches[1].state, BRANCH_REFUSED);
+    assert_false(view.branches[1].has_gid);
+    txn_view_done(&view);
+    vote_as(&world, &pair.order, VOTE_COMMIT);
+    assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1);
+    vote_as(&world, &pair.payment, VOTE_ABORT);
+    assert_int_equal(world.ready.send_count, 0);
+    world_done(&world);
+}
+
+/* A branch that does not end for days fills its time line up to a bound, and no further. */
+static void test_time_line_is_bounded(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = committing(&world, NULL);
+    for (int i = 0; i < 600; i++) {
+        world_tick(&world, 3000);
+    }
+    struct txn_view view = view_of(&world, &pair.order.gtrid);
+    assert_int_equal(view.event_count, 1000);
+    txn_view_done(&view);
+    world_done(&world);
+}
+
+static void assert_text(const struct world *world, const char *expected)
+{
+    struct participant_view *views = NULL;
+    assert_int_equal(coord_participants(world->coord, &views), 2);
+    assert_string_equal(views[0].text, expected);
+    free(views);
+}
+
+static void add_order(struct world *world)
+{
+    struct coord_event add = {
+        .kind = COORD_EVENT_PARTICIPANT_ADD, .participant = "order", .address = "127.0.0.1:7411"};
+    world_step(world, &add);
+}
+
+/* Why a participant is not ready is said from the first moment, and what is said is true. */
+static void test_participant_says_why_it_is_not_ready(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state empty = {.last_epoch = 0};
+    world_init_from(&world, &empty, NULL, 0);
+    assert_text(&world, "the participant is not connected");
+    world_done(&world);
+    world_init(&world);
+    assert_text(&world, "");
+    add_order(&world); /* its address changed */
+    assert_text(&world, "");
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
+                             .participant = "order",
+                             .address = "",
+                             .version = "",
+                             .session = 99};
+    world_step(&world, &up);
+    struct message health = {.kind = MESSAGE_HEALTH};
+    (void)snprintf(health.as.health.text, sizeof health.as.health.text, "no slots");
+    world_message(&world, "order", 99, &health);
+    add_order(&world);
+    assert_text(&world, "no slots");
+    drain(&world);
+    uint64_t call = submit_to(&world, "payment");
+    assert_int_equal(world_answer(&world, call)->reason, REASON_SHUTDOWN);
+    assert_non_null(strstr(world_answer(&world, call)->text, "shutting down"));
+    world_done(&world);
+}
+
 /* What is over is remembered for a while; a person's word about what was forgotten meanwhile is no verdict. */
 static void test_h1_word_about_what_is_over_is_no_verdict(void **state)
 {
@@ -736,6 +837,9 @@ int main(void)
         cmocka_unit_test(test_unknown_participant_is_named),
         cmocka_unit_test(test_participants_in_doubt_are_shown),
         cmocka_unit_test(test_vote_without_a_reason_has_one),
+        cmocka_unit_test(test_p07_votes_that_come_again),
+        cmocka_unit_test(test_time_line_is_bounded),
+        cmocka_unit_test(test_participant_says_why_it_is_not_ready),
         cmocka_unit_test(test_h1_word_about_what_is_over_is_no_verdict),
         cmocka_unit_test(test_p10_repeated_and_strange_messages),
         cmocka_unit_test(test_p10_fenced_by_a_later_epoch_only),
