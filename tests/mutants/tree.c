@@ -39,10 +39,19 @@ bool tree_run(const char *const *argv, const char *const *env, const char *outpu
 
 void tree_evidence(const char *output, char *ret_text, size_t text_size)
 {
-    static const char *const signs[] = {
-        "pan:1:",       "check failed", " != ",      "is not in the range",
-        "[  ERROR   ]", "error:",       "Timeout",   "violat",
-        "FAILED",       "Failed",       "assertion", "red"};
+    static const char *const signs[] = {"pan:1:",
+                                        "check failed",
+                                        "[  FAILED  ] test_",
+                                        " != ",
+                                        "is not in the range",
+                                        "[  ERROR   ]",
+                                        "error:",
+                                        "Timeout",
+                                        "violat",
+                                        "FAILED",
+                                        "Failed",
+                                        "assertion",
+                                        "red"};
     char *text = NULL;
     struct error ignored;
     ret_text[0] = '\0';
