@@ -77,7 +77,7 @@ struct participant {
     uint64_t votes_yes, votes_no, heuristics;
     bool has_known;
     uint64_t welcome_history; /* of the WELCOME that counts on this session */
-    struct identity known; /* where its database stood with the newest commits (P-14) */
+    struct identity known;    /* where its database stood with the newest commits (P-14) */
     struct peer_audit audit;
 };
 
