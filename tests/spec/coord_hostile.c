@@ -394,6 +394,7 @@ static void step(struct world *world, struct coord_event *event)
     uint64_t number = 0;
     bool found = false, held = false;
     if (coord_wants_key(world->coord, event)) {
+        CHECK(event->submission != NULL);
         CHECK(journal_find_key(world->journal, event->submission->key, event->submission->key_bytes,
                                &found, &entry, &error));
         event->prior.looked_up = true;
