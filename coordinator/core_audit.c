@@ -13,7 +13,9 @@
  *
  * What it is compared with: identity and position of the newest yes votes, from the journal after a start. No commit of this
  * coordinator can name the new database before the comparison is through, so if this process dies meanwhile, the next one
- * finds the same difference and begins again.
+ * finds the same difference and begins again. For that, what is undecided there aborts when the WELCOME comes (its WORK may
+ * have been on the way and run in the new database), and a yes from a database that no WELCOME has told of is none: the
+ * WELCOME was lost, and the next heartbeat claims again to hear it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,6 +111,36 @@ bool audit_is_open(const struct participant *participant)
     return participant->audit.state != PEER_AUDIT_NONE;
 }
 
+/* Where the database stood that this coordinator has dealt with last. */
+static const struct identity *audit_dealt_with(const struct participant *participant)
+{
+    return audit_is_open(participant) ? &participant->audit.here : &participant->known;
+}
+
+bool audit_accepts(const struct participant *participant, const struct proof *proof)
+{
+    const struct identity voted = {.system_id = proof->system_id,
+                                   .timeline = proof->timeline,
+                                   .database_oid = proof->database_oid};
+    return proof->kind == PROOF_NONE || !participant->has_known ||
+           (!audit_is_open(participant) && audit_same_history(&participant->known, &voted));
+}
+
+bool audit_missed_welcome(const struct participant *participant)
+{
+    return participant->welcomed && participant->has_known &&
+           !audit_same_history(audit_dealt_with(participant), &participant->identity);
+}
+
+void audit_explain(struct participant *participant)
+{
+    if (audit_is_open(participant) && participant->text[0] == '\0') {
+        snprintf(
+            participant->text, sizeof(participant->text), "%s",
+            "its database is not the one that it was: finished transactions are being compared");
+    }
+}
+
 static void audit_begin(struct participant *participant, const struct identity *here,
                         struct coord_ready *ready)
 {
@@ -121,8 +153,6 @@ static void audit_begin(struct participant *participant, const struct identity *
     participant->audit.compared = 0;
     participant->audit.lost = 0;
     participant->audit.unknown = 0;
-    snprintf(participant->text, sizeof(participant->text), "%s",
-             "its database is not the one that it was: finished transactions are being compared");
     ready_notice(ready, COORD_NOTICE_AUDIT, NULL, participant->name,
                  "timeline %" PRIu32 " at %" PRIX64 " after timeline %" PRIu32 " at %" PRIX64,
                  here->timeline, here->lsn, participant->known.timeline, participant->known.lsn);
@@ -149,6 +179,7 @@ void audit_welcome(struct participant *participant, const struct identity *here,
                here->lsn < participant->known.lsn) {
         audit_begin(participant, here, ready);
     }
+    audit_explain(participant);
 }
 
 void audit_ask(const struct participant *participant, struct coord_ready *ready)
@@ -181,9 +212,11 @@ bool coord_wants_page(const struct coord *coord, char ret_participant[PARTICIPAN
     return false;
 }
 
-/* Recorded already, or on its way to be: a person has seen it, or will. */
-static bool audit_is_told(const struct coord *coord, const struct journal_entry *entry,
-                          const struct record_branch *branch)
+/* Nothing to ask about: what has not acknowledged is driven until it does, whatever the database is, and of what is
+ * recorded as heuristic, or on its way to be, a person has heard or will. Memory knows better than the journal: END may
+ * not have come there yet, and waits for other branches where this one has acknowledged long since. */
+static bool audit_is_settled(const struct coord *coord, const struct journal_entry *entry,
+                             const struct record_branch *branch)
 {
     for (size_t i = 0; i < entry->note_count; i++) {
         if (entry->notes[i].kind == RECORD_HEURISTIC &&
@@ -227,8 +260,7 @@ void audit_page(struct coord *coord, const struct coord_event *event, struct coo
         const struct journal_entry *entry = &event->entries[i];
         const struct record_branch *branch =
             audit_branch(&entry->commit.as.commit, participant->name);
-        /* What has not ended is driven until it acknowledges, whatever the database is. */
-        if (branch != NULL && entry->ended && !audit_is_told(coord, entry, branch)) {
+        if (branch != NULL && !audit_is_settled(coord, entry, branch)) {
             struct record copy;
             record_copy(&entry->commit, &copy);
             participant->audit.commits[participant->audit.count++] = copy.as.commit;

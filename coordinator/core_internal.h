@@ -288,6 +288,12 @@ void audit_page(struct coord *coord, const struct coord_event *event, struct coo
 void audit_found(struct coord *coord, uint32_t index, const struct message_audited *audited,
                  struct coord_ready *ready);
 bool audit_is_open(const struct participant *participant);
+/* Was this voted in the database that WELCOME told of, and that was compared? */
+bool audit_accepts(const struct participant *participant, const struct proof *proof);
+/* Its agent reports another database than WELCOME did. */
+bool audit_missed_welcome(const struct participant *participant);
+void audit_explain(
+    struct participant *participant); /* why no work goes there, if nothing else is said */
 void audit_free(struct participant *participant);
 
 /* core_resolve.c */

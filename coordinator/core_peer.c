@@ -140,12 +140,9 @@ static struct journal_floor peer_floor(const struct coord *coord)
     return floor;
 }
 
-void peer_claim(struct coord *coord, struct participant *participant, struct coord_ready *ready)
+static void peer_send_claim(const struct coord *coord, const struct participant *participant,
+                            struct coord_ready *ready)
 {
-    if (!coord->running || !participant->witnessed || participant->claimed) {
-        return; /* before EPOCH is durable nobody hears of it (P-16) */
-    }
-    participant->claimed = true;
     struct message *message = ready_send(ready, participant->session, MESSAGE_CLAIM);
     message->as.claim.epoch = coord->epoch;
     message->as.claim.epoch_nonce = coord->epoch_nonce;
@@ -153,6 +150,15 @@ void peer_claim(struct coord *coord, struct participant *participant, struct coo
     message->as.claim.floor = peer_floor(coord);
     snprintf(message->as.claim.address, sizeof(message->as.claim.address), "%s",
              coord->config.address);
+}
+
+void peer_claim(struct coord *coord, struct participant *participant, struct coord_ready *ready)
+{
+    if (!coord->running || !participant->witnessed || participant->claimed) {
+        return; /* before EPOCH is durable nobody hears of it (P-16) */
+    }
+    participant->claimed = true;
+    peer_send_claim(coord, participant, ready);
 }
 
 void peer_claim_all(struct coord *coord, struct coord_ready *ready)
@@ -234,6 +240,12 @@ static void peer_welcome(struct coord *coord, uint32_t index, const struct messa
     size_t count = 0;
     struct txn **txns = peer_txns(coord, index, &count);
     for (size_t i = 0; i < count; i++) {
+        if (txns[i]->state == TXN_PREPARING) {
+            /* Another database on the same session: votes given are void, and WORK on its way must not commit there. */
+            vote_abort(coord, txns[i], REASON_PARTICIPANT_UNAVAILABLE, index,
+                       "the participant's database became another one before the decision", ready);
+            continue;
+        }
         if (txns[i]->state == TXN_COMMITTING || txns[i]->state == TXN_HEURISTIC ||
             txns[i]->state == TXN_ABORTING) {
             txns[i]->retry_step_ms = coord->config.retry_min_ms;
@@ -256,6 +268,7 @@ static void peer_health(struct coord *coord, uint32_t index, const struct messag
     participant->oldest_prepared_ms = health->oldest_prepared_ms;
     participant->swept_number = health->swept_number;
     snprintf(participant->text, sizeof(participant->text), "%s", health->text);
+    audit_explain(participant);
     if (changed) {
         ready_notice(ready, COORD_NOTICE_PEER_STATE, NULL, participant->name, "%s",
                      health->health == HEALTH_UP ? "database up" : health->text);
@@ -299,6 +312,9 @@ void peer_heartbeat(struct coord *coord, struct coord_ready *ready)
         if (participant->claimed && !participant->welcomed) { /* CLAIM or WELCOME was lost */
             participant->claimed = false;
             peer_claim(coord, participant, ready);
+        }
+        if (audit_missed_welcome(participant)) {
+            peer_send_claim(coord, participant, ready); /* the agent welcomes once more (P-14) */
         }
         if (participant->welcomed) {
             audit_ask(participant, ready); /* AUDIT or AUDITED may be lost */

@@ -229,6 +229,12 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
                 coord->counters.stale_messages++; /* a yes names what it prepared */
                 return;
             }
+            if (!audit_accepts(sender, &vote->proof)) {
+                vote->vote = VOTE_UNKNOWN; /* P-14: of a database that no WELCOME has told of */
+                vote->failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
+                vote_no(coord, txn, branch, vote, ready);
+                return;
+            }
             vote_yes(coord, txn, branch, vote, ready);
             return;
         case VOTE_READONLY:

@@ -279,6 +279,153 @@ static void test_p14_audit_survives_its_session(void **state)
     world_done(&world);
 }
 
+static void votes_yes(struct world *world, const char *participant, const struct gtrid *gtrid,
+                      uint32_t timeline)
+{
+    bool is_order = strcmp(participant, "order") == 0;
+    struct message message = {.kind = MESSAGE_VOTE};
+    message.as.vote.gid = world_gid(gtrid, participant, 78);
+    message.as.vote.vote = VOTE_COMMIT;
+    message.as.vote.proof = (struct proof){.kind = PROOF_ROW,
+                                           .timeline = timeline,
+                                           .database_oid = 7,
+                                           .system_id = 9,
+                                           .lsn = LSN + 50};
+    world_message(world, participant, is_order ? world->order_session : world->payment_session,
+                  &message);
+}
+
+/* A checkout that only payment has not voted on. */
+static struct gtrid half_voted(struct world *world)
+{
+    (void)world_submit(world, NULL, 1);
+    struct gtrid gtrid = world_last_gtrid(world);
+    votes_yes(world, "order", &gtrid, TIMELINE);
+    return gtrid;
+}
+
+static size_t claims_at_payment(const struct world *world)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world->ready.send_count; i++) {
+        /* The table-top's order is welcomed without an identity and so is claimed again as well. */
+        count += world->ready.sends[i].session == world->payment_session &&
+                         world->ready.sends[i].message.kind == MESSAGE_CLAIM
+                     ? 1
+                     : 0;
+    }
+    return count;
+}
+
+static void payment_tells_health(struct world *world, struct identity here)
+{
+    struct message message = {.kind = MESSAGE_HEALTH};
+    message.as.health = (struct message_health){.health = HEALTH_UP, .identity = here};
+    world_message(world, "payment", world->payment_session, &message);
+}
+
+/* P-14: a branch that had acknowledged is compared also where another branch of its transaction still has not, and where END
+ * is not in the journal yet: it is not driven again. One that has not acknowledged is. */
+static void test_p14_acknowledged_branch_of_an_open_commit_is_compared(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry over = finished(&world, 10);
+    over.ended = false; /* END is on its way to the journal */
+    struct gtrid gtrid = half_voted(&world);
+    votes_yes(&world, "payment", &gtrid, TIMELINE);
+    struct journal_entry open = {.commit_number = 20};
+    record_copy(world_append(&world, RECORD_COMMIT), &open.commit);
+    world_durable(&world);
+    const struct gid *payment = &open.commit.as.commit.branches[1].gid;
+    world_ack(&world, "payment", payment, ACK_COMMITTED); /* and order's never comes */
+    payment_connects(&world, database(TIMELINE + 1, LSN + 100));
+    give_page(&world, UINT64_MAX, (const struct journal_entry[]){open, over}, 2);
+    assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), 1);
+    const struct message_audit *audit = &world_send(&world, MESSAGE_AUDIT, 0)->as.audit;
+    assert_int_equal(audit->list.count, 2);
+    find(&world, audit->serial, 2, (const uint8_t[]){AUDIT_LOST, AUDIT_COMMITTED});
+    assert_true(gid_equal(&world_append(&world, RECORD_HEURISTIC)->as.heuristic.gid, payment));
+    world_durable(&world);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &gtrid, false, &view));
+    assert_int_equal(view.branches[0].state, BRANCH_COMMITTING); /* and is still driven */
+    assert_int_equal(view.branches[1].state, BRANCH_HEURISTIC_ROLLBACK);
+    txn_view_done(&view);
+    record_done(&open.commit);
+    record_done(&over.commit);
+    world_done(&world);
+}
+
+/* P-14: WORK that was on its way when the database became another one may be executed there. Its commit would name the new
+ * history before the comparison is through, and the next process would find no difference. So it aborts. */
+static void test_p14_another_database_aborts_what_is_undecided_there(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    struct gtrid gtrid = half_voted(&world);
+    payment_welcomes(&world, database(TIMELINE + 1, LSN + 100), NULL, 0);
+    assert_true(wants_page(&world, UINT64_MAX));
+    votes_yes(&world, "payment", &gtrid, TIMELINE + 1);
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 0);
+    assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: a WELCOME that tells of another database may be lost. A yes from there counts as doubt, and with the next heartbeat the
+ * coordinator claims again, so that it hears the WELCOME once more. */
+static void test_p14_lost_welcome_of_another_database_is_asked_for_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_tells_health(&world, database(TIMELINE, LSN + 10));
+    world_tick(&world, 1000);
+    assert_int_equal(claims_at_payment(&world), 0);
+    struct gtrid gtrid = half_voted(&world);
+    votes_yes(&world, "payment", &gtrid, TIMELINE + 1);
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 0);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &gtrid, false, &view));
+    assert_int_equal(view.state, TXN_ABORTING);
+    txn_view_done(&view);
+    payment_tells_health(&world, database(TIMELINE + 1, LSN + 100));
+    world_tick(&world, 1000);
+    assert_int_equal(claims_at_payment(&world), 1);
+    payment_welcomes(&world, database(TIMELINE + 1, LSN + 100), NULL, 0);
+    assert_true(wants_page(&world, UINT64_MAX));
+    world_tick(&world, 1000);
+    assert_int_equal(claims_at_payment(&world), 0);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* While finished transactions are compared, a participant that is up and takes no work says why, whatever its agent reports and
+ * however often it connects. */
+static void test_p14_audit_tells_why_no_work_goes_there(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    for (int i = 0; i < 2; i++) {
+        payment_tells_health(&world, database(TIMELINE + 1, LSN));
+        uint64_t call = world_submit(&world, NULL, 1);
+        const struct api_answer *answer = world_answer(&world, call);
+        assert_int_equal(answer->status, API_REFUSED);
+        assert_non_null(strstr(answer->text, "compared"));
+        payment_connects(&world, database(TIMELINE + 1, LSN));
+    }
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +436,10 @@ int main(void)
         cmocka_unit_test(test_p14_audit_after_a_start_goes_by_the_journal),
         cmocka_unit_test(test_p14_audit_is_asked_until_it_is_answered),
         cmocka_unit_test(test_p14_audit_survives_its_session),
+        cmocka_unit_test(test_p14_acknowledged_branch_of_an_open_commit_is_compared),
+        cmocka_unit_test(test_p14_another_database_aborts_what_is_undecided_there),
+        cmocka_unit_test(test_p14_lost_welcome_of_another_database_is_asked_for_again),
+        cmocka_unit_test(test_p14_audit_tells_why_no_work_goes_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
