@@ -59,7 +59,8 @@
 
 /* Bounds and paces that nobody needs to configure. */
 #define BRANCH_LIVE_MAX        100000 /* branches not DONE; more WORK is refused, other requests wait */
-#define BRANCH_DONE_MAX        4096 /* remembered answers */
+#define BRANCH_STRANDED_MAX    10000 /* without a row, and without a coordinator to ask about them */
+#define BRANCH_DONE_MAX        4096  /* remembered answers */
 #define PEER_MAX               256
 #define JOURNAL_MAX            256
 #define HEAD_STORE_MS          1000  /* P-10: at most once a second */

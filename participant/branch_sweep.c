@@ -169,7 +169,7 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
 
 /* The row is gone, and nobody here ended it: a person did, one way or the other. It is asked about all the same: the word
  * leads to FINISH, which finds nothing, and to the proof (P-12), or a commit by hand of what was aborted would go unseen
- * (H1). Where nobody can be asked, or the coordinator has said that it does not know, there is nothing to compare with. */
+ * (H1). While its coordinator is away it waits (scan_bound_stranded). Where nobody can ever be asked, or the coordinator has said that it does not know, there is nothing to compare with. */
 static void branch_vanished(struct agent *agent, struct agent_branch *branch)
 {
     if (branch->vote == VOTE_COMMIT) {
@@ -193,6 +193,45 @@ static void scan_vanished(struct agent *agent)
         if (branch_is_waiting(branch) && branch->since_step < agent->scan_step &&
             branch->seen_scan != agent->scan_number) {
             branch_vanished(agent, branch);
+        }
+    }
+}
+
+/* Without a row and without anybody to ask: it holds nothing in the database, and waits for its coordinator. */
+static bool branch_is_stranded(const struct agent *agent, const struct agent_branch *branch,
+                               uint64_t session)
+{
+    return branch->state == BRANCH_DOUBTFUL && branch->since_step < agent->scan_step &&
+           branch->seen_scan != agent->scan_number && session == 0;
+}
+
+/* A coordinator that never comes back must not fill this process with branches that exist nowhere else: at BRANCH_LIVE_MAX
+ * the work of every coordinator would be refused. Those beyond the bound, found first, are no longer compared. If their
+ * coordinator does come back, it drives what it has committed and learns how that ended by the gid; what goes unseen is a
+ * commit by hand of what it had aborted. Hence the bound, no time limit, and a word about each. */
+static void scan_bound_stranded(struct agent *agent)
+{
+    if (agent->state_count[BRANCH_DOUBTFUL] <= BRANCH_STRANDED_MAX) {
+        return;
+    }
+    size_t count = 0;
+    struct agent_branch *branch = NULL, *next = NULL;
+    TAILQ_FOREACH(branch, &agent->live, list)
+    {
+        uint64_t session = agent_session_for(agent, &branch->gid.gtrid);
+        count += branch_is_stranded(agent, branch, session) ? 1 : 0;
+    }
+    for (branch = TAILQ_FIRST(&agent->live); branch != NULL && count > BRANCH_STRANDED_MAX;
+         branch = next) {
+        next = TAILQ_NEXT(branch, list);
+        if (branch_is_stranded(agent, branch, agent_session_for(agent, &branch->gid.gtrid))) {
+            agent->counters.hazards++;
+            agent_notice(
+                agent, AGENT_NOTICE_HAZARD, &branch->gid,
+                "ended by somebody else while its coordinator is away, like too many others "
+                "to keep them all");
+            agent_branch_free(agent, branch);
+            count--;
         }
     }
 }
@@ -261,6 +300,7 @@ void agent_scanned(struct agent *agent, const struct command_result *result)
     }
     bool is_complete = scan_rows(agent, result);
     scan_vanished(agent);
+    scan_bound_stranded(agent);
     agent->counters.sweeps++;
     agent->is_reconciling = false;
     if (is_complete) {

@@ -412,6 +412,35 @@ static void test_agent_p12_row_ended_by_hand_is_found_out(void **state)
     assert_true(gid_equal(&ack(bench)->gid, &gid));
 }
 
+/* H1 within bounds: rows that somebody ended while their coordinator is away are asked about when it is back, the last ones
+ * found at least. The others are told of, so that they never fill the agent and keep the work of others out. */
+static void test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded(void **state)
+{
+    struct bench *bench = *state;
+    const size_t count = 10003; /* three more than are kept */
+    struct gid *gids = alloc_array(count, sizeof(*gids));
+    for (size_t i = 0; i < count; i++) {
+        gids[i] = bench_gid(i + 1, 77);
+    }
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_scan(bench, count, gids, 100);
+    bench_scan(bench, count, gids, 100);
+    assert_int_equal(bench_counters(bench).branches_live, count);
+    bench_scan(bench, 3, gids, 100); /* those three have their rows yet */
+    assert_int_equal(bench_counters(bench).branches_live, count);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_counters(bench).branches_live, count - 3);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_HAZARD), 3);
+    assert_int_equal(bench_counters(bench).hazards, 3);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_counters(bench).branches_live, count - 3);
+    bench_welcome(bench, SESSION + 1, EPOCH, NONCE);
+    bench_wait(bench, 2000);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), count - 3);
+    free(gids);
+}
+
 /* P-11: a row that LOOK reports but that is of another gtrid or participant is left alone. */
 static void test_agent_p11_look_touches_only_its_own_rows(void **state)
 {
@@ -503,6 +532,7 @@ int main(void)
         TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),
         TEST(test_agent_p11_row_found_during_the_rollback_goes_too),
         TEST(test_agent_p12_row_ended_by_hand_is_found_out),
+        TEST(test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded),
         TEST(test_agent_p11_look_touches_only_its_own_rows),
         TEST(test_agent_p11_settled_agent_answers_at_once),
         TEST(test_agent_drain_waits_for_a_rollback_that_looks),
