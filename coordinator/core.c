@@ -139,7 +139,7 @@ static void start_heuristic(struct coord *coord, const struct record_heuristic *
         return; /* what is decided commit and found committed is no contradiction */
     }
     if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK ||
-        (branch->state == BRANCH_COMMITTED && heuristic->ack != ACK_HEURISTIC_COMMIT)) {
+        branch->state == BRANCH_COMMITTED) {
         /* A rollback contradicts a COMMIT; where that one is forgotten by now, what was decided can not be told. */
         bool rolled_back = heuristic->ack == ACK_HEURISTIC_ROLLBACK && txn->decided_commit;
         branch_move(coord, branch,

@@ -253,10 +253,11 @@ void audit_page(struct coord *coord, const struct coord_event *event, struct coo
         audit_finish(participant, ready);
         return;
     }
+    CHECK(event->entry_count <= AUDIT_ITEMS_MAX); /* or the rest would be passed over */
     participant->audit.before_number = event->entries[event->entry_count - 1].commit_number;
     participant->audit.commits =
         alloc_array(event->entry_count, sizeof(participant->audit.commits[0]));
-    for (size_t i = 0; i < event->entry_count && participant->audit.count < AUDIT_ITEMS_MAX; i++) {
+    for (size_t i = 0; i < event->entry_count; i++) {
         const struct journal_entry *entry = &event->entries[i];
         const struct record_branch *branch =
             audit_branch(&entry->commit.as.commit, participant->name);

@@ -51,29 +51,44 @@ static void payment_connects(struct world *world, struct identity here)
     payment_welcomes(world, here, NULL, 0);
 }
 
-/* A checkout whose branches voted at TIMELINE and LSN, committed, acknowledged and ended; its entry as the journal has it. */
-static struct journal_entry finished(struct world *world, uint64_t number)
+/* A checkout whose branches voted at that place, decided commit; its entry as the journal has it. */
+static struct journal_entry decided_at(struct world *world, uint64_t number, uint32_t timeline,
+                                       uint64_t lsn)
 {
     (void)world_submit(world, NULL, 1);
     struct gtrid gtrid = world_last_gtrid(world);
     static const char *const names[] = {"order", "payment"};
-    struct journal_entry entry = {.commit_number = number, .ended = true};
+    struct journal_entry entry = {.commit_number = number};
     for (size_t i = 0; i < 2; i++) {
         struct message message = {.kind = MESSAGE_VOTE};
         message.as.vote.gid = world_gid(&gtrid, names[i], 40 + number);
         message.as.vote.vote = VOTE_COMMIT;
         message.as.vote.proof = (struct proof){
-            .kind = PROOF_ROW, .timeline = TIMELINE, .database_oid = 7, .system_id = 9, .lsn = LSN};
+            .kind = PROOF_ROW, .timeline = timeline, .database_oid = 7, .system_id = 9, .lsn = lsn};
         world_message(world, names[i], i == 0 ? world->order_session : world->payment_session,
                       &message);
     }
     record_copy(world_append(world, RECORD_COMMIT), &entry.commit);
     world_durable(world);
+    return entry;
+}
+
+/* The same, acknowledged and ended. */
+static struct journal_entry finished_at(struct world *world, uint64_t number, uint32_t timeline,
+                                        uint64_t lsn)
+{
+    struct journal_entry entry = decided_at(world, number, timeline, lsn);
     for (size_t i = 0; i < 2; i++) {
         struct gid gid = entry.commit.as.commit.branches[i].gid;
-        world_ack(world, names[i], &gid, ACK_COMMITTED);
+        world_ack(world, gid.participant, &gid, ACK_COMMITTED);
     }
+    entry.ended = true;
     return entry;
+}
+
+static struct journal_entry finished(struct world *world, uint64_t number)
+{
+    return finished_at(world, number, TIMELINE, LSN);
 }
 
 static bool wants_page(const struct world *world, uint64_t before_number)
@@ -426,6 +441,351 @@ static void test_p14_audit_tells_why_no_work_goes_there(void **state)
     world_done(&world);
 }
 
+static uint64_t stale_messages(const struct world *world)
+{
+    struct coord_counters counters;
+    coord_counters_read(world->coord, &counters);
+    return counters.stale_messages;
+}
+
+static size_t count_notices(const struct world *world, enum coord_notice_kind kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world->ready.notice_count; i++) {
+        count += world->ready.notices[i].kind == kind;
+    }
+    return count;
+}
+
+/* P-14: another server, timeline or database is another history, each for itself, however far its position is. */
+static void test_p14_each_part_of_the_identity_tells_histories_apart(void **state)
+{
+    (void)state;
+    for (int part = 0; part < 3; part++) {
+        struct world world;
+        world_init(&world);
+        struct journal_entry entry = finished(&world, 10);
+        struct identity here = database(TIMELINE, LSN + 100);
+        here.system_id += part == 0;
+        here.timeline += part == 1;
+        here.database_oid += part == 2;
+        payment_connects(&world, here);
+        assert_true(wants_page(&world, UINT64_MAX));
+        record_done(&entry.commit);
+        world_done(&world);
+    }
+}
+
+/* P-14: the highest position of a yes counts, in whichever order they came. */
+static void test_p14_known_position_is_the_highest_vote(void **state)
+{
+    (void)state;
+    static const uint64_t second[] = {LSN + 50, LSN - 50};
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        world_init(&world);
+        struct journal_entry entries[2] = {finished(&world, 10),
+                                           finished_at(&world, 20, TIMELINE, second[i])};
+        uint64_t highest = second[i] > LSN ? second[i] : LSN;
+        payment_connects(&world, database(TIMELINE, highest));
+        assert_false(wants_page(&world, UINT64_MAX));
+        payment_connects(&world, database(TIMELINE, highest - 1));
+        assert_true(wants_page(&world, UINT64_MAX));
+        record_done(&entries[0].commit);
+        record_done(&entries[1].commit);
+        world_done(&world);
+    }
+}
+
+/* P-14: older commits of another history do not tell where the present one stands. */
+static void test_p14_only_the_newest_history_of_the_journal_counts(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entries[2] = {finished(&world, 20), finished(&world, 10)};
+    entries[0].commit.as.commit.branches[1].proof.timeline = TIMELINE + 1;
+    entries[0].commit.as.commit.branches[1].proof.lsn = LSN - 100;
+    struct journal_state journal = {.last_epoch = 1};
+    world_done(&world);
+    world_init_from(&world, &journal, NULL, 0);
+    world_durable(&world);
+    world.payment_session = world_connect(&world, "payment");
+    payment_welcomes(&world, database(TIMELINE + 1, LSN - 100), entries, 2);
+    assert_false(wants_page(&world, UINT64_MAX));
+    record_done(&entries[0].commit);
+    record_done(&entries[1].commit);
+    world_done(&world);
+}
+
+/* P-14: the journal is asked for the newest commits with a WELCOME of a participant of which nothing is known, and only
+ * then. */
+static void test_p14_newest_commits_are_wanted_once(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct message message = {.kind = MESSAGE_WELCOME};
+    struct coord_event event = {
+        .kind = COORD_EVENT_MESSAGE, .participant = "payment", .message = &message};
+    assert_true(coord_wants_newest(world.coord, &event));
+    event.participant = "nobody";
+    assert_false(coord_wants_newest(world.coord, &event));
+    event.participant = "payment";
+    message.kind = MESSAGE_HEALTH;
+    assert_false(coord_wants_newest(world.coord, &event));
+    message.kind = MESSAGE_WELCOME;
+    struct journal_entry entry = finished(&world, 10);
+    assert_false(coord_wants_newest(world.coord, &event));
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: while a comparison goes on, the database that it began with may go on too, or tell the same position again; any
+ * other begins it again, further on or set back. */
+static void test_p14_audit_begins_again_only_for_another_database(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t timeline;
+        uint64_t lsn;
+        bool begins_again;
+    } cases[] = {
+        {TIMELINE + 1, LSN, false},
+        {TIMELINE + 1, LSN + 1, false},
+        {TIMELINE + 1, LSN - 1, true},
+        {TIMELINE + 2, LSN + 100, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world world;
+        world_init(&world);
+        struct journal_entry entry = finished(&world, 10);
+        payment_connects(&world, database(TIMELINE + 1, LSN));
+        give_page(&world, UINT64_MAX, &entry, 1);
+        payment_welcomes(&world, database(cases[i].timeline, cases[i].lsn), NULL, 0);
+        assert_int_equal(wants_page(&world, UINT64_MAX), cases[i].begins_again);
+        assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), !cases[i].begins_again);
+        record_done(&entry.commit);
+        world_done(&world);
+    }
+}
+
+/* P-14: without a session nothing is read and nothing is asked; a page that was under way is asked with the next one. */
+static void test_p14_audit_waits_for_a_session(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    world_disconnect(&world, world.payment_session);
+    assert_false(wants_page(&world, UINT64_MAX));
+    give_page(&world, UINT64_MAX, &entry, 1);
+    assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), 0);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), 1);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: the note of one branch says nothing of another's, and that of a person's word is no outcome. */
+static void test_p14_only_its_own_note_spares_a_branch_the_audit(void **state)
+{
+    (void)state;
+    static const enum record_kind kinds[] = {RECORD_HEURISTIC, RECORD_RESOLVED};
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        world_init(&world);
+        struct journal_entry entry = finished(&world, 10);
+        struct record note = {.kind = kinds[i]};
+        note.as.heuristic.gid = entry.commit.as.commit.branches[i].gid;
+        entry.notes = &note;
+        entry.note_count = 1;
+        payment_connects(&world, database(TIMELINE + 1, LSN));
+        give_page(&world, UINT64_MAX, &entry, 1);
+        assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), 1);
+        record_done(&entry.commit);
+        world_done(&world);
+    }
+}
+
+/* P-14: a page that comes twice, late, or for nobody changes nothing. */
+static void test_p14_page_that_nobody_waits_for_is_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    struct coord_event stray = {.kind = COORD_EVENT_RETAINED,
+                                .participant = "nobody",
+                                .before_number = UINT64_MAX,
+                                .entry_count = 1,
+                                .entries = &entry};
+    world_step(&world, &stray);
+    assert_int_equal(world.ready.send_count, 0);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    give_page(&world, UINT64_MAX, &entry, 1);
+    uint64_t serial = world_send(&world, MESSAGE_AUDIT, 0)->as.audit.serial;
+    give_page(&world, 10, NULL, 0); /* asked for by nobody: the first is not answered */
+    assert_int_equal(submit_status(&world), API_REFUSED);
+    find(&world, serial, 1, (const uint8_t[]){AUDIT_COMMITTED});
+    give_page(&world, 10, NULL, 0);
+    assert_int_equal(count_notices(&world, COORD_NOTICE_AUDITED), 1);
+    give_page(&world, 10, NULL, 0);
+    assert_int_equal(count_notices(&world, COORD_NOTICE_AUDITED), 0);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: what has not acknowledged is driven, and not asked about. */
+static void test_p14_branch_that_is_driven_is_not_compared(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = decided_at(&world, 10, TIMELINE, LSN);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    assert_int_not_equal(world_count_sends(&world, MESSAGE_COMMIT), 0);
+    give_page(&world, UINT64_MAX, &entry, 1);
+    assert_int_equal(world_count_sends(&world, MESSAGE_AUDIT), 0);
+    assert_true(wants_page(&world, 10));
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: an outcome that was recorded while the question was under way is not recorded again. */
+static void test_p14_outcome_that_came_first_is_kept(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    give_page(&world, UINT64_MAX, &entry, 1);
+    uint64_t serial = world_send(&world, MESSAGE_AUDIT, 0)->as.audit.serial;
+    world_ack(&world, "payment", &entry.commit.as.commit.branches[1].gid, ACK_HEURISTIC_ROLLBACK);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+    find(&world, serial, 1, (const uint8_t[]){AUDIT_LOST});
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    assert_true(wants_page(&world, 10));
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: an answer without findings, or that comes again, is a stale message and no answer. */
+static void test_p14_answer_that_says_nothing_is_stale(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    give_page(&world, UINT64_MAX, &entry, 1);
+    uint64_t serial = world_send(&world, MESSAGE_AUDIT, 0)->as.audit.serial;
+    uint64_t stale = stale_messages(&world);
+    struct message message = {.kind = MESSAGE_AUDITED, .as.audited.serial = serial};
+    world_message(&world, "payment", world.payment_session, &message);
+    assert_int_equal(stale_messages(&world), stale + 1);
+    assert_false(wants_page(&world, 10));
+    find(&world, serial, 1, (const uint8_t[]){AUDIT_COMMITTED});
+    assert_int_equal(stale_messages(&world), stale + 1);
+    find(&world, serial, 0, (const uint8_t[]){0});
+    assert_int_equal(stale_messages(&world), stale + 2);
+    assert_true(wants_page(&world, 10));
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* A participant is called ready once for each session, and not while it is being compared. */
+static void test_p14_participant_is_not_called_ready_during_an_audit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_connects(&world, database(TIMELINE, LSN));
+    assert_int_equal(count_notices(&world, COORD_NOTICE_PEER_READY), 1);
+    payment_welcomes(&world, database(TIMELINE, LSN), NULL, 0);
+    assert_int_equal(count_notices(&world, COORD_NOTICE_PEER_READY), 0);
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    assert_int_equal(count_notices(&world, COORD_NOTICE_AUDIT), 1);
+    assert_int_equal(count_notices(&world, COORD_NOTICE_PEER_READY), 0);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* ---- acknowledgements about what only the journal remembers ---- */
+
+static void ack_retained(struct world *world, const struct gid *gid, enum ack ack,
+                         const struct journal_entry *entry)
+{
+    struct message message = {.kind = MESSAGE_ACK, .as.ack = {.gid = *gid, .ack = ack}};
+    bool is_order = strcmp(gid->participant, "order") == 0;
+    struct coord_event event = {.kind = COORD_EVENT_MESSAGE,
+                                .participant = gid->participant,
+                                .session = is_order ? world->order_session : world->payment_session,
+                                .message = &message};
+    event.prior = (struct coord_prior){.looked_up = true, .found = true, .entry = entry};
+    world_step(world, &event);
+    message_done(&message);
+}
+
+/* A coordinator that has no transaction in memory, over the journal of a finished one. */
+static struct journal_entry restarted(struct world *world)
+{
+    world_init(world);
+    struct journal_entry entry = finished(world, 10);
+    struct journal_state journal = {.last_epoch = 1};
+    world_done(world);
+    world_init_from(world, &journal, NULL, 0);
+    world_durable(world);
+    world->order_session = world_connect(world, "order");
+    world->payment_session = world_connect(world, "payment");
+    return entry;
+}
+
+/* P-12, P-14: a contradiction of a retained commit is recorded, whichever of its branches it is about and whatever it says;
+ * the second time it is in memory already. */
+static void test_p14_contradiction_of_a_retained_commit_is_recorded_once(void **state)
+{
+    (void)state;
+    static const enum ack acks[] = {ACK_HEURISTIC_ROLLBACK, ACK_HAZARD};
+    for (size_t i = 0; i < 4; i++) {
+        struct world world;
+        struct journal_entry entry = restarted(&world);
+        const struct gid *gid = &entry.commit.as.commit.branches[i / 2].gid;
+        ack_retained(&world, gid, acks[i % 2], &entry);
+        assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+        assert_int_equal(world_append(&world, RECORD_HEURISTIC)->as.heuristic.ack, acks[i % 2]);
+        ack_retained(&world, gid, acks[i % 2], &entry);
+        assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+        record_done(&entry.commit);
+        world_done(&world);
+    }
+}
+
+/* P-7, P-20: a repeated acknowledgement of a retained commit, one of another attempt, or of a branch that had nothing to
+ * commit, contradicts nothing and brings nothing back into memory. */
+static void test_p20_what_a_retained_commit_does_not_name_is_stale(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct world world;
+        struct txn_view view;
+        struct journal_entry entry = restarted(&world);
+        struct gid gid = entry.commit.as.commit.branches[1].gid;
+        gid.attempt += i == 1;
+        entry.commit.as.commit.branches[1].read_only = i == 2;
+        uint64_t stale = stale_messages(&world);
+        ack_retained(&world, &gid, i == 0 ? ACK_COMMITTED : ACK_HEURISTIC_ROLLBACK, &entry);
+        assert_int_equal(stale_messages(&world), stale + 1);
+        assert_int_equal(world.ready.append_count, 0);
+        assert_false(coord_view(world.coord, &gid.gtrid, false, &view));
+        record_done(&entry.commit);
+        world_done(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +800,20 @@ int main(void)
         cmocka_unit_test(test_p14_another_database_aborts_what_is_undecided_there),
         cmocka_unit_test(test_p14_lost_welcome_of_another_database_is_asked_for_again),
         cmocka_unit_test(test_p14_audit_tells_why_no_work_goes_there),
+        cmocka_unit_test(test_p14_each_part_of_the_identity_tells_histories_apart),
+        cmocka_unit_test(test_p14_known_position_is_the_highest_vote),
+        cmocka_unit_test(test_p14_only_the_newest_history_of_the_journal_counts),
+        cmocka_unit_test(test_p14_newest_commits_are_wanted_once),
+        cmocka_unit_test(test_p14_audit_begins_again_only_for_another_database),
+        cmocka_unit_test(test_p14_audit_waits_for_a_session),
+        cmocka_unit_test(test_p14_only_its_own_note_spares_a_branch_the_audit),
+        cmocka_unit_test(test_p14_page_that_nobody_waits_for_is_nothing),
+        cmocka_unit_test(test_p14_branch_that_is_driven_is_not_compared),
+        cmocka_unit_test(test_p14_outcome_that_came_first_is_kept),
+        cmocka_unit_test(test_p14_answer_that_says_nothing_is_stale),
+        cmocka_unit_test(test_p14_participant_is_not_called_ready_during_an_audit),
+        cmocka_unit_test(test_p14_contradiction_of_a_retained_commit_is_recorded_once),
+        cmocka_unit_test(test_p20_what_a_retained_commit_does_not_name_is_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
