@@ -862,6 +862,62 @@ static void test_agent_p8_new_session_asks_about_its_own(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- rows that somebody else ended ---- */
+
+/* INQUIRYs that a new session of the journal makes in its first seconds. */
+static size_t inquiries_of_session(struct bench *bench, uint64_t session, unsigned journal)
+{
+    up_and_loaded(bench, session, journal);
+    bench_claim(bench, session, EPOCH + 1, NONCE, 10);
+    (void)stored(bench);
+    size_t asked = bench_count_sends(bench, MESSAGE_INQUIRY);
+    for (int i = 0; i < 30; i++) {
+        bench_wait(bench, 100);
+        asked += bench_count_sends(bench, MESSAGE_INQUIRY);
+    }
+    return asked;
+}
+
+/* P-6: a row that nobody here may judge is forgotten with its end: a later coordinator is not asked about it. */
+static void test_agent_p6_vanished_row_without_an_owner_is_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_prepare(bench, 1);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    bench_scan(bench, 1, &gid, 10);
+    bench_scan(bench, 0, NULL, 0);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    assert_int_equal(inquiries_of_session(bench, SESSION + 1, 0), 0);
+}
+
+/* The same of a row of a journal that no session has spoken for. */
+static void test_agent_p6_vanished_row_of_an_unheard_journal_is_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(1, 7);
+    unsigned number = 1;
+    memcpy(gid.gtrid.journal.bytes, &number, sizeof number);
+    bench_scan(bench, 1, &gid, 10);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(inquiries_of_session(bench, SESSION, number), 0);
+}
+
+/* P-6: a branch that is just being committed leaves the list of prepared rows; that voids no vote. */
+static void test_agent_p6_row_that_is_being_finished_may_vanish(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_prepare(bench, 1);
+    bench_commit(bench, &gid);
+    uint64_t finish_id = bench_command(bench, COMMAND_FINISH)->id;
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    bench_answer(bench, finish_id, COMMAND_FINISH, PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_COMMITTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -901,6 +957,9 @@ int main(void)
         TEST(test_agent_p13_sweep_waits_for_its_own),
         TEST(test_agent_health_tells_what_is_prepared),
         TEST(test_agent_p8_new_session_asks_about_its_own),
+        TEST(test_agent_p6_vanished_row_without_an_owner_is_forgotten),
+        TEST(test_agent_p6_vanished_row_of_an_unheard_journal_is_forgotten),
+        TEST(test_agent_p6_row_that_is_being_finished_may_vanish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

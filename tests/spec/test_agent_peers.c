@@ -553,6 +553,61 @@ static void test_agent_p14_audit_of_others_is_refused(void **state)
     snprintf(other.participant, sizeof(other.participant), "stranger");
     ask_audit(bench, 2, &other);
     assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
+    other = bench_gid(1, 7);
+    other.gtrid.epoch = EPOCH + 1; /* a later coordinator's */
+    ask_audit(bench, 3, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
+    struct message nothing = {.kind = MESSAGE_AUDIT, .as.audit.serial = 4};
+    bench_message(bench, SESSION, &nothing);
+    assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
+    assert_int_equal(bench_counters(bench).fenced, 4);
+}
+
+/* P-14: while the database is away there is nobody to ask, and what comes after the session has claimed anew is not told:
+ * the coordinator asks again. */
+static void test_agent_p14_audit_needs_database_and_session(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_gid(1, 7);
+    bench_status(bench, HEALTH_DOWN, false);
+    ask_audit(bench, 1, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_AUDIT), 0);
+    bench_status(bench, HEALTH_UP, false);
+    ask_audit(bench, 1, &gid);
+    uint64_t id = bench_command(bench, COMMAND_AUDIT)->id;
+    bench_claim(bench, SESSION, EPOCH + 1, 2, 20);
+    uint64_t store_id = bench_command(bench, COMMAND_STORE_WITNESS)->id;
+    answer_audit(bench, id, PG_OK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_AUDITED), 0);
+    bench_answer(bench, store_id, COMMAND_STORE_WITNESS, PG_OK);
+    ask_audit(bench, 2, &gid);
+    answer_audit(bench, bench_command(bench, COMMAND_AUDIT)->id, PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_AUDITED)->message.as.audited.serial, 2);
+}
+
+/* P-14: WELCOME tells the position that was read with the claim; where none was read, that of the status. */
+static void test_agent_p14_welcome_tells_the_position_of_the_claim(void **state)
+{
+    struct bench *bench = *state;
+    struct database_status status = {.health = HEALTH_UP};
+    status.identity = (struct identity){.system_id = 9, .timeline = 1, .lsn = 500};
+    struct agent_event event = {.kind = AGENT_EVENT_STATUS, .status = &status};
+    bench_step(bench, &event);
+    static const uint64_t read[] = {777, 0};
+    static const uint64_t told[] = {777, 500};
+    for (size_t i = 0; i < 2; i++) {
+        bench_peer_up(bench, SESSION + i);
+        load_witness(bench, 0, 0, 0);
+        bench_claim(bench, SESSION + i, EPOCH + i, NONCE, 10);
+        struct command_result result = {.id = bench_command(bench, COMMAND_STORE_WITNESS)->id,
+                                        .kind = COMMAND_STORE_WITNESS,
+                                        .class = PG_OK,
+                                        .proof.lsn = read[i]};
+        bench_result(bench, &result);
+        assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->message.as.welcome.identity.lsn,
+                         told[i]);
+    }
 }
 
 /* P-14: no new work before the rows of the new history were seen, and the scan of the old one does
@@ -606,6 +661,8 @@ int main(void)
         TEST(test_agent_p14_remembered_answers_are_dropped),
         TEST(test_agent_p14_audit_is_answered_by_the_database),
         TEST(test_agent_p14_audit_of_others_is_refused),
+        TEST(test_agent_p14_audit_needs_database_and_session),
+        TEST(test_agent_p14_welcome_tells_the_position_of_the_claim),
         TEST(test_agent_p14_no_work_before_the_new_history_is_scanned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

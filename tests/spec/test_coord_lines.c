@@ -816,6 +816,114 @@ static void test_deadline_is_at_most_a_heartbeat_away(void **state)
     world_done(&world);
 }
 
+/* ---- what is read again after a start, and what is forgotten ---- */
+
+/* A hazard stays a hazard after a restart, also of a decided commit; a commit by hand of what is decided commit and ended is
+ * no contradiction. */
+static void test_h1_notes_mean_after_a_restart_what_they_meant(void **state)
+{
+    (void)state;
+    struct past past;
+    past_init(&past);
+    past_heuristic(&past, ACK_HAZARD);
+    assert_int_equal(start_and_look(&past), BRANCH_HAZARD);
+
+    struct world world;
+    past_init(&past);
+    past.records[past.count].kind = RECORD_END;
+    past.records[past.count++].as.end.gtrid = past.order.gtrid;
+    past_heuristic(&past, ACK_HEURISTIC_COMMIT);
+    world_init_from(&world, &past.state, past.records, past.count);
+    world_durable(&world);
+    struct txn_view view = view_of(&world, &past.order.gtrid);
+    assert_int_equal(view.branches[0].state, BRANCH_COMMITTED);
+    assert_int_not_equal(view.state, TXN_HEURISTIC);
+    txn_view_done(&view);
+    world_done(&world);
+}
+
+static void pass_floor(struct world *world, const struct gtrid *gtrid)
+{
+    struct coord_event trimmed = {
+        .kind = COORD_EVENT_TRIMMED,
+        .floor = {.epoch = gtrid->epoch, .sequence = gtrid->sequence, .first_number = 5},
+        .head = {.number = 10},
+    };
+    world_step(world, &trimmed);
+}
+
+/* A person may judge what this journal cannot: also what this very process gave out and forgot, and what only looks like
+ * its own. What it may still give out is nobody's to judge. */
+static void test_h1_person_judges_what_was_forgotten_or_made_up(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.recent_max = 1});
+    struct pair first = submitted(&world, NULL);
+    abort_at_once(&world, &first);
+    struct pair second = submitted(&world, NULL);
+    abort_at_once(&world, &second);
+    pass_floor(&world, &first.order.gtrid);
+    resolve(&world, &first.order, RESOLVE_ROLLBACK, 901);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+
+    struct gid gid = second.order;
+    gid.gtrid.sequence += 50;
+    resolve(&world, &gid, RESOLVE_ROLLBACK, 902);
+    assert_int_equal(world_answer(&world, 902)->status, API_NOT_FOUND);
+    gid.gtrid.epoch++;
+    resolve(&world, &gid, RESOLVE_ROLLBACK, 903);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    gid.gtrid.epoch--;
+    gid.gtrid.epoch_nonce++;
+    resolve(&world, &gid, RESOLVE_ROLLBACK, 904);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    world_done(&world);
+}
+
+/* How many ROLLBACKs a late yes of order is answered with, by a coordinator that was started from this past. */
+static size_t rollbacks_of_late_yes(struct past *past, const struct gid *gid)
+{
+    struct world world;
+    world_init_from(&world, &past->state, past->records, past->count);
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    world.payment_session = world_connect(&world, "payment");
+    world_vote(&world, "order", gid, VOTE_COMMIT);
+    size_t count = world_count_sends(&world, MESSAGE_ROLLBACK);
+    world_done(&world);
+    return count;
+}
+
+/* P-8, P-20: a late yes is rolled back where it is certain that its gid has not committed. Of what is known from a note alone
+ * that is certain above the floor only; of a retained commit, and of what this process has aborted, always. */
+static void test_p08_late_yes_is_rolled_back_only_if_it_cannot_have_committed(void **state)
+{
+    (void)state;
+    struct past past;
+    past_init(&past);
+    past.count = 0;
+    past_heuristic(&past, ACK_HAZARD);
+    assert_int_equal(rollbacks_of_late_yes(&past, &past.order), 1);
+    past.state.floor = (struct journal_floor){.epoch = 3, .sequence = 50, .first_number = 2};
+    assert_int_equal(rollbacks_of_late_yes(&past, &past.order), 0);
+
+    past_init(&past); /* appended again behind the floor */
+    past.state.floor = (struct journal_floor){.epoch = 3, .sequence = 50, .first_number = 2};
+    struct gid other = past.order;
+    other.attempt++;
+    assert_int_equal(rollbacks_of_late_yes(&past, &other), 1);
+
+    struct world world;
+    world_init(&world);
+    struct pair pair = submitted(&world, NULL);
+    abort_at_once(&world, &pair);
+    pass_floor(&world, &pair.order.gtrid);
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -845,6 +953,9 @@ int main(void)
         cmocka_unit_test(test_p10_fenced_by_a_later_epoch_only),
         cmocka_unit_test(test_p10_hash_is_wanted_for_a_head_only),
         cmocka_unit_test(test_deadline_is_at_most_a_heartbeat_away),
+        cmocka_unit_test(test_h1_notes_mean_after_a_restart_what_they_meant),
+        cmocka_unit_test(test_h1_person_judges_what_was_forgotten_or_made_up),
+        cmocka_unit_test(test_p08_late_yes_is_rolled_back_only_if_it_cannot_have_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
