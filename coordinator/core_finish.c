@@ -214,10 +214,8 @@ static struct txn *finish_bring_back_commit(struct coord *coord, const struct jo
         is_named = is_named ||
                    (!commit->branches[i].read_only && gid_equal(&commit->branches[i].gid, gid));
     }
-    if (!is_named || !entry->ended) {
-        return NULL;
-    }
-    return txn_from_finished(coord, commit);
+    /* Whether it has ended is no question: what had not would be in memory, but its END may not be written yet. */
+    return is_named ? txn_from_finished(coord, commit) : NULL;
 }
 
 void finish_heuristic(struct coord *coord, struct txn *txn, struct branch *branch,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/check.h"
 #include "coordinator/core_internal.h"
 
 struct participant *peer_find(const struct coord *coord, const char *name, uint32_t *ret_index)
@@ -365,8 +366,9 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
 void peer_released(struct coord *coord, uint64_t call, const char *name, struct coord_ready *ready)
 {
     struct participant *participant = peer_find(coord, name, NULL);
-    bool gone = participant == NULL || participant->releasing;
-    if (participant != NULL && gone) {
+    CHECK(participant != NULL); /* it was released, and nobody is ever taken out */
+    bool gone = participant->releasing;
+    if (gone) {
         participant->configured = false;
         participant->must_report = false;
     }

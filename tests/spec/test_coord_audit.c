@@ -531,6 +531,8 @@ static void test_p14_newest_commits_are_wanted_once(void **state)
     assert_true(coord_wants_newest(world.coord, &event));
     event.participant = "nobody";
     assert_false(coord_wants_newest(world.coord, &event));
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP, .participant = "payment"};
+    assert_false(coord_wants_newest(world.coord, &up));
     event.participant = "payment";
     message.kind = MESSAGE_HEALTH;
     assert_false(coord_wants_newest(world.coord, &event));
@@ -653,6 +655,25 @@ static void test_p14_branch_that_is_driven_is_not_compared(void **state)
     world_done(&world);
 }
 
+/* P-14, P-19: a branch that had nothing to commit has nothing to lose. */
+static void test_p14_read_only_branch_is_not_compared(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entries[2] = {finished(&world, 20), finished(&world, 10)};
+    entries[0].commit.as.commit.branches[1].read_only = true;
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    give_page(&world, UINT64_MAX, entries, 2);
+    const struct message_audit *audit = &world_send(&world, MESSAGE_AUDIT, 0)->as.audit;
+    assert_int_equal(audit->list.count, 1);
+    struct gid gid = entries[1].commit.as.commit.branches[1].gid;
+    assert_true(gid_equal(&audit->list.items[0].gid, &gid));
+    record_done(&entries[0].commit);
+    record_done(&entries[1].commit);
+    world_done(&world);
+}
+
 /* P-14: an outcome that was recorded while the question was under way is not recorded again. */
 static void test_p14_outcome_that_came_first_is_kept(void **state)
 {
@@ -764,6 +785,20 @@ static void test_p14_contradiction_of_a_retained_commit_is_recorded_once(void **
     }
 }
 
+/* P-1, P-12: END is lazy: a commit that was forgotten before its END was written is one that had acknowledged. */
+static void test_p12_retained_commit_has_ended_though_its_end_is_not_written(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_entry entry = restarted(&world);
+    entry.ended = false;
+    const struct gid *gid = &entry.commit.as.commit.branches[0].gid;
+    ack_retained(&world, gid, ACK_HEURISTIC_ROLLBACK, &entry);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
 /* P-7, P-20: a repeated acknowledgement of a retained commit, one of another attempt, or of a branch that had nothing to
  * commit, contradicts nothing and brings nothing back into memory. */
 static void test_p20_what_a_retained_commit_does_not_name_is_stale(void **state)
@@ -809,10 +844,12 @@ int main(void)
         cmocka_unit_test(test_p14_only_its_own_note_spares_a_branch_the_audit),
         cmocka_unit_test(test_p14_page_that_nobody_waits_for_is_nothing),
         cmocka_unit_test(test_p14_branch_that_is_driven_is_not_compared),
+        cmocka_unit_test(test_p14_read_only_branch_is_not_compared),
         cmocka_unit_test(test_p14_outcome_that_came_first_is_kept),
         cmocka_unit_test(test_p14_answer_that_says_nothing_is_stale),
         cmocka_unit_test(test_p14_participant_is_not_called_ready_during_an_audit),
         cmocka_unit_test(test_p14_contradiction_of_a_retained_commit_is_recorded_once),
+        cmocka_unit_test(test_p12_retained_commit_has_ended_though_its_end_is_not_written),
         cmocka_unit_test(test_p20_what_a_retained_commit_does_not_name_is_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
