@@ -160,6 +160,7 @@ void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *read
         break;
     case TXN_ABORTING:
         txn_move(coord, txn, TXN_ABORTED);
+        trim_note_abort(coord, txn);
         break;
     case TXN_HEURISTIC: /* stays what it was; only acknowledged */
         break;

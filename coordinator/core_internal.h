@@ -197,6 +197,12 @@ struct coord {
     uint64_t queued_bytes, recent_bytes;
     uint64_t next_heartbeat_ms, next_trim_ms;
     uint64_t next_audit_serial;
+    /* Aborts that no sweep has passed yet (P-13), in two lots: the closed one takes no more, so that it is passed some time
+     * whatever comes after. */
+    struct abort_lot {
+        uint64_t least_sequence; /* 0: empty */
+        uint64_t head;           /* of the journal at the last of them */
+    } aborts_closed, aborts_open;
     struct coord_counters counters;
 };
 
@@ -306,6 +312,7 @@ void resolve_force(struct coord *coord, const struct gtrid *gtrid, const char *p
 /* core.c */
 void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token,
                  const struct gtrid *gtrid, const struct pending *like);
+void trim_note_abort(struct coord *coord, const struct txn *txn); /* it is over */
 uint64_t coord_running_ms(const struct coord *coord);
 
 #endif

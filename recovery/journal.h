@@ -75,6 +75,9 @@ struct journal_trim {
     uint64_t now_running_ms;
     uint64_t retention_ms;
     uint64_t swept_number;
+    /* Of this epoch: transactions from here on are not passed. One of them has no record and may still be prepared somewhere;
+     * below the floor nobody could tell it from a commit that was forgotten (P-8). 0: no such bound. */
+    uint64_t keep_sequence;
     size_t slice_records; /* at most this many rows per call */
 };
 bool journal_trim(struct journal *journal, const struct journal_trim *trim,

@@ -79,7 +79,8 @@ struct trim_txn { /* what the index knows of a transaction */
     uint64_t end_running_ms;
     uint64_t open_notes;
 };
-enum trim_action journal_trim_commit(const struct journal_trim *trim, const struct trim_txn *txn);
+enum trim_action journal_trim_commit(const struct journal_trim *trim, const struct gtrid *gtrid,
+                                     const struct trim_txn *txn);
 bool journal_check_trim(const struct journal_state *now, const struct journal_trim *trim,
                         struct error *ret_error);
 

@@ -19,7 +19,7 @@ static enum trim_action plan_row(const struct memory_journal *journal,
     switch (record->kind) {
     case RECORD_COMMIT:
         CHECK(txn != NULL && txn->place.commit_number == number);
-        return journal_trim_commit(trim, &txn->place);
+        return journal_trim_commit(trim, &txn->gtrid, &txn->place);
     case RECORD_HEURISTIC:
     case RECORD_RESOLVED:
     case RECORD_ACCEPT:

@@ -130,7 +130,7 @@ static bool plan_commit(struct sqlite_journal *journal, struct plan *plan, struc
                          "record %llu: the index does not know this COMMIT",
                          (unsigned long long)row->number);
     }
-    row->action = journal_trim_commit(plan->slice.trim, &txn);
+    row->action = journal_trim_commit(plan->slice.trim, &row->gtrid, &txn);
     return true;
 }
 

@@ -290,7 +290,8 @@ bool journal_check_trim(const struct journal_state *now, const struct journal_tr
     return true;
 }
 
-enum trim_action journal_trim_commit(const struct journal_trim *trim, const struct trim_txn *txn)
+enum trim_action journal_trim_commit(const struct journal_trim *trim, const struct gtrid *gtrid,
+                                     const struct trim_txn *txn)
 {
     if (!txn->ended || txn->open_notes > 0) {
         return TRIM_CARRY;
@@ -298,7 +299,9 @@ enum trim_action journal_trim_commit(const struct journal_trim *trim, const stru
     /* P-13: the window counts running time, and every participant has swept since the END. */
     bool is_old = trim->now_running_ms >= txn->end_running_ms &&
                   trim->now_running_ms - txn->end_running_ms >= trim->retention_ms;
-    return is_old && txn->end_number <= trim->swept_number ? TRIM_FORGET : TRIM_STOP;
+    bool is_kept = trim->keep_sequence != 0 && gtrid->epoch == trim->epoch &&
+                   gtrid->sequence >= trim->keep_sequence;
+    return is_old && !is_kept && txn->end_number <= trim->swept_number ? TRIM_FORGET : TRIM_STOP;
 }
 
 bool journal_trim_take(struct trim_slice *slice, enum trim_action action)

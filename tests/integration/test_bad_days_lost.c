@@ -125,6 +125,9 @@ static void lose_a_commit(struct day *day, bool new_timeline, bool restart_coord
     deal_submit(day, &kept);
     deal_expect(day, &kept, TOLD_COMMITTED, 1);
     database_copy(day);
+    /* More than a starting server writes by itself: on one timeline only the position tells (P-14). */
+    day_sql(day, DAY_PAYMENT,
+            "SELECT pg_logical_emit_message(true, 'other work', repeat('x', 1000000))");
     deal_submit(day, &lost);
     deal_expect(day, &lost, TOLD_COMMITTED, 1);
     if (restart_coordinator) { /* then only the journal knows where the database stood */

@@ -322,7 +322,8 @@ static void told_committed(struct sim_world *world, struct sim_call *call,
     if (view->completed) {
         for (size_t i = 0; i < truth->gid_count; i++) {
             const struct sim_attempt *attempt = law_attempt(world, &truth->gids[i]);
-            if (attempt == NULL || (!attempt->committed_once && !attempt->is_reported)) {
+            if (attempt == NULL ||
+                (!attempt->committed_once && !attempt->is_reported && !attempt->in_hole)) {
                 law_broken(world, "Q1", "op %u is told completed, and %s has not committed",
                            call->op, truth->gids[i].participant);
             }

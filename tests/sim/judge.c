@@ -66,12 +66,12 @@ static size_t rows_that_stay(const struct sim_world *world, const struct sim_dat
         count += may_stay(world, database->prepared[i]);
     }
     /* What a person or a failover took away is asked about as long as its journal may come back; one that is lost never
-     * does. */
+     * does. Strangers under names like ours are among them: an agent cannot tell. */
     uint32_t identity = world->disks[world->coords[0].disk].identity;
     for (const struct sim_attempt *attempt = world->attempt_list; attempt != NULL;
          attempt = attempt->next_of_world) {
         count += attempt->database == database->index && !attempt->is_prepared &&
-                 (attempt->by_human || attempt->is_lost) && !attempt->is_stranger &&
+                 (attempt->by_human || attempt->is_lost) &&
                  law_identity(world, &attempt->gid.gtrid.journal) != identity;
     }
     return count;

@@ -169,7 +169,8 @@ struct sim_attempt { /* of one gid */
     bool by_human;    /* a person ended it */
     bool is_lost;     /* what the database lost touched it */
     bool is_reported; /* a HEURISTIC record names it */
-    bool in_hole;     /* told to roll back by a coordinator that can not know better (P-10) */
+    bool
+        in_hole; /* a known limit: told to roll back from a copy (P-10), or another one's xid (P-12) */
     uint32_t reported_ack;
     char text[GID_TEXT_SIZE];
     struct sim_attempt *next_of_truth;

@@ -345,6 +345,42 @@ static void test_p10_claim_is_repeated_with_the_witness(void **state)
     world_done(&world);
 }
 
+static uint64_t keep_when_swept(struct world *world, uint64_t swept_number)
+{
+    static const char *const names[] = {"order", "payment"};
+    for (size_t i = 0; i < 2; i++) {
+        struct message health = {.kind = MESSAGE_HEALTH};
+        health.as.health.health = HEALTH_UP;
+        health.as.health.swept_number = swept_number;
+        world_message(world, names[i], i == 0 ? world->order_session : world->payment_session,
+                      &health);
+    }
+    world_tick(world, 10000);
+    assert_true(world->ready.trim);
+    return world->ready.trim_bounds.keep_sequence;
+}
+
+/* P-8, P-13: an aborted transaction has no record, so the floor stays below it until a sweep that began later has seen that
+ * nothing of it is left; likewise below what is undecided. */
+static void test_p13_floor_stays_below_aborts_that_nobody_has_swept(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world); /* EPOCH is record 1 */
+    assert_int_equal(keep_when_swept(&world, 1), 0);
+    (void)world_submit(&world, NULL, 1);
+    struct gtrid gtrid = world_last_gtrid(&world);
+    struct gid gid = world_gid(&gtrid, "order", 7);
+    world_vote(&world, "order", &gid, VOTE_COMMIT);
+    struct gid no = world_gid(&gtrid, "payment", 8);
+    world_vote(&world, "payment", &no, VOTE_ABORT);
+    assert_int_equal(keep_when_swept(&world, 2), gtrid.sequence); /* not over yet */
+    world_ack(&world, "order", &gid, ACK_ROLLED_BACK);
+    assert_int_equal(keep_when_swept(&world, 1), gtrid.sequence);
+    assert_int_equal(keep_when_swept(&world, 2), 0);
+    world_done(&world);
+}
+
 /* P-13: a trim is asked for only up to what every participant has swept. */
 static void test_p13_trim_waits_for_every_sweep(void **state)
 {
@@ -519,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_p10_a_copys_earlier_epoch_fences),
         cmocka_unit_test(test_p12_told_floor_stays_below_what_is_not_finished),
         cmocka_unit_test(test_p10_claim_is_repeated_with_the_witness),
+        cmocka_unit_test(test_p13_floor_stays_below_aborts_that_nobody_has_swept),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),

@@ -71,6 +71,32 @@ static void assert_live(struct journal_kit *kit, const char *expected)
     free(text);
 }
 
+/* What has no record may still be prepared somewhere: from the sequence that the coordinator names on, nothing is passed. */
+static void test_p13_trim_stays_below_what_has_no_record(void **state)
+{
+    struct journal_kit *kit = *state;
+    kit_start(kit);
+    kit_finished(kit, 5, NULL, 10);
+    kit_finished(kit, 7, NULL, 10);
+    struct journal_trim bounds = {.epoch = KIT_EPOCH,
+                                  .now_running_ms = 100,
+                                  .swept_number = UINT64_MAX,
+                                  .keep_sequence = 6,
+                                  .slice_records = 100};
+    struct trimmed trimmed = {0};
+    struct error error = {0};
+    assert_success(
+        journal_trim(kit->journal, &bounds, &trimmed.head, &trimmed.floor, &trimmed.more, &error),
+        &error);
+    assert_int_equal(trimmed.floor.sequence, 5);
+    assert_true(is_retained(kit, KIT_EPOCH, 7));
+    bounds.keep_sequence = 0;
+    assert_success(
+        journal_trim(kit->journal, &bounds, &trimmed.head, &trimmed.floor, &trimmed.more, &error),
+        &error);
+    assert_int_equal(trimmed.floor.sequence, 7);
+}
+
 /* A decision is kept for the window of running time after its END, and not longer. */
 static void test_p13_window_counts_running_time(void **state)
 {
@@ -415,6 +441,7 @@ static int run(const char *name, bool memory)
         TRIM_TEST(test_p13_window_counts_running_time),
         TRIM_TEST(test_p13_running_time_behind_end_keeps),
         TRIM_TEST(test_p13_floor_waits_for_sweeps),
+        TRIM_TEST(test_p13_trim_stays_below_what_has_no_record),
         TRIM_TEST(test_p13_nothing_due_writes_nothing),
         TRIM_TEST(test_p13_unfinished_commit_does_not_pin),
         TRIM_TEST(test_p13_live_front_is_not_moved_for_nothing),
