@@ -143,7 +143,7 @@ static bool mark_rest(struct audit *audit)
             continue;
         }
         if (item->proof.kind != PROOF_ROW) {
-            if (!pg_prove_by_xid(&audit->inquest, &item->proof, &proved)) {
+            if (!pg_prove_by_xid(&audit->inquest, &item->gid, &item->proof, &proved)) {
                 return false;
             }
         } else if (!is_below(&item->gid.gtrid, &floor)) {

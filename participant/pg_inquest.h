@@ -20,7 +20,7 @@ struct inquest {
 bool inquest_ask(struct inquest *inquest, const struct pg_query *query, PGresult **ret_result);
 
 /* pg_proof.c: what pg_xact_status says, where that can be believed (P-12). False: not answered. */
-bool pg_prove_by_xid(struct inquest *inquest, const struct proof *proof,
+bool pg_prove_by_xid(struct inquest *inquest, const struct gid *gid, const struct proof *proof,
                      enum proof_result *ret_proved);
 
 #endif

@@ -59,6 +59,12 @@ struct pg_member {
     struct gid gid; /* of it */
 };
 
+/* The xid alone would not do: an earlier history may have given it out before. */
+struct pg_voted {
+    uint64_t attempt;
+    uint64_t xid8;
+};
+
 struct pg {
     struct pg_options options; /* texts are owned copies */
     uint8_t token[PG_TOKEN_BYTES];
@@ -95,7 +101,7 @@ struct pg {
         orphans_lost; /* there were more; then every backend that is not an open connection's is one */
     uint64_t lsn_at_connect; /* the insert position when the keeper connected */
     size_t voted_next;
-    uint64_t voted[PG_VOTED_MAX]; /* xids that this process prepared in this history, a ring */
+    struct pg_voted voted[PG_VOTED_MAX]; /* given by this process in this history, a ring */
     uint32_t ring;
     struct pg_counters counters;
 };

@@ -272,16 +272,21 @@ static bool below_floor(struct inquest *inquest, const struct gid *gid, bool *re
 
 /* Is what pg_xact_status says about this xid about our branch? After a restore or a lost tail of the WAL the same
  * xid belongs to somebody else. So the vote must lie before the position at which we connected, or be one that this
- * process gave since then; a position that is reached by now may have been reached by other history. */
-static bool xid_believed(struct pg *pg, const struct proof *proof)
+ * process gave since then; a position that is reached by now may have been reached by other history. Which votes it gave
+ * is known by their attempts (P-20):
+ *   1. a branch is prepared, voted and decided; the agent ends and the database is set back behind the vote;
+ *   2. a new agent, which knows of no loss, prepares another branch under the same xid;
+ *   3. that one commits. The first is lost, and its xid says "committed". */
+static bool xid_believed(struct pg *pg, const struct gid *gid, const struct proof *proof)
 {
     (void)pthread_mutex_lock(&pg->mutex);
     const struct identity *here = &pg->identity;
     bool lost =
         pg->lost_to_lsn != 0 && proof->lsn >= pg->lost_from_lsn && proof->lsn <= pg->lost_to_lsn;
-    bool known = proof->lsn <= pg->lsn_at_connect;
+    /* The vote's position is before its PREPARE: a history that ends there does not have it. */
+    bool known = proof->lsn < pg->lsn_at_connect;
     for (size_t i = 0; i < PG_VOTED_MAX && !known; i++) {
-        known = pg->voted[i] == proof->xid8;
+        known = pg->voted[i].attempt == gid->attempt && pg->voted[i].xid8 == proof->xid8;
     }
     bool believed = proof->xid8 != 0 && proof->system_id == here->system_id &&
                     proof->timeline == here->timeline &&
@@ -290,12 +295,12 @@ static bool xid_believed(struct pg *pg, const struct proof *proof)
     return believed;
 }
 
-bool pg_prove_by_xid(struct inquest *inquest, const struct proof *proof,
+bool pg_prove_by_xid(struct inquest *inquest, const struct gid *gid, const struct proof *proof,
                      enum proof_result *ret_proved)
 {
     char xid[32];
     *ret_proved = PROOF_CANNOT_TELL;
-    if (!xid_believed(inquest->keeper->pg, proof)) {
+    if (!xid_believed(inquest->keeper->pg, gid, proof)) {
         return true;
     }
     (void)snprintf(xid, sizeof xid, "%" PRIu64, proof->xid8);
@@ -370,7 +375,7 @@ static bool prove(struct inquest *inquest, const struct command_prove *command)
     } else {
         bool answered = true;
         if (command->proof.kind == PROOF_XID) {
-            answered = pg_prove_by_xid(inquest, &command->proof, &proved);
+            answered = pg_prove_by_xid(inquest, &command->gid, &command->proof, &proved);
         } else if (command->proof.kind == PROOF_NONE && !command->expect_commit &&
                    inquest->keeper->pg->options.proof == PROOF_XID) {
             proved = PROOF_SAYS_ABSENT; /* nobody saw a vote, and there are no rows to look for */

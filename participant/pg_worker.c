@@ -60,7 +60,8 @@ static void answer(struct pg_member *member, struct command_result *result)
     (void)pthread_mutex_lock(&pg->mutex);
     member->running = false;
     if (result->class == PG_OK && result->proof.kind != PROOF_NONE) {
-        pg->voted[pg->voted_next++ % PG_VOTED_MAX] = result->proof.xid8;
+        pg->voted[pg->voted_next++ % PG_VOTED_MAX] =
+            (struct pg_voted){.attempt = member->gid.attempt, .xid8 = result->proof.xid8};
         if (result->proof.lsn > pg->lsn_seen) {
             pg->lsn_seen = result->proof.lsn; /* PREPARE flushed it */
         }
