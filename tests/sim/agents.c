@@ -120,6 +120,7 @@ static bool edge_accept(struct sim_agent *agent, const struct sim_database *data
     edge->identity = here;
     if (changed) {
         edge->voted_count = 0;
+        edge->history_changes++;
     }
     if (changed || here.lsn > edge->lsn_seen) {
         edge->lsn_seen = here.lsn;
@@ -360,7 +361,7 @@ void edge_keeper_run(struct sim_world *world, uint32_t index, const struct sim_e
 
 /* ---- carrying out a ready ---- */
 
-static bool carry_command(struct sim_world *world, uint32_t index, struct command *command)
+bool edge_submit(struct sim_world *world, uint32_t index, struct command *command)
 {
     uint32_t process = world_agent_process(index);
     switch (command->kind) {
@@ -414,7 +415,7 @@ static bool carry(struct sim_world *world, uint32_t index, struct agent_ready *r
 {
     uint64_t incarnation = world->agents[index].process.incarnation;
     for (size_t i = 0; i < ready->command_count; i++) {
-        if (!carry_command(world, index, &ready->commands[i])) {
+        if (!edge_submit(world, index, &ready->commands[i])) {
             return false;
         }
     }
@@ -519,21 +520,22 @@ static void take_message(struct sim_world *world, uint32_t index, struct sim_eve
     agent_step_event(world, index, &step);
 }
 
-static void note_executed(struct sim_world *world, struct sim_agent *agent,
-                          const struct command_result *result)
+void edge_note_executed(struct sim_world *world, uint32_t index,
+                        const struct command_result *result)
 {
+    struct sim_agent *agent = &world->agents[index];
     if (result->class != PG_OK || result->proof.kind == PROOF_NONE) {
         return;
     }
     struct sim_edge *edge = &agent->edge;
     edge->voted = alloc_resize(edge->voted, edge->voted_count + 1, sizeof(edge->voted[0]));
-    edge->voted[edge->voted_count++] = result->proof.xid8;
     if (result->proof.lsn > edge->lsn_seen) {
         edge->lsn_seen = result->proof.lsn;
     }
     struct gid gid;
     CHECK(result->results != NULL && result->results->size_bytes == sizeof(gid));
     memcpy(&gid, result->results->bytes, sizeof(gid));
+    edge->voted[edge->voted_count++] = gid.attempt;
     struct sim_attempt *attempt = law_attempt(world, &gid);
     CHECK(attempt != NULL);
     attempt->reply_ok = true;
@@ -549,7 +551,7 @@ static void take_result(struct sim_world *world, uint32_t index, struct sim_even
             world_point(world, process, FAULT_A_PREP_RESULT)) {
             return;
         }
-        note_executed(world, &world->agents[index], result);
+        edge_note_executed(world, index, result);
     } else if (result->kind == COMMAND_FINISH &&
                (world_point(world, process, FAULT_A_COMMIT_RESULT) ||
                 world_point(world, process, FAULT_A_RB_RESULT))) {

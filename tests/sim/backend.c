@@ -156,6 +156,18 @@ static void backend_doom(struct sim_world *world, struct sim_database *database,
     }
 }
 
+/* The same gid once more while it is prepared: it runs, and PREPARE will find the name taken. */
+static struct sim_attempt *attempt_double(struct sim_world *world, const struct sim_attempt *first)
+{
+    struct sim_attempt *second = alloc_zeroed(sizeof(*second));
+    second->gid = first->gid;
+    second->truth = first->truth;
+    memcpy(second->text, first->text, sizeof(second->text));
+    second->next_of_world = world->attempt_list;
+    world->attempt_list = second;
+    return second;
+}
+
 void backend_execute(struct sim_world *world, uint32_t agent, struct command *command)
 {
     struct sim_database *database = agent_database(world, agent);
@@ -164,6 +176,9 @@ void backend_execute(struct sim_world *world, uint32_t agent, struct command *co
     struct sim_backend *backend = backend_take(database, agent, incarnation);
     struct sim_attempt *attempt = law_attempt(world, &execute->gid);
     CHECK(attempt != NULL);
+    if (attempt->is_prepared) {
+        attempt = attempt_double(world, attempt);
+    }
     if (backend == NULL) {
         struct command_result result = {
             .id = command->id, .kind = COMMAND_EXECUTE, .class = PG_ROLLED_BACK};
@@ -220,6 +235,10 @@ static void backend_prepare(struct sim_world *world, struct sim_database *databa
     struct sim_attempt *attempt = backend->attempt;
     if (backend->no_kind == SIM_PG_TAG) {
         backend_answer_no(world, database, backend, REASON_STATEMENT_FAILED, "");
+        return;
+    }
+    if (database_prepared(database, &attempt->gid) != NULL) {
+        backend_answer_no(world, database, backend, REASON_STATEMENT_FAILED, "42710");
         return;
     }
     if (backend->no_kind == SIM_PG_SLOTS || !database_has_slot(database)) {
@@ -288,13 +307,29 @@ static void backend_to_prepare(struct sim_world *world, struct sim_database *dat
     backend_prepare(world, database, backend);
 }
 
-/* The statements: rows are locked and looked at, all of them or none. */
+static bool balances_suffice(const struct sim_database *database, const struct sim_attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->account_count; i++) {
+        if (database->balance[attempt->account[i]] + attempt->amount[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The statements: rows are locked and looked at, all of them or none. A split branch says how much there must be and counts
+ * the rows that it found; of one that sends PREPARE along the table's own rule has to say no. */
 static void backend_body(struct sim_world *world, struct sim_database *database,
                          struct sim_backend *backend)
 {
     struct sim_attempt *attempt = backend->attempt;
     if (backend->is_cancelled) {
         backend_answer_no(world, database, backend, REASON_ROLLED_BACK_BY_CLIENT, "57014");
+        return;
+    }
+    if (backend->is_split && !balances_suffice(database, attempt)) {
+        /* Its WHERE finds no row, so it locks none. */
+        backend_answer_no(world, database, backend, REASON_ROW_COUNT, "");
         return;
     }
     if (!database_lock(database, attempt, backend)) {
@@ -312,11 +347,9 @@ static void backend_body(struct sim_world *world, struct sim_database *database,
         backend_answer_no(world, database, backend, REASON_TIMEOUT, "57014");
         return;
     }
-    for (uint32_t i = 0; i < attempt->account_count; i++) {
-        if (database->balance[attempt->account[i]] + attempt->amount[i] < 0) {
-            backend_answer_no(world, database, backend, REASON_ROW_COUNT, "");
-            return;
-        }
+    if (!balances_suffice(database, attempt)) {
+        backend_answer_no(world, database, backend, REASON_CONSTRAINT, "23514");
+        return;
     }
     if (backend->no_kind == SIM_PG_NO) {
         const char *sqlstate = "";
@@ -385,6 +418,9 @@ static enum pg_class finish_class(struct sim_world *world, struct sim_database *
     struct sim_attempt *attempt = database_prepared(database, &finish->gid);
     if (attempt == NULL) {
         return PG_NOT_FOUND;
+    }
+    if (attempt->is_stranger) {
+        return PG_REFUSED; /* its owner is another role (42501) */
     }
     if (attempt->busy_until_ms > world->now_ms || fault_strikes(world, SIM_PG_BUSY)) {
         return PG_RETRY;
@@ -486,6 +522,18 @@ void backend_end(struct sim_world *world, struct sim_database *database,
 {
     backend_answer_lost(world, backend);
     backend_release(world, database, backend);
+}
+
+/* In the middle of its statements its last words reach the client before any answer to PREPARE, so that is a sure no
+ * (pg_failure.c). */
+void backend_terminate(struct sim_world *world, struct sim_database *database,
+                       struct sim_backend *backend)
+{
+    if (backend->stage == BACKEND_BODY || backend->stage == BACKEND_LOCK) {
+        backend_answer_no(world, database, backend, REASON_PARTICIPANT_UNAVAILABLE, "57P01");
+    } else {
+        backend_end(world, database, backend);
+    }
 }
 
 /* Its connections are closed. What is in the server goes on; what it had not sent it never sends. */

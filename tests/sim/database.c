@@ -107,8 +107,7 @@ struct sim_attempt *database_prepared(const struct sim_database *database, const
 {
     for (size_t i = 0; i < database->prepared_count; i++) {
         struct sim_attempt *attempt = database->prepared[i];
-        if (!attempt->is_stranger && attempt->gid.attempt == gid->attempt &&
-            gid_equal(&attempt->gid, gid)) {
+        if (attempt->gid.attempt == gid->attempt && gid_equal(&attempt->gid, gid)) {
             return attempt;
         }
     }

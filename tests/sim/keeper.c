@@ -26,7 +26,7 @@ static bool keeper_fence(struct sim_world *world, uint32_t agent, const struct g
                       (gid != NULL ? gid_equal(&backend->execute.gid, gid)
                                    : gtrid_equal(&backend->execute.gid.gtrid, gtrid));
         if (backend->stage != BACKEND_FREE && (is_other || !backend->is_attached || is_its)) {
-            backend_end(world, database, backend);
+            backend_terminate(world, database, backend);
         }
     }
     return !world_point(world, world_agent_process(agent), FAULT_A_FENCE_POST);
@@ -40,7 +40,8 @@ static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
     memcpy(row->gid_text, attempt->text, sizeof(row->gid_text));
     row->xid = (uint32_t)attempt->xid8;
     row->age_ms = world->now_ms - attempt->prepared_at_ms;
-    (void)snprintf(row->owner, sizeof(row->owner), "assent");
+    (void)snprintf(row->owner, sizeof(row->owner), "%s",
+                   attempt->is_stranger ? "somebody" : "assent");
 }
 
 static void keeper_scan(struct sim_world *world, uint32_t agent, struct command_result *result)
@@ -67,8 +68,8 @@ static void keeper_look(struct sim_world *world, uint32_t agent, const struct co
     }
     for (size_t i = 0; i < database->prepared_count; i++) {
         const struct sim_attempt *attempt = database->prepared[i];
-        if (!attempt->is_stranger && attempt->database == database->index &&
-            gtrid_equal(&attempt->gid.gtrid, &look->gtrid)) {
+        if (gtrid_equal(&attempt->gid.gtrid, &look->gtrid) &&
+            strcmp(attempt->gid.participant, database->name) == 0) {
             rows_add(world, attempt, result);
         }
     }
@@ -91,13 +92,14 @@ static enum proof_result xid_status(const struct sim_world *world,
 
 static enum proof_result prove_by_xid(const struct sim_world *world,
                                       const struct sim_database *database,
-                                      const struct sim_edge *edge, const struct proof *proof)
+                                      const struct sim_edge *edge, const struct gid *gid,
+                                      const struct proof *proof)
 {
     bool lost = edge->lost_to_lsn != 0 && proof->lsn >= edge->lost_from_lsn &&
                 proof->lsn <= edge->lost_to_lsn;
-    bool known = proof->lsn <= edge->lsn_at_connect;
+    bool known = proof->lsn < edge->lsn_at_connect;
     for (size_t i = 0; i < edge->voted_count && !known; i++) {
-        known = edge->voted[i] == proof->xid8;
+        known = edge->voted[i] == gid->attempt;
     }
     bool believed = proof->xid8 != 0 && proof->system_id == edge->identity.system_id &&
                     proof->timeline == edge->identity.timeline &&
@@ -128,7 +130,7 @@ static void keeper_prove(struct sim_world *world, uint32_t agent, const struct c
     if (database_prepared(database, &prove->gid) != NULL) {
         result->proved = PROOF_SAYS_PREPARED;
     } else if (prove->proof.kind == PROOF_XID) {
-        result->proved = prove_by_xid(world, database, edge, &prove->proof);
+        result->proved = prove_by_xid(world, database, edge, &prove->gid, &prove->proof);
     } else if (prove->proof.kind == PROOF_NONE && !prove->expect_commit &&
                database->proof == PROOF_XID) {
         result->proved = PROOF_SAYS_ABSENT;
@@ -158,7 +160,7 @@ static enum audit_finding audit_one(struct sim_world *world, const struct sim_da
     }
     enum proof_result proved = PROOF_CANNOT_TELL;
     if (item->proof.kind != PROOF_ROW) {
-        proved = prove_by_xid(world, database, edge, &item->proof);
+        proved = prove_by_xid(world, database, edge, &item->gid, &item->proof);
     } else if (!database_below_floor(database, &item->gid.gtrid)) {
         proved = PROOF_SAYS_ABSENT;
     }

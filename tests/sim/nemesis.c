@@ -124,7 +124,7 @@ static void connections_end(struct sim_world *world, struct sim_database *databa
     }
 }
 
-static void database_stop(struct sim_world *world, struct sim_database *database, uint64_t for_ms)
+void nemesis_stop_database(struct sim_world *world, struct sim_database *database, uint64_t for_ms)
 {
     if (!database->is_up) {
         return;
@@ -142,8 +142,8 @@ static struct sim_database *any_database(struct sim_world *world)
     return &world->databases[fault_below(world, world->database_count)];
 }
 
-static void strike_failover(struct sim_world *world, struct sim_database *database, uint64_t lost,
-                            bool new_timeline)
+void nemesis_fail_over(struct sim_world *world, struct sim_database *database, uint64_t lost,
+                       bool new_timeline)
 {
     TRACE(world, LANE_DATABASE(database->index), "goes on without its last %llu changes",
           (unsigned long long)lost);
@@ -155,9 +155,25 @@ static void strike_failover(struct sim_world *world, struct sim_database *databa
     database_own_commit(database);
 }
 
-static void strike_foreign(struct sim_world *world, struct sim_database *database)
+void nemesis_prepare_foreign(struct sim_world *world, struct sim_database *database,
+                             const char *text, const struct gid *gid)
 {
     struct sim_attempt *attempt = alloc_zeroed(sizeof(*attempt));
+    (void)snprintf(attempt->text, sizeof(attempt->text), "%s", text);
+    if (gid != NULL) {
+        attempt->gid = *gid;
+    }
+    attempt->is_stranger = true;
+    attempt->database = database->index;
+    attempt->xid8 = database->next_xid++;
+    attempt->next_of_world = world->attempt_list;
+    world->attempt_list = attempt;
+    database_prepare(world, database, attempt);
+}
+
+static void strike_foreign(struct sim_world *world, struct sim_database *database)
+{
+    char text[GID_TEXT_SIZE];
     struct gid gid = {.attempt = world->fault_bits | 1};
     memset(gid.gtrid.journal.bytes, 0xee, JOURNAL_ID_BYTES);
     gid.gtrid.epoch = 1;
@@ -172,28 +188,22 @@ static void strike_foreign(struct sim_world *world, struct sim_database *databas
     }
     switch (kind) {
     case 0:
-        (void)snprintf(attempt->text, sizeof(attempt->text), "other-%llu",
-                       (unsigned long long)world->fault_bits);
+        (void)snprintf(text, sizeof(text), "other-%llu", (unsigned long long)world->fault_bits);
         break;
     case 1:
-        (void)snprintf(attempt->text, sizeof(attempt->text), "assent:old-%llu",
+        (void)snprintf(text, sizeof(text), "assent:old-%llu",
                        (unsigned long long)world->fault_bits);
         break;
     case 2: /* of another participant in the same server */
     case 4: /* and of a transaction that our coordinator might know */
         (void)snprintf(gid.participant, sizeof(gid.participant), "%s", "neighbour");
-        gid_format(&gid, attempt->text);
+        gid_format(&gid, text);
         break;
     default: /* of a coordinator that nobody here knows, or that the known one never gave out */
-        gid_format(&gid, attempt->text);
+        gid_format(&gid, text);
         break;
     }
-    attempt->is_stranger = true;
-    attempt->database = database->index;
-    attempt->xid8 = database->next_xid++;
-    attempt->next_of_world = world->attempt_list;
-    world->attempt_list = attempt;
-    database_prepare(world, database, attempt);
+    nemesis_prepare_foreign(world, database, text, kind < 2 ? NULL : &gid);
 }
 
 static void strike_human(struct sim_world *world, bool commit)
@@ -216,10 +226,10 @@ static void strike_human(struct sim_world *world, bool commit)
 static void strike_databases(struct sim_world *world)
 {
     if (fault_strikes(world, SIM_PG_CRASH)) {
-        database_stop(world, any_database(world), fault_below(world, 400));
+        nemesis_stop_database(world, any_database(world), fault_below(world, 400));
     }
     if (fault_strikes(world, SIM_PG_DOWN)) {
-        database_stop(world, any_database(world), 200 + fault_below(world, 5000));
+        nemesis_stop_database(world, any_database(world), 200 + fault_below(world, 5000));
     }
     if (fault_strikes(world, SIM_PG_READ_ONLY)) {
         struct sim_database *database = any_database(world);
@@ -234,12 +244,12 @@ static void strike_databases(struct sim_world *world)
     }
     if (fault_strikes(world, SIM_PG_PROMOTE)) {
         struct sim_database *database = any_database(world);
-        strike_failover(world, database, fault_below(world, 12), true);
+        nemesis_fail_over(world, database, fault_below(world, 12), true);
     }
     if (fault_strikes(world, SIM_PG_RESTORE)) {
         struct sim_database *database = any_database(world);
         uint64_t lost = 10 + fault_below(world, database->wal_count + 1);
-        strike_failover(world, database, lost, fault_below(world, 2) == 0);
+        nemesis_fail_over(world, database, lost, fault_below(world, 2) == 0);
     }
     if (fault_strikes(world, SIM_HUMAN_ROLLBACK)) {
         strike_human(world, false);

@@ -267,6 +267,7 @@ struct sim_edge {   /* what pg_*.c keep in memory */
     bool scanned;
     size_t voted_count;
     uint64_t *voted;
+    uint64_t history_changes; /* told so far */
 };
 
 struct sim_agent {
@@ -478,6 +479,11 @@ void agent_post_result(struct sim_world *world, uint32_t agent, uint64_t incarna
                        struct command_result *result, uint64_t delay_ms);
 void edge_keeper_run(struct sim_world *world, uint32_t agent, const struct sim_event *event);
 void edge_worker_free(struct sim_world *world, uint32_t agent);
+/* The seam of participant/command.h, as pg_submit; the result comes as an event. False: the agent died on the way. */
+bool edge_submit(struct sim_world *world, uint32_t agent, struct command *command); /* takes */
+/* What a worker remembers of the branch that it just answered (pg_worker.c). */
+void edge_note_executed(struct sim_world *world, uint32_t agent,
+                        const struct command_result *result);
 
 /* database.c */
 void database_init(struct sim_world *world, uint32_t index);
@@ -506,9 +512,12 @@ void backend_lost_answer(struct sim_world *world, const struct sim_event *event)
 void backend_deadline(struct sim_world *world, const struct sim_event *event);
 void backend_cancel(struct sim_world *world, uint32_t agent, const struct gid *gid);
 void backend_wake(struct sim_world *world, struct sim_database *database);
-/* The server ends it; what it did not do yet it will not do. */
+/* Its connection is gone, with the server or by itself; what it did not do yet it will not do. */
 void backend_end(struct sim_world *world, struct sim_database *database,
                  struct sim_backend *backend);
+/* pg_terminate_backend: it says so to its client. */
+void backend_terminate(struct sim_world *world, struct sim_database *database,
+                       struct sim_backend *backend);
 void backend_agent_died(struct sim_world *world, uint32_t agent);
 bool backend_may_prepare(const struct sim_database *database, const struct gtrid *gtrid,
                          const struct gid *gid);
@@ -558,6 +567,13 @@ void nemesis_tick(struct sim_world *world);
 void nemesis_heal(struct sim_world *world);
 void nemesis_heal_tick(struct sim_world *world);
 void nemesis_event(struct sim_world *world, const struct sim_event *event);
+void nemesis_stop_database(struct sim_world *world, struct sim_database *database, uint64_t for_ms);
+/* It goes on without the last `lost` changes. */
+void nemesis_fail_over(struct sim_world *world, struct sim_database *database, uint64_t lost,
+                       bool new_timeline);
+/* Another role prepares a transaction under this name; gid: what the name says, NULL if it is no gid. */
+void nemesis_prepare_foreign(struct sim_world *world, struct sim_database *database,
+                             const char *text, const struct gid *gid);
 
 /* law.c */
 void law_broken(struct sim_world *world, const char *rule, const char *format, ...)
