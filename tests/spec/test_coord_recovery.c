@@ -381,6 +381,62 @@ static void test_p13_floor_stays_below_aborts_that_nobody_has_swept(void **state
     world_done(&world);
 }
 
+static struct gtrid submitted(struct world *world)
+{
+    (void)world_submit(world, NULL, 1);
+    return world_last_gtrid(world);
+}
+
+static void refuse(struct world *world, const struct gtrid *gtrid)
+{
+    static const char *const names[] = {"order", "payment"};
+    for (size_t i = 0; i < 2; i++) {
+        struct gid gid = world_gid(gtrid, names[i], 7 + i);
+        world_vote(world, names[i], &gid, VOTE_ABORT);
+    }
+    struct gid payment = world_gid(gtrid, "payment", 0);
+    world_ack(world, "payment", &payment, ACK_ROLLED_BACK);
+}
+
+static void commit_and_end(struct world *world, const struct gtrid *gtrid)
+{
+    static const char *const names[] = {"order", "payment"};
+    for (size_t i = 0; i < 2; i++) {
+        struct gid gid = world_gid(gtrid, names[i], 7 + i);
+        world_vote(world, names[i], &gid, VOTE_COMMIT);
+    }
+    world_durable(world);
+    for (size_t i = 0; i < 2; i++) {
+        struct gid gid = world_gid(gtrid, names[i], 7 + i);
+        world_ack(world, names[i], &gid, ACK_COMMITTED);
+    }
+    world_durable(world);
+}
+
+/* P-13: later aborts do not hold the floor below earlier ones for ever, nor do those of one sweep let it pass those of the
+ * next; what committed does not hold it at all. */
+static void test_p13_each_sweep_lets_the_floor_pass_its_own_aborts(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid first = submitted(&world);
+    refuse(&world, &first); /* at record 1 */
+    assert_int_equal(keep_when_swept(&world, 1), first.sequence);
+    struct gtrid second = submitted(&world);
+    commit_and_end(&world, &second); /* records 2 and 3 */
+    struct gtrid third = submitted(&world), fourth = submitted(&world);
+    refuse(&world, &fourth); /* at record 3 */
+    refuse(&world, &third);
+    assert_int_equal(keep_when_swept(&world, 1), first.sequence);
+    assert_int_equal(keep_when_swept(&world, 2), third.sequence);
+    struct gtrid fifth = submitted(&world);
+    refuse(&world, &fifth);
+    assert_int_equal(keep_when_swept(&world, 3), third.sequence);
+    assert_int_equal(keep_when_swept(&world, 4), 0);
+    world_done(&world);
+}
+
 /* P-13: a trim is asked for only up to what every participant has swept. */
 static void test_p13_trim_waits_for_every_sweep(void **state)
 {
@@ -556,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_p12_told_floor_stays_below_what_is_not_finished),
         cmocka_unit_test(test_p10_claim_is_repeated_with_the_witness),
         cmocka_unit_test(test_p13_floor_stays_below_aborts_that_nobody_has_swept),
+        cmocka_unit_test(test_p13_each_sweep_lets_the_floor_pass_its_own_aborts),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
