@@ -600,7 +600,7 @@ static void look_at_ack(struct sim_world *world, uint32_t agent, const struct me
     switch (ack->ack) {
     case ACK_COMMITTED:
         if (attempt != NULL && !attempt->committed_once && !attempt->writes_row &&
-            world->databases[attempt->database].has_lost) {
+            attempt->is_lost) {
             /* P-12's limit without rows: on one timeline a database that was set back gives the same xid out again, and an
              * agent that was not there when it happened cannot see it. */
             law_truth_need(world, &ack->gid.gtrid)->is_excused = true;
