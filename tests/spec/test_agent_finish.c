@@ -441,6 +441,29 @@ static void test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded(void
     free(gids);
 }
 
+/* The bound is for what nobody here works at and nobody can be asked about: not for a branch that is being finished, and not
+ * while there is a coordinator. */
+static void test_agent_p12_rows_that_somebody_sees_to_are_not_given_up(void **state)
+{
+    struct bench *bench = *state;
+    const size_t count = 10001; /* one more than are kept */
+    struct gid *gids = alloc_array(count, sizeof(*gids));
+    for (size_t i = 0; i < count; i++) {
+        gids[i] = bench_gid(i + 2, 77);
+    }
+    struct gid finishing = bench_prepare(bench, 1);
+    bench_commit(bench, &finishing);
+    bench_scan(bench, count, gids, 100);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_counters(bench).branches_live, count + 1);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_counters(bench).hazards, 1);
+    assert_int_equal(bench_counters(bench).branches_live, count);
+    free(gids);
+}
+
 /* P-11: a row that LOOK reports but that is of another gtrid or participant is left alone. */
 static void test_agent_p11_look_touches_only_its_own_rows(void **state)
 {
@@ -533,6 +556,7 @@ int main(void)
         TEST(test_agent_p11_row_found_during_the_rollback_goes_too),
         TEST(test_agent_p12_row_ended_by_hand_is_found_out),
         TEST(test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded),
+        TEST(test_agent_p12_rows_that_somebody_sees_to_are_not_given_up),
         TEST(test_agent_p11_look_touches_only_its_own_rows),
         TEST(test_agent_p11_settled_agent_answers_at_once),
         TEST(test_agent_drain_waits_for_a_rollback_that_looks),

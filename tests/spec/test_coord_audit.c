@@ -821,6 +821,70 @@ static void test_p20_what_a_retained_commit_does_not_name_is_stale(void **state)
     }
 }
 
+static void assert_payment_text(const struct world *world, const char *expected)
+{
+    struct participant_view *views = NULL;
+    size_t count = coord_participants(world->coord, &views);
+    assert_int_equal(count, 2);
+    assert_string_equal(views[1].text, expected);
+    free(views);
+}
+
+/* The audit is a reason only while it goes on, and gives way to what the agent itself says. */
+static void test_p14_audit_is_told_where_nothing_else_is(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    payment_tells_health(&world, database(TIMELINE, LSN));
+    assert_payment_text(&world, "");
+    payment_connects(&world, database(TIMELINE + 1, LSN));
+    struct message message = {.kind = MESSAGE_HEALTH};
+    message.as.health.health = HEALTH_UP;
+    snprintf(message.as.health.text, sizeof message.as.health.text, "no slots");
+    world_message(&world, "payment", world.payment_session, &message);
+    assert_payment_text(&world, "no slots");
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-14: another database than the known one is claimed again only on a session that was welcomed, and where one is known. */
+static void test_p14_only_a_welcomed_participant_is_claimed_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    payment_tells_health(&world, database(TIMELINE, LSN));
+    world_tick(&world, 1000);
+    assert_int_equal(claims_at_payment(&world), 0); /* nothing has been committed there */
+    struct journal_entry entry = finished(&world, 10);
+    payment_tells_health(&world, database(TIMELINE + 1, LSN));
+    world_disconnect(&world, world.payment_session);
+    world.payment_session = 0;
+    world_tick(&world, 1000);
+    assert_int_equal(claims_at_payment(&world), 0);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
+/* P-12, P-14: a yes without a proof says nothing of its database, and counts. */
+static void test_p14_yes_without_a_proof_counts(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct journal_entry entry = finished(&world, 10);
+    struct gtrid gtrid = half_voted(&world);
+    struct message message = {.kind = MESSAGE_VOTE};
+    message.as.vote.gid = world_gid(&gtrid, "payment", 78);
+    message.as.vote.vote = VOTE_COMMIT;
+    world_message(&world, "payment", world.payment_session, &message);
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 1);
+    record_done(&entry.commit);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -851,6 +915,9 @@ int main(void)
         cmocka_unit_test(test_p14_contradiction_of_a_retained_commit_is_recorded_once),
         cmocka_unit_test(test_p12_retained_commit_has_ended_though_its_end_is_not_written),
         cmocka_unit_test(test_p20_what_a_retained_commit_does_not_name_is_stale),
+        cmocka_unit_test(test_p14_audit_is_told_where_nothing_else_is),
+        cmocka_unit_test(test_p14_only_a_welcomed_participant_is_claimed_again),
+        cmocka_unit_test(test_p14_yes_without_a_proof_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -853,7 +853,7 @@ static void pass_floor(struct world *world, const struct gtrid *gtrid)
 }
 
 /* A person may judge what this journal cannot: also what this very process gave out and forgot, and what only looks like
- * its own. What it may still give out is nobody's to judge. */
+ * its own. What it may still give out is nobody's to judge, and another journal's is not told here. */
 static void test_h1_person_judges_what_was_forgotten_or_made_up(void **state)
 {
     (void)state;
@@ -878,6 +878,9 @@ static void test_h1_person_judges_what_was_forgotten_or_made_up(void **state)
     gid.gtrid.epoch_nonce++;
     resolve(&world, &gid, RESOLVE_ROLLBACK, 904);
     assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    gid.gtrid.journal.bytes[0] ^= 1;
+    resolve(&world, &gid, RESOLVE_ROLLBACK, 905);
+    assert_int_equal(world_answer(&world, 905)->status, API_NOT_FOUND);
     world_done(&world);
 }
 
