@@ -21,6 +21,12 @@
 #include "common/clock.h"
 #include "run.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
 #define DISK_BYTES      ((size_t)512 << 20)
 #define COPY_BYTES      ((size_t)64 << 20)
 #define PREPARED_MAX    256
@@ -218,11 +224,11 @@ static bool map_clock(struct world *world, struct error *ret_error)
 /* The daemons may not be able to look into the build folder, and look into the stack's. */
 static bool make_clock(struct world *world, struct error *ret_error)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)snprintf(world->no_clock, sizeof world->no_clock,
-                   "the sanitizer wants to be the first library");
-    return true;
-#else
+    if (IS_SANITIZED) {
+        (void)snprintf(world->no_clock, sizeof world->no_clock,
+                       "the sanitizer wants to be the first library");
+        return true;
+    }
     char from[512], to[RUN_PATH_SIZE];
     (void)snprintf(from, sizeof from, "%s/" CLOCK_SHIFT_LIBRARY, getenv("ASSENT_BIN_DIR"));
     (void)snprintf(to, sizeof to, "%s/" CLOCK_SHIFT_LIBRARY, stack_folder(world->stack));
@@ -247,7 +253,6 @@ static bool make_clock(struct world *world, struct error *ret_error)
     world->env[1] = world->clock_variable;
     stack_set_env(world->stack, world->env);
     return true;
-#endif
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
