@@ -302,3 +302,27 @@ struct gtrid world_last_gtrid(const struct world *world)
     assert_non_null(work);
     return work->as.work.gtrid;
 }
+
+struct pair world_begin(struct world *world, const char *key)
+{
+    struct pair pair = {.call = world_submit(world, key, 1)};
+    struct gtrid gtrid = world_last_gtrid(world);
+    pair.order = world_gid(&gtrid, "order", 11);
+    pair.payment = world_gid(&gtrid, "payment", 22);
+    return pair;
+}
+
+struct pair world_decided(struct world *world, const char *key)
+{
+    struct pair pair = world_begin(world, key);
+    world_vote(world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
+    return pair;
+}
+
+struct pair world_committing(struct world *world, const char *key)
+{
+    struct pair pair = world_decided(world, key);
+    world_durable(world);
+    return pair;
+}

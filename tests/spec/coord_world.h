@@ -21,6 +21,11 @@ struct world {
     uint64_t next_call;
 };
 
+struct pair { /* one transaction over both participants */
+    uint64_t call;
+    struct gid order, payment;
+};
+
 /* A coordinator over participants order and payment, started on an empty journal, EPOCH durable, both ready. */
 void world_init(struct world *world);
 void world_init_limited(struct world *world, uint32_t max_active);
@@ -49,6 +54,11 @@ void world_vote(struct world *world, const char *participant, const struct gid *
 void world_ack(struct world *world, const char *participant, const struct gid *gid, enum ack ack);
 enum verdict world_inquire(struct world *world, const char *participant, const struct gid *gid,
                            const struct journal_entry *entry);
+
+/* A transaction over both: its WORK sent; both votes yes, so that COMMIT is handed over; and COMMIT durable. */
+struct pair world_begin(struct world *world, const char *key);
+struct pair world_decided(struct world *world, const char *key);
+struct pair world_committing(struct world *world, const char *key);
 
 /* What the last step did. */
 size_t world_count_sends(const struct world *world, enum message_kind kind);

@@ -11,35 +11,13 @@
 #include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
-struct pair { /* one transaction over both participants */
-    uint64_t call;
-    struct gid order, payment;
-};
-
-static struct pair begin(struct world *world, const char *key)
-{
-    struct pair pair = {.call = world_submit(world, key, 1)};
-    struct gtrid gtrid = world_last_gtrid(world);
-    pair.order = world_gid(&gtrid, "order", 11);
-    pair.payment = world_gid(&gtrid, "payment", 22);
-    return pair;
-}
-
-static struct pair decided(struct world *world, const char *key)
-{
-    struct pair pair = begin(world, key);
-    world_vote(world, "order", &pair.order, VOTE_COMMIT);
-    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
-    return pair;
-}
-
 /* P-1: begin and abort write nothing; the decision to commit writes one COMMIT that names every full gid. */
 static void test_p01_records_commit_is_forced_and_names_every_gid(void **state)
 {
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, "k");
+    struct pair pair = world_begin(&world, "k");
     assert_int_equal(world.ready.append_count, 0);
     assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 2);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
@@ -62,7 +40,7 @@ static void test_p01_abort_writes_nothing(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     assert_int_equal(world.ready.append_count, 0);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
@@ -80,7 +58,7 @@ static void test_p02_silence_aborts_at_the_deadline(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_tick(&world, 4999);
     assert_null(world_answer(&world, pair.call));
@@ -98,11 +76,11 @@ static void test_p02_doubt_aborts(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_UNKNOWN);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
-    pair = begin(&world, NULL);
+    pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_disconnect(&world, world.order_session);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
@@ -116,7 +94,7 @@ static void test_p02_nothing_aborts_after_the_record(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_tick(&world, 6000); /* deadline and grace are over: unknown, not aborted */
     assert_int_equal(world_answer(&world, pair.call)->status, API_OUTCOME_UNKNOWN);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
@@ -134,7 +112,7 @@ static void test_p04_nothing_is_told_before_durable(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
     assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0);
@@ -164,7 +142,7 @@ static void test_p04_ack_modes_answer_when_they_may(void **state)
     assert_int_equal(world_answer(&world, call)->status, API_OK);
     assert_false(world_answer(&world, call)->views[0].completed);
 
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     assert_null(world_answer(&world, pair.call));
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
@@ -180,7 +158,7 @@ static void test_p05_end_only_after_every_acknowledgement(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
@@ -197,7 +175,7 @@ static void test_p05_commit_is_repeated(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_tick(&world, 200);
@@ -217,7 +195,7 @@ static void test_p05_unreachable_branch_is_answered_as_pending(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_disconnect(&world, world.payment_session);
@@ -235,7 +213,7 @@ static void test_p07_votes_are_a_set(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 0);
@@ -255,7 +233,7 @@ static void test_p07_votes_of_an_ended_session_do_not_count(void **state)
     struct world world;
     world_init(&world);
     uint64_t old_session = world.payment_session;
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world.payment_session = world_connect(&world, "payment"); /* a newer one replaces it */
     struct message late = {.kind = MESSAGE_VOTE};
@@ -272,7 +250,7 @@ static void test_p09_late_yes_is_told_to_roll_back(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_ABORT);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
     assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 1);
@@ -287,7 +265,7 @@ static void test_p15_a_stopped_process_does_not_decide_late(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world.now_ms += 60000;
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
@@ -302,7 +280,7 @@ static void test_p15_work_carries_the_time_that_remains(void **state)
     (void)state;
     struct world world;
     world_init_limited(&world, 1);
-    struct pair first = begin(&world, NULL);
+    struct pair first = world_begin(&world, NULL);
     assert_int_equal(world_send(&world, MESSAGE_WORK, 0)->as.work.remaining_ms, 5000);
     world_submit(&world, NULL, 2);
     assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 0); /* one at a time */
@@ -330,7 +308,7 @@ static void test_p19_read_only_must_be_declared(void **state)
     world_ack(&world, "order", &order, ACK_COMMITTED);
     assert_true(world_answer(&world, call)->views[0].completed);
 
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_READONLY);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
     world_done(&world);
@@ -364,7 +342,7 @@ static void test_p20_another_attempt_never_commits(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     struct gid replayed = pair.payment;
     replayed.attempt = 99;
@@ -385,7 +363,7 @@ static void test_h1_rollback_by_hand_is_heuristic_until_forgotten(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_ROLLBACK);
     assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
@@ -417,7 +395,7 @@ static void test_p05_forget_does_not_drop_unfinished_work(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, NULL);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     struct api_resolve resolve = {.gtrid = pair.order.gtrid, .action = RESOLVE_FORGET};
     strcpy(resolve.participant, "payment");

@@ -9,35 +9,6 @@
 #include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
-struct pair { /* one transaction over both participants */
-    uint64_t call;
-    struct gid order, payment;
-};
-
-static struct pair submitted(struct world *world, const char *key)
-{
-    struct pair pair = {.call = world_submit(world, key, 1)};
-    struct gtrid gtrid = world_last_gtrid(world);
-    pair.order = world_gid(&gtrid, "order", 11);
-    pair.payment = world_gid(&gtrid, "payment", 22);
-    return pair;
-}
-
-static struct pair deciding(struct world *world, const char *key)
-{
-    struct pair pair = submitted(world, key);
-    world_vote(world, "order", &pair.order, VOTE_COMMIT);
-    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
-    return pair;
-}
-
-static struct pair committing(struct world *world, const char *key)
-{
-    struct pair pair = deciding(world, key);
-    world_durable(world);
-    return pair;
-}
-
 static struct coord_counters counters_of(const struct world *world)
 {
     struct coord_counters counters;
@@ -351,7 +322,7 @@ static void test_p05_repetitions_are_counted(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world, NULL);
+    struct pair pair = world_committing(&world, NULL);
     assert_int_equal(counters_of(&world).commits_resent, 0);
     assert_int_equal(count_events(&world, &pair.order.gtrid, "commit-sent"), 2);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
@@ -379,7 +350,7 @@ static void test_h1_outcomes_are_counted_apart(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world, NULL);
+    struct pair pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_HEURISTIC_COMMIT);
     assert_int_equal(counters_of(&world).heuristics, 0);
     world_ack(&world, "order", &pair.order, ACK_HEURISTIC_ROLLBACK);
@@ -397,7 +368,7 @@ static void test_p08_queued_transaction_is_undecided(void **state)
     (void)state;
     struct world world;
     world_init_limited(&world, 1);
-    struct pair first = deciding(&world, "a"); /* counts as open until it is durable */
+    struct pair first = world_decided(&world, "a"); /* counts as open until it is durable */
     (void)world_submit(&world, "b", 1);
     assert_int_equal(world_count_sends(&world, MESSAGE_WORK), 0);
     struct gid gid = first.order;
@@ -414,7 +385,7 @@ static void test_p18_key_runs_again_after_the_end_of_an_abort(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, "k");
+    struct pair pair = world_begin(&world, "k");
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     struct gid nameless = pair.order;
     nameless.attempt = 0;
@@ -433,11 +404,11 @@ static void test_p18_replays_are_counted(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, "k");
+    struct pair pair = world_begin(&world, "k");
     (void)world_submit(&world, "k", 1); /* joins, and hears "aborted" */
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     assert_int_equal(counters_of(&world).replayed, 0);
-    pair = committing(&world, "l");
+    pair = world_committing(&world, "l");
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
     assert_int_equal(counters_of(&world).replayed, 0);
@@ -453,13 +424,13 @@ static void test_h1_only_heuristic_ends_are_acknowledged(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world, NULL);
+    struct pair pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
     struct txn_view view = view_of(&world, &pair.order.gtrid);
     assert_false(view.acknowledged);
     txn_view_done(&view);
-    pair = committing(&world, NULL);
+    pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_ROLLBACK);
     view = view_of(&world, &pair.order.gtrid);
@@ -467,7 +438,7 @@ static void test_h1_only_heuristic_ends_are_acknowledged(void **state)
     assert_false(view.acknowledged);
     txn_view_done(&view);
     /* In doubt at the first participant only: the list has it. */
-    pair = committing(&world, NULL);
+    pair = world_committing(&world, NULL);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
     struct api_list wanted = {.in_doubt = true, .limit = 10};
     struct txn_view *views = NULL;
@@ -483,7 +454,7 @@ static void test_p05_person_may_drive_a_commit_again(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world, NULL);
+    struct pair pair = world_committing(&world, NULL);
     resolve(&world, &pair.payment, RESOLVE_COMMIT, 900);
     assert_null(world_answer(&world, 900));
     assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
@@ -501,7 +472,7 @@ static void test_drain_waits_for_rollbacks_and_decisions(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     drain(&world);
@@ -511,7 +482,7 @@ static void test_drain_waits_for_rollbacks_and_decisions(void **state)
     world_done(&world);
 
     world_init(&world);
-    (void)deciding(&world, NULL);
+    (void)world_decided(&world, NULL);
     drain(&world);
     world_tick(&world, 60000); /* over; but the record may be durable (P-2) */
     assert_int_equal(world.ready.stop, COORD_RUN);
@@ -587,10 +558,10 @@ static void test_vote_without_a_reason_has_one(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_UNKNOWN);
     assert_int_equal(world_answer(&world, pair.call)->reason, REASON_PARTICIPANT_UNAVAILABLE);
-    pair = submitted(&world, NULL);
+    pair = world_begin(&world, NULL);
     struct message message = {.kind = MESSAGE_VOTE};
     message.as.vote.gid = pair.order;
     message.as.vote.vote = VOTE_ABORT;
@@ -632,7 +603,7 @@ static void test_p07_votes_that_come_again(void **state)
     vote_as(&world, &read_only, VOTE_ABORT);
     assert_int_equal(branch_of(&world, &gtrid, 1), BRANCH_READ_ONLY);
 
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     vote_as(&world, &pair.order, VOTE_COMMIT);
     vote_as(&world, &pair.payment, VOTE_ABORT);
     struct txn_view view = view_of(&world, &pair.order.gtrid);
@@ -652,7 +623,7 @@ static void test_time_line_is_bounded(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world, NULL);
+    struct pair pair = world_committing(&world, NULL);
     for (int i = 0; i < 600; i++) {
         world_tick(&world, 3000);
     }
@@ -715,19 +686,19 @@ static void test_h1_word_about_what_is_over_is_no_verdict(void **state)
     struct world world;
     struct txn_view view;
     world_init(&world);
-    struct pair first = submitted(&world, NULL);
+    struct pair first = world_begin(&world, NULL);
     abort_at_once(&world, &first);
-    struct pair second = submitted(&world, NULL);
+    struct pair second = world_begin(&world, NULL);
     abort_at_once(&world, &second);
     assert_true(coord_view(world.coord, &first.order.gtrid, false, &view));
     txn_view_done(&view);
     world_done(&world);
 
     world_init_with(&world, (struct coord_config){.recent_max = 1});
-    first = submitted(&world, NULL);
+    first = world_begin(&world, NULL);
     resolve(&world, &first.order, RESOLVE_ROLLBACK, 900);
     abort_at_once(&world, &first);
-    second = submitted(&world, NULL);
+    second = world_begin(&world, NULL);
     abort_at_once(&world, &second);
     assert_false(coord_view(world.coord, &first.order.gtrid, false, &view));
     world_durable(&world);
@@ -741,7 +712,7 @@ static void test_p10_repeated_and_strange_messages(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    (void)committing(&world, NULL);
+    (void)world_committing(&world, NULL);
     struct message welcome = {.kind = MESSAGE_WELCOME};
     welcome.as.welcome.epoch = counters_of(&world).epoch;
     world_message(&world, "order", world.order_session, &welcome);
@@ -811,7 +782,7 @@ static void test_deadline_is_at_most_a_heartbeat_away(void **state)
     struct world world;
     world_init(&world);
     assert_in_range(world.ready.deadline_ms, world.now_ms + 1, world.now_ms + 1000);
-    (void)submitted(&world, NULL);
+    (void)world_begin(&world, NULL);
     assert_in_range(world.ready.deadline_ms, world.now_ms + 1, world.now_ms + 1000);
     world_done(&world);
 }
@@ -859,9 +830,9 @@ static void test_h1_person_judges_what_was_forgotten_or_made_up(void **state)
     (void)state;
     struct world world;
     world_init_with(&world, (struct coord_config){.recent_max = 1});
-    struct pair first = submitted(&world, NULL);
+    struct pair first = world_begin(&world, NULL);
     abort_at_once(&world, &first);
-    struct pair second = submitted(&world, NULL);
+    struct pair second = world_begin(&world, NULL);
     abort_at_once(&world, &second);
     pass_floor(&world, &first.order.gtrid);
     resolve(&world, &first.order, RESOLVE_ROLLBACK, 901);
@@ -919,7 +890,7 @@ static void test_p08_late_yes_is_rolled_back_only_if_it_cannot_have_committed(vo
 
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     abort_at_once(&world, &pair);
     pass_floor(&world, &pair.order.gtrid);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);

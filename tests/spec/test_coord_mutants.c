@@ -14,35 +14,6 @@
 #include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
-struct pair { /* one transaction over both participants */
-    uint64_t call;
-    struct gid order, payment;
-};
-
-static struct pair begin(struct world *world, const char *key)
-{
-    struct pair pair = {.call = world_submit(world, key, 1)};
-    struct gtrid gtrid = world_last_gtrid(world);
-    pair.order = world_gid(&gtrid, "order", 11);
-    pair.payment = world_gid(&gtrid, "payment", 22);
-    return pair;
-}
-
-static struct pair decided(struct world *world, const char *key)
-{
-    struct pair pair = begin(world, key);
-    world_vote(world, "order", &pair.order, VOTE_COMMIT);
-    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
-    return pair;
-}
-
-static struct pair committing(struct world *world)
-{
-    struct pair pair = decided(world, NULL);
-    world_durable(world);
-    return pair;
-}
-
 static struct gid attempt(struct gid gid, uint64_t number)
 {
     gid.attempt = number;
@@ -189,7 +160,7 @@ static void test_p07_doubt_about_another_attempt_takes_no_yes_back(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     struct gid other = attempt(pair.order, 99);
     world_vote(&world, "order", &other, VOTE_UNKNOWN);
@@ -207,7 +178,7 @@ static void test_p02_yes_taken_back_by_unknown_aborts(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "order", &pair.order, VOTE_UNKNOWN);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
@@ -220,7 +191,7 @@ static void test_p20_yes_without_an_attempt_does_not_count(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     struct gid nameless = attempt(pair.order, 0);
     world_vote(&world, "order", &nameless, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
@@ -234,7 +205,7 @@ static void test_p15_a_last_vote_at_the_deadline_is_too_late(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world.now_ms += 5000;
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
@@ -249,7 +220,7 @@ static void test_p18_commit_record_carries_the_answer(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, "k"); /* its body's hash is all 1 */
+    struct pair pair = world_begin(&world, "k"); /* its body's hash is all 1 */
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     struct message message = {.kind = MESSAGE_VOTE};
     message.as.vote.gid = pair.payment;
@@ -272,7 +243,7 @@ static void test_p02_admission_looks_again_at_the_participants(void **state)
     (void)state;
     struct world world;
     world_init_limited(&world, 1);
-    struct pair first = begin(&world, NULL);
+    struct pair first = world_begin(&world, NULL);
     uint64_t second = world_submit(&world, NULL, 2);
     health(&world, "payment", world.payment_session, HEALTH_DOWN, 0);
     world_vote(&world, "order", &first.order, VOTE_ABORT); /* frees the place */
@@ -290,7 +261,7 @@ static void test_p11_unknown_vote_is_rolled_back_by_name(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "payment", &pair.payment, VOTE_UNKNOWN);
     const struct message *rollback = world_send(&world, MESSAGE_ROLLBACK, 1); /* after order's */
     assert_true(rollback->as.rollback.has_gid);
@@ -307,7 +278,7 @@ static void test_p11_unknown_vote_is_rolled_back_by_name(void **state)
     struct gid nameless = attempt(pair.order, 0);
     world_vote(&world, "order", &nameless, VOTE_COMMIT); /* nothing that a ROLLBACK could name */
     assert_int_equal(world.ready.send_count, 0);
-    pair = begin(&world, NULL);
+    pair = world_begin(&world, NULL);
     nameless = attempt(pair.order, 0);
     world_vote(&world, "order", &nameless, VOTE_UNKNOWN);
     assert_false(world_send(&world, MESSAGE_ROLLBACK, 0)->as.rollback.has_gid);
@@ -320,7 +291,7 @@ static void test_p07_a_vote_with_anothers_gid_is_none(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
     struct message forged = {.kind = MESSAGE_VOTE};
     forged.as.vote.gid = pair.payment;
@@ -339,7 +310,7 @@ static void test_p04_each_decision_waits_for_its_own_record(void **state)
     struct pair pairs[3];
     uint64_t tokens[3];
     for (size_t i = 0; i < 3; i++) {
-        pairs[i] = decided(&world, NULL);
+        pairs[i] = world_decided(&world, NULL);
         tokens[i] = world.last_token;
     }
     for (size_t i = 0; i < 3; i++) {
@@ -379,7 +350,7 @@ static void test_p07_acks_of_another_attempt_finish_nothing(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     struct gid other = attempt(pair.payment, 99);
     static const enum ack acks[] = {ACK_COMMITTED, ACK_ROLLED_BACK, ACK_HEURISTIC_ROLLBACK,
                                     ACK_HEURISTIC_COMMIT, ACK_HAZARD};
@@ -397,7 +368,7 @@ static void test_p07_rolled_back_counts_for_the_named_attempt(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     assert_int_equal(world_send(&world, MESSAGE_ROLLBACK, 0)->as.rollback.proof.xid8, 11);
@@ -411,7 +382,7 @@ static void test_p07_rolled_back_counts_for_the_named_attempt(void **state)
 
 static struct pair left_to_sweep(struct world *world)
 {
-    struct pair pair = begin(world, NULL);
+    struct pair pair = world_begin(world, NULL);
     world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
     world_disconnect(world, world->payment_session);
     world_ack(world, "order", &pair.order, ACK_ROLLED_BACK);
@@ -465,7 +436,7 @@ static void test_p12_heuristic_record_names_what_was_found(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_tick(&world, 5000);
     world_ack(&world, "order", &pair.order, ACK_HEURISTIC_COMMIT);
     const struct record_heuristic *record = &world_append(&world, RECORD_HEURISTIC)->as.heuristic;
@@ -480,7 +451,7 @@ static void test_p10_commit_goes_to_the_welcome_only(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    (void)decided(&world, NULL);
+    (void)world_decided(&world, NULL);
     world_disconnect(&world, world.payment_session);
     link_up(&world, "payment", 90);
     world_durable(&world);
@@ -496,7 +467,7 @@ static void test_p05_repetitions_back_off_and_go_on(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     assert_in_range(world.ready.deadline_ms - world.now_ms, 100, 125); /* wakes up for the first */
     world_tick(&world, 125);
     assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 2);
@@ -523,7 +494,7 @@ static void test_p07_acks_count_on_the_welcomed_session(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     uint64_t old_session = world.payment_session;
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     link_up(&world, "payment", 90);
@@ -543,7 +514,7 @@ static void test_p10_votes_before_the_welcome_are_not_heard(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_disconnect(&world, world.payment_session);
     link_up(&world, "payment", 90);
     world.payment_session = 90;
@@ -609,7 +580,7 @@ static void test_p10_head_is_told_with_the_heartbeat(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    (void)committing(&world);
+    (void)world_committing(&world, NULL);
     world_tick(&world, 1000);
     assert_int_equal(world_count_sends(&world, MESSAGE_HEAD), 2);
     assert_int_equal(world_count_sends(&world, MESSAGE_CLAIM), 0); /* that one was answered */
@@ -635,7 +606,7 @@ static void test_p10_a_participant_in_use_is_not_removed(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     assert_int_equal(remove_payment(&world), API_CONFLICT);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
@@ -656,7 +627,7 @@ static void test_p11_a_lost_participant_ends_the_abort(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_ABORT);
     assert_int_equal(state_of(&world, &pair.order.gtrid), TXN_ABORTING);
     world_disconnect(&world, world.payment_session);
@@ -701,7 +672,7 @@ static void test_p13_end_carries_the_running_time(void **state)
     struct world world;
     recover(&world, NULL, 0);
     connect_both(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world.now_ms += 300;
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
@@ -730,7 +701,7 @@ static void test_p05_branches_beside_a_heuristic_one_are_driven(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     world_ack(&world, "payment", &pair.payment, ACK_HAZARD);
     world_durable(&world);
     world_disconnect(&world, world.order_session);
@@ -1019,7 +990,7 @@ static void test_p05_drain_waits_for_acks_and_records(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     drain(&world);
     assert_int_equal(world.ready.stop, COORD_RUN);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
@@ -1084,7 +1055,7 @@ static void test_p18_joiner_of_a_late_decision_is_answered(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world, "k");
+    struct pair pair = world_decided(&world, "k");
     world_tick(&world, 5000); /* the deadline: the record has a second more */
     assert_null(world_answer(&world, pair.call));
     world_tick(&world, 1000);
@@ -1099,7 +1070,7 @@ static void test_p18_key_runs_again_during_the_abort(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, "k");
+    struct pair pair = world_begin(&world, "k");
     world_vote(&world, "order", &pair.order, VOTE_ABORT);
     assert_int_equal(state_of(&world, &pair.order.gtrid), TXN_ABORTING);
     world_submit(&world, "k", 1);
@@ -1127,7 +1098,7 @@ static void test_p05_commit_by_a_person_drives_again(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = committing(&world);
+    struct pair pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_HAZARD);
     world_durable(&world);
@@ -1152,7 +1123,7 @@ static void test_p02_an_abort_is_never_committed(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_tick(&world, 5000);
     world_ack(&world, "order", &pair.order, ACK_HEURISTIC_COMMIT);
     world_durable(&world);
@@ -1168,7 +1139,7 @@ static void test_p02_rolled_back_in_the_queue_never_starts(void **state)
     (void)state;
     struct world world;
     world_init_limited(&world, 1);
-    struct pair first = begin(&world, NULL);
+    struct pair first = world_begin(&world, NULL);
     uint64_t call = world_submit(&world, NULL, 2);
     struct gtrid second = first.order.gtrid;
     second.sequence++;
@@ -1187,7 +1158,7 @@ static void test_p02_a_person_rolls_back_what_is_undecided(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     for (int i = 0; i < 2; i++) {
         resolve(&world, &pair.order.gtrid, "order", RESOLVE_ROLLBACK, 70);
         assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
@@ -1204,7 +1175,7 @@ static void test_p02_a_rollback_that_comes_too_late_is_no_success(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     resolve(&world, &pair.order.gtrid, "order", RESOLVE_ROLLBACK, 70);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
@@ -1244,7 +1215,7 @@ static void test_p08_nobody_asks_for_somebody_else(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     struct message other = {.kind = MESSAGE_INQUIRY, .as.inquiry.gid = pair.payment};
     world_message(&world, "order", world.order_session, &other);
     assert_int_equal(world.ready.send_count, 0);
@@ -1276,7 +1247,7 @@ static void test_p08_the_journal_is_asked_for_unknown_gtrids(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     struct gid unknown = pair.order;
     unknown.gtrid.sequence += 1000;
     assert_true(wants_gtrid(&world, MESSAGE_INQUIRY, &unknown));
@@ -1306,7 +1277,7 @@ static void test_p10_the_journal_is_asked_for_witness_and_key(void **state)
     assert_false(coord_wants_key(world.coord, &event));
     witness.as.witness.head.number = 0;
     assert_false(coord_wants_hash(world.coord, &event, &number));
-    (void)begin(&world, "k");
+    (void)world_begin(&world, "k");
     struct submission submission = {.key_bytes = 1, .key = "k"};
     event = (struct coord_event){.kind = COORD_EVENT_SUBMIT, .submission = &submission};
     assert_false(coord_wants_hash(world.coord, &event, &number));
@@ -1324,7 +1295,7 @@ static void test_p02_a_drain_aborts_the_queue(void **state)
     (void)state;
     struct world world;
     world_init_limited(&world, 1);
-    (void)begin(&world, NULL);
+    (void)world_begin(&world, NULL);
     uint64_t calls[2] = {world_submit(&world, NULL, 2), world_submit(&world, NULL, 3)};
     drain(&world);
     assert_int_equal(counters_of(&world).queued, 0);

@@ -12,32 +12,9 @@
 #include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
-struct pair { /* one transaction over both participants */
-    uint64_t call;
-    struct gid order, payment;
-};
-
-static struct pair begin(struct world *world, const char *key)
-{
-    struct pair pair = {.call = world_submit(world, key, 1)};
-    struct gtrid gtrid = world_last_gtrid(world);
-    pair.order = world_gid(&gtrid, "order", 11);
-    pair.payment = world_gid(&gtrid, "payment", 22);
-    return pair;
-}
-
-static struct pair decided(struct world *world)
-{
-    struct pair pair = begin(world, NULL);
-    world_vote(world, "order", &pair.order, VOTE_COMMIT);
-    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
-    return pair;
-}
-
 static struct pair finished(struct world *world)
 {
-    struct pair pair = decided(world);
-    world_durable(world);
+    struct pair pair = world_committing(world, NULL);
     world_ack(world, "order", &pair.order, ACK_COMMITTED);
     world_ack(world, "payment", &pair.payment, ACK_COMMITTED);
     return pair;
@@ -178,7 +155,7 @@ static void test_h1_a_later_heuristic_outcome_can_be_forgotten(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_tick(&world, 5000);
     world_disconnect(&world, world.payment_session); /* payment is left to its sweep */
@@ -202,7 +179,7 @@ static void test_p12_hazard_of_a_branch_left_to_the_sweep_is_kept(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
     world_disconnect(&world, world.payment_session);
     world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
@@ -453,7 +430,7 @@ static void test_p15_late_admission_sends_no_work(void **state)
     (void)state;
     struct world world;
     world_init_limited(&world, 1);
-    (void)decided(&world);
+    (void)world_decided(&world, NULL);
     world_submit(&world, NULL, 2); /* waits for admission */
     world.now_ms += 6000;          /* the process was stopped over its deadline */
     world_durable(&world);         /* frees the place */
@@ -490,7 +467,7 @@ static void test_law_heuristic_is_told_after_its_record(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = decided(&world);
+    struct pair pair = world_decided(&world, NULL);
     world_durable(&world);
     world.now_ms += 6000; /* past the time at which the client is told that it is not completed */
     world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_ROLLBACK);
@@ -525,7 +502,7 @@ static void test_h1_acknowledged_outcome_ends_without_the_lost_participant(void 
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_tick(&world, 5000);
     world_ack(&world, "order", &pair.order, ACK_HEURISTIC_COMMIT);
     world_durable(&world);
@@ -612,7 +589,7 @@ static void test_p02_yes_taken_back_by_a_no_aborts(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "order", &pair.order, VOTE_ABORT);
     assert_int_equal(world_answer(&world, pair.call)->status, API_ABORTED);
@@ -627,7 +604,7 @@ static void test_h1_other_attempt_committed_by_hand_is_counted(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = begin(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
     world_durable(&world);

@@ -8,33 +8,6 @@
 #include "common/alloc.h"
 #include "tests/spec/coord_world.h"
 
-struct pair { /* one transaction over both participants */
-    struct gid order, payment;
-};
-
-static struct pair submitted(struct world *world, const char *key)
-{
-    (void)world_submit(world, key, 1);
-    struct gtrid gtrid = world_last_gtrid(world);
-    return (struct pair){.order = world_gid(&gtrid, "order", 11),
-                         .payment = world_gid(&gtrid, "payment", 22)};
-}
-
-static struct pair deciding(struct world *world, const char *key)
-{
-    struct pair pair = submitted(world, key);
-    world_vote(world, "order", &pair.order, VOTE_COMMIT);
-    world_vote(world, "payment", &pair.payment, VOTE_COMMIT);
-    return pair;
-}
-
-static struct pair committing(struct world *world, const char *key)
-{
-    struct pair pair = deciding(world, key);
-    world_durable(world);
-    return pair;
-}
-
 static struct txn_view view_of(const struct world *world, const struct gtrid *gtrid)
 {
     struct txn_view view;
@@ -56,7 +29,7 @@ static void test_view_in_doubt_from_the_first_yes_to_the_last_word(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     assert_in_doubt(&world, &pair.order.gtrid, false);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     assert_in_doubt(&world, &pair.order.gtrid, true);
@@ -67,12 +40,12 @@ static void test_view_in_doubt_from_the_first_yes_to_the_last_word(void **state)
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
     assert_in_doubt(&world, &pair.order.gtrid, false);
 
-    pair = committing(&world, NULL);
+    pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_HAZARD);
     assert_in_doubt(&world, &pair.order.gtrid, true);
 
-    pair = committing(&world, NULL);
+    pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_ROLLBACK);
     assert_in_doubt(&world, &pair.order.gtrid, false); /* it is known how it ended */
@@ -85,14 +58,14 @@ static void test_view_rollback_in_doubt_only_by_name(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     assert_in_doubt(&world, &pair.order.gtrid, true);
     world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
     assert_in_doubt(&world, &pair.order.gtrid, false);
 
-    pair = submitted(&world, NULL);
+    pair = world_begin(&world, NULL);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
     assert_in_doubt(&world, &pair.order.gtrid, false);
     world_done(&world);
@@ -104,7 +77,7 @@ static void test_view_names_failure_and_key(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, "checkout");
+    struct pair pair = world_begin(&world, "checkout");
     struct txn_view view = view_of(&world, &pair.order.gtrid);
     assert_int_equal(view.key_bytes, strlen("checkout"));
     assert_memory_equal(view.key, "checkout", view.key_bytes);
@@ -116,7 +89,7 @@ static void test_view_names_failure_and_key(void **state)
     assert_int_equal(view.completed, false);
     txn_view_done(&view);
 
-    pair = submitted(&world, NULL);
+    pair = world_begin(&world, NULL);
     world_tick(&world, 60000);
     view = view_of(&world, &pair.order.gtrid);
     assert_int_equal(view.key_bytes, 0);
@@ -133,7 +106,7 @@ static void test_view_events_tell_who_and_when(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair pair = submitted(&world, NULL);
+    struct pair pair = world_begin(&world, NULL);
     world.now_ms += 7;
     world_vote(&world, "order", &pair.order, VOTE_COMMIT);
     world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
@@ -165,7 +138,7 @@ static void test_view_of_what_is_not_known_is_none(void **state)
     struct world world;
     struct txn_view view;
     world_init(&world);
-    struct pair pair = submitted(&world, "k");
+    struct pair pair = world_begin(&world, "k");
     struct gtrid other = pair.order.gtrid;
     other.sequence += 100;
     assert_false(coord_view(world.coord, &other, false, &view));
@@ -214,13 +187,13 @@ static void test_list_by_state_in_pages(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct gtrid done = committing(&world, "a").order.gtrid;
+    struct gtrid done = world_committing(&world, "a").order.gtrid;
     struct pair end = {.order = world_gid(&done, "order", 11),
                        .payment = world_gid(&done, "payment", 22)};
     world_ack(&world, "order", &end.order, ACK_COMMITTED);
     world_ack(&world, "payment", &end.payment, ACK_COMMITTED);
-    struct gtrid working = submitted(&world, "b").order.gtrid;
-    struct gtrid waiting = deciding(&world, "c").order.gtrid;
+    struct gtrid working = world_begin(&world, "b").order.gtrid;
+    struct gtrid waiting = world_decided(&world, "c").order.gtrid;
 
     struct api_list wanted = {.state = TXN_PREPARING, .limit = 10};
     assert_listed(&world, &wanted, &waiting, &working);
@@ -244,8 +217,8 @@ static void test_list_by_key_and_participant(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    struct pair first = committing(&world, "ab");
-    struct gtrid second = submitted(&world, "ac").order.gtrid;
+    struct pair first = world_committing(&world, "ab");
+    struct gtrid second = world_begin(&world, "ac").order.gtrid;
     world_ack(&world, "order", &first.order, ACK_COMMITTED);
 
     struct api_list wanted = {.any_state = true, .limit = 10, .key = "ac", .key_bytes = 2};
@@ -395,7 +368,7 @@ static void test_participants_are_those_that_matter(void **state)
     struct world world;
     struct participant_view *views = NULL;
     world_init(&world);
-    struct pair pair = committing(&world, NULL);
+    struct pair pair = world_committing(&world, NULL);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_disconnect(&world, world.payment_session);
     assert_int_equal(coord_participants(world.coord, &views), 2);
