@@ -173,8 +173,8 @@ static void start_resolved(struct coord *coord, const struct record_resolved *re
 /* A person judged a branch that P-8 has no answer for: that holds until it is done, over any restart. */
 static void start_verdict(struct coord *coord, const struct record_resolved *resolved)
 {
-    if (resolved->action != RESOLVE_FORGET && txn_find(coord, &resolved->gtrid) == NULL &&
-        coord_presume(coord, &resolved->gtrid) == VERDICT_UNKNOWN) {
+    if (resolved->action != RESOLVE_FORGET &&
+        coord_is_unjudged(coord, txn_find(coord, &resolved->gtrid), &resolved->gtrid)) {
         resolve_force(coord, &resolved->gtrid, resolved->participant, resolved->action);
     }
 }

@@ -25,9 +25,9 @@ static bool inquiry_above_floor(const struct coord *coord, const struct gtrid *g
 static enum verdict inquiry_in_memory(const struct coord *coord, struct txn *txn,
                                       const struct gid *gid, struct proof *ret_proof)
 {
-    if (!txn->decided_commit && txn->recovered) {
-        /* Known from a note alone: it aborted, or its COMMIT was forgotten before the note was written. */
-        return coord_presume(coord, &txn->gtrid);
+    if (txn_is_a_note(txn)) {
+        enum verdict forced = resolve_forced(coord, gid);
+        return forced != VERDICT_UNKNOWN ? forced : coord_presume(coord, &txn->gtrid);
     }
     if (!txn->decided_commit) {
         bool undecided = txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING;

@@ -235,6 +235,8 @@ void txn_set_timer(struct coord *coord, struct txn *txn);
 void txn_retire(struct coord *coord, struct txn *txn); /* finished: into the recent list */
 void txn_revive(struct coord *coord, struct txn *txn); /* out of it again: it was not over */
 bool txn_is_finished(const struct txn *txn);
+/* Known from a heuristic note alone: it aborted, or its COMMIT was forgotten before the note was written. */
+bool txn_is_a_note(const struct txn *txn);
 bool txn_completed(const struct txn *txn);
 struct branch *txn_branch(const struct coord *coord, struct txn *txn, const char *participant);
 void txn_wait(struct txn *txn, uint64_t call, enum ack_mode ack, bool replay);
@@ -306,6 +308,8 @@ void audit_free(struct participant *participant);
 void resolve_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
 void resolve_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready);
 enum verdict resolve_forced(const struct coord *coord, const struct gid *gid);
+/* P-8: neither a record nor the absence of one tells what became of it; a person may. txn: what txn_find found, may be NULL. */
+bool coord_is_unjudged(const struct coord *coord, const struct txn *txn, const struct gtrid *gtrid);
 void resolve_force(struct coord *coord, const struct gtrid *gtrid, const char *participant,
                    enum resolve_action action);
 

@@ -65,6 +65,11 @@ static void resolve_append(struct coord *coord, const struct coord_event *event,
     pending_add(coord, PENDING_RESOLVED, token, &resolve->gtrid, &like);
 }
 
+bool coord_is_unjudged(const struct coord *coord, const struct txn *txn, const struct gtrid *gtrid)
+{
+    return (txn == NULL || txn_is_a_note(txn)) && coord_presume(coord, gtrid) == VERDICT_UNKNOWN;
+}
+
 /* A branch that an agent holds and this journal can not judge: a person may. */
 static void resolve_unknown(struct coord *coord, const struct coord_event *event,
                             struct coord_ready *ready)
@@ -105,6 +110,10 @@ void resolve_step(struct coord *coord, struct coord_event *event, struct coord_r
         } else {
             resolve_unknown(coord, event, ready);
         }
+        return;
+    }
+    if (resolve->action != RESOLVE_FORGET && coord_is_unjudged(coord, txn, &resolve->gtrid)) {
+        resolve_append(coord, event, ready);
         return;
     }
     struct branch *branch = txn_branch(coord, txn, resolve->participant);
@@ -196,14 +205,13 @@ void resolve_durable(struct coord *coord, const struct pending *pending, struct 
                  resolve->comment);
     struct txn *txn = txn_find(coord, &resolve->gtrid);
     struct branch *branch = txn == NULL ? NULL : txn_branch(coord, txn, resolve->participant);
-    if (branch == NULL && (resolve->action == RESOLVE_FORGET ||
-                           coord_presume(coord, &resolve->gtrid) != VERDICT_UNKNOWN)) {
-        resolve_conflict(pending->call, "the transaction was finished meanwhile", ready);
+    if (resolve->action != RESOLVE_FORGET && coord_is_unjudged(coord, txn, &resolve->gtrid)) {
+        resolve_force(coord, &resolve->gtrid, resolve->participant, resolve->action);
+        ready_answer(ready, pending->call, API_OK);
         return;
     }
     if (branch == NULL) {
-        resolve_force(coord, &resolve->gtrid, resolve->participant, resolve->action);
-        ready_answer(ready, pending->call, API_OK);
+        resolve_conflict(pending->call, "the transaction was finished meanwhile", ready);
         return;
     }
     if (resolve->action == RESOLVE_ROLLBACK && txn->decided_commit) {

@@ -228,6 +228,11 @@ void txn_free(struct coord *coord, struct txn *txn)
     free(txn);
 }
 
+bool txn_is_a_note(const struct txn *txn)
+{
+    return txn->recovered && !txn->decided_commit;
+}
+
 bool txn_is_finished(const struct txn *txn)
 {
     return txn->state == TXN_COMMITTED || txn->state == TXN_ABORTED;

@@ -192,9 +192,8 @@ static void vote_stale(struct coord *coord, const struct txn *txn, uint64_t sess
                        const struct message_vote *vote, struct coord_ready *ready)
 {
     coord->counters.stale_messages++;
-    if (!txn->decided_commit && txn->recovered &&
-        coord_presume(coord, &txn->gtrid) != VERDICT_ABORT) {
-        return; /* known from a note alone, and its COMMIT may have been forgotten */
+    if (txn_is_a_note(txn) && coord_presume(coord, &txn->gtrid) != VERDICT_ABORT) {
+        return; /* its COMMIT may have been forgotten */
     }
     if (vote->gid.attempt != 0 && (vote->vote == VOTE_COMMIT || vote->vote == VOTE_UNKNOWN)) {
         finish_repeat_rollback(coord, session, &vote->gid, &vote->proof, ready);

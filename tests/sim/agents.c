@@ -276,7 +276,8 @@ static void keeper_next(struct sim_world *world, uint32_t index)
     struct sim_event *event = queue_new(world, EVENT_KEEPER_RUN);
     event->a = index;
     event->incarnation = agent->process.incarnation;
-    uint64_t delay_ms = sim_below(&world->database_random, 3);
+    uint64_t delay_ms = sim_below(&world->database_random, 3) + agent->edge.late_ms;
+    agent->edge.late_ms = 0;
     if (fault_strikes(world, SIM_PG_SLOW)) {
         delay_ms += fault_below(world, world->slow_max_ms);
     }
@@ -329,7 +330,12 @@ static bool keeper_serve(struct sim_world *world, uint32_t index, struct command
         command_result_done(&result);
         return false;
     }
-    agent_post_result(world, index, incarnation, &result, sim_below(&world->database_random, 3));
+    if (fault_strikes(world, SIM_PG_ANSWER_LATE)) {
+        agent->edge.late_ms =
+            fault_below(world, 1500); /* and what waits behind it comes after it */
+    }
+    agent_post_result(world, index, incarnation, &result,
+                      sim_below(&world->database_random, 3) + agent->edge.late_ms);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /*
- * clients.c - clients that submit, repeat, go away and ask again; operators who resolve. What they are told is judged
- * here, against the truth (D1, X1, Q1).
+ * clients.c - clients that submit, repeat, go away and ask again. What they are told is judged here, against the truth
+ * (D1, X1, Q1).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +95,7 @@ void clients_init(struct sim_world *world)
 
 /* ---- sending ---- */
 
-static void call_open(struct sim_world *world, enum call_kind kind, uint32_t op, uint32_t variant)
+void clients_call(struct sim_world *world, enum call_kind kind, uint32_t op, uint32_t variant)
 {
     if (world->call_count == world->call_capacity) {
         world->call_capacity = world->call_capacity == 0 ? 64 : world->call_capacity * 2;
@@ -118,7 +118,7 @@ static void send(struct sim_world *world, size_t index, uint32_t variant)
         }
         return;
     }
-    call_open(world, CALL_SUBMIT, (uint32_t)index, variant);
+    clients_call(world, CALL_SUBMIT, (uint32_t)index, variant);
     op->calls_open++;
     op->variants |= 1U << variant;
     struct sim_call *call = &world->calls[world->call_count - 1];
@@ -279,18 +279,12 @@ static void results_match(struct sim_world *world, const struct txn_view *view,
     }
 }
 
-static bool is_heuristic(enum branch_state state)
-{
-    return state == BRANCH_HEURISTIC_COMMIT || state == BRANCH_HEURISTIC_ROLLBACK ||
-           state == BRANCH_HAZARD;
-}
-
 /* A heuristic outcome is told only once its record is durable. */
 static void heuristics_are_durable(struct sim_world *world, const struct txn_view *view)
 {
     for (size_t i = 0; i < view->branch_count; i++) {
         const struct branch_view *branch = &view->branches[i];
-        if (!is_heuristic(branch->state) || !branch->has_gid) {
+        if (!sim_is_heuristic(branch->state) || !branch->has_gid) {
             continue;
         }
         const struct sim_attempt *attempt = law_attempt(world, &branch->gid);
@@ -424,79 +418,6 @@ void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer
         return;
     }
     submit_answered(world, call, &answer->answer);
-}
-
-/* ---- operators ---- */
-
-static void resolve_later(struct sim_world *world, const struct gtrid *gtrid,
-                          const char *participant, enum resolve_action action)
-{
-    struct sim_event *event = queue_new(world, EVENT_COORD_RESOLVE);
-    event->as.resolve = alloc_zeroed(sizeof(struct api_resolve));
-    event->as.resolve->gtrid = *gtrid;
-    event->as.resolve->action = action;
-    (void)snprintf(event->as.resolve->participant, PARTICIPANT_NAME_SIZE, "%s", participant);
-    (void)snprintf(event->as.resolve->comment, sizeof(event->as.resolve->comment), "%s", "looked");
-    call_open(world, CALL_RESOLVE, 0, 0);
-    world->calls[world->call_count - 1].incarnation =
-        world->coords[world->main_coord].process.incarnation;
-    event->number = world->call_count;
-    world_post(world, world_coord_process(world->main_coord), event, 1);
-}
-
-static void resolve_view(struct sim_world *world, const struct txn_view *view)
-{
-    for (size_t i = 0; i < view->branch_count; i++) {
-        if (is_heuristic(view->branches[i].state)) {
-            bool again = view->branches[i].state != BRANCH_HEURISTIC_COMMIT &&
-                         sim_one_in(&world->client_random, 6);
-            resolve_later(world, &view->gtrid, view->branches[i].participant,
-                          again ? RESOLVE_COMMIT : RESOLVE_FORGET);
-        }
-    }
-}
-
-/* An operator who does not know what he is doing: any word about one of the newest, or about the next one, which waits for
- * admission perhaps. */
-static void resolve_running(struct sim_world *world)
-{
-    static const enum resolve_action actions[] = {RESOLVE_ROLLBACK, RESOLVE_ROLLBACK,
-                                                  RESOLVE_COMMIT, RESOLVE_FORGET};
-    const struct sim_truth *truth = world->truth_list; /* the newest */
-    for (uint64_t back = fault_below(world, 6); back > 0 && truth != NULL; back--) {
-        truth = truth->next;
-    }
-    if (truth == NULL) {
-        return;
-    }
-    struct gtrid gtrid = truth->gtrid;
-    gtrid.sequence += fault_below(world, 3) == 0;
-    resolve_later(world, &gtrid, world->databases[fault_below(world, world->database_count)].name,
-                  actions[fault_below(world, 4)]);
-}
-
-void clients_operate(struct sim_world *world, bool is_healing)
-{
-    if (!coord_proc_serves(world, world->main_coord) ||
-        world->coords[world->main_coord].process.is_stopped) {
-        return;
-    }
-    if (fault_strikes(world, SIM_OPERATOR_ROLLBACK)) {
-        resolve_running(world);
-    }
-    if (!world->grave || !(is_healing || fault_strikes(world, SIM_OPERATOR_RESOLVE))) {
-        return;
-    }
-    struct api_list list = {.state = TXN_HEURISTIC, .limit = 100};
-    struct txn_view *views = NULL;
-    size_t count = coord_list(world->coords[world->main_coord].core, &list, &views);
-    for (size_t i = 0; i < count; i++) {
-        if (!views[i].acknowledged) {
-            resolve_view(world, &views[i]);
-        }
-        txn_view_done(&views[i]);
-    }
-    free(views);
 }
 
 /* GET by gtrid, as call_get and answer_presumed of coordinator_calls.c: what is said of a transaction must be true. */

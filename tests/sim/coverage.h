@@ -116,7 +116,8 @@ void coverage_agent(struct sim_world *world, struct agent *agent, const struct a
 /* Why a pair, a point or a fault needs not be reached; NULL: it must be. */
 const char *coverage_impossible(const char *table, const char *state, const char *event);
 void coverage_add(struct coverage *sum, const struct coverage *part);
-/* Writes what was never reached and is not declared impossible; returns how many. all: writes everything. */
+/* Writes what was never reached and is not declared impossible, and what was reached and is; returns how many. all: writes
+ * everything. */
 size_t coverage_report(const struct coverage *coverage, FILE *file, bool all);
 
 #endif

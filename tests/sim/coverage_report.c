@@ -1,4 +1,5 @@
-/* coverage_report.c - what a run has not reached, less what can not be reached, with the reason. */
+/* coverage_report.c - what a run has not reached, less what can not be reached, with the reason; and what it has reached
+ * although it is declared impossible. */
 #include <string.h>
 
 #include "coordinator/core.h"
@@ -64,40 +65,49 @@ struct table {
     const char *const *event_names;
 };
 
+static void print_line(FILE *file, const char *what, const char *state, const char *event,
+                       uint64_t count, const char *why, const char *where)
+{
+    fprintf(file, "%-12s %-19s %-24s %12llu", what, state, event, (unsigned long long)count);
+    if (why != NULL) {
+        fprintf(file, "  %s%s: %s", count == 0 ? "" : "reached, and declared ", where, why);
+    }
+    fputc('\n', file);
+}
+
 static size_t report_table(const struct table *table, FILE *file, bool all)
 {
-    size_t missing = 0;
+    size_t wrong = 0;
     for (uint32_t state = 0; state < table->state_count; state++) {
         for (uint32_t event = 0; event < table->event_count; event++) {
             const char *name = table->state_name(state);
             const char *why = coverage_impossible(table->name, name, table->event_names[event]);
             uint64_t count = table->pairs[state][event];
-            bool is_missing = count == 0 && why == NULL && name[0] != '\0' && name[0] != '-';
-            missing += is_missing;
-            if (name[0] != '\0' && name[0] != '-' && (all || is_missing)) {
-                fprintf(file, "%-12s %-19s %-24s %12llu%s%s\n", table->name, name,
-                        table->event_names[event], (unsigned long long)count,
-                        why != NULL ? "  impossible: " : "", why != NULL ? why : "");
+            bool is_state = name[0] != '\0' && name[0] != '-';
+            bool is_wrong = is_state && (count == 0) == (why == NULL);
+            wrong += is_wrong;
+            if (is_state && (all || is_wrong)) {
+                print_line(file, table->name, name, table->event_names[event], count, why,
+                           "impossible");
             }
         }
     }
-    return missing;
+    return wrong;
 }
 
 static size_t report_list(const char *what, const uint64_t *counts, size_t count,
                           const char *(*name)(size_t index), FILE *file, bool all)
 {
-    size_t missing = 0;
+    size_t wrong = 0;
     for (size_t i = 0; i < count; i++) {
         const char *why = coverage_impossible(what, name(i), "");
-        bool is_missing = counts[i] == 0 && why == NULL;
-        missing += is_missing;
-        if (all || is_missing) {
-            fprintf(file, "%-12s %-44s %12llu%s%s\n", what, name(i), (unsigned long long)counts[i],
-                    why != NULL ? "  elsewhere: " : "", why != NULL ? why : "");
+        bool is_wrong = (counts[i] == 0) == (why == NULL);
+        wrong += is_wrong;
+        if (all || is_wrong) {
+            print_line(file, what, name(i), "", counts[i], why, "elsewhere");
         }
     }
-    return missing;
+    return wrong;
 }
 
 static const char *fault_at(size_t index)
@@ -119,11 +129,11 @@ size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
          coord_events},
         {"agent", coverage->agent, 12, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
     };
-    size_t missing = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
-    missing += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);
-    missing += report_list("kill", coverage->kills, FAULT_POINT_COUNT, point_at, file, all);
+    size_t wrong = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
+    wrong += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);
+    wrong += report_list("kill", coverage->kills, FAULT_POINT_COUNT, point_at, file, all);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        missing += report_table(&tables[i], file, all);
+        wrong += report_table(&tables[i], file, all);
     }
-    return missing;
+    return wrong;
 }

@@ -72,8 +72,7 @@ static bool disk_write(struct sim_world *world, uint32_t disk, const struct sim_
     struct journal *journal = world->disks[disk].journal;
     if (!journal_append(journal, batch->epoch, batch->records, batch->count, ret_head, &error)) {
         /* Where the lock failed, the other one may have ended what this one still drives: fail-stop is right. */
-        bool is_shared = world->coords[1].is_used && world->coords[1].disk == world->coords[0].disk;
-        if (error.kind != ERROR_LOCKED && !is_shared) {
+        if (error.kind != ERROR_LOCKED && !world->disks[disk].was_shared) {
             law_broken(world, "S1", "the journal refused a batch: %s", error.text);
         }
         journal_memory_reopen(&world->disks[disk].journal);

@@ -82,7 +82,10 @@ static bool strike_is_listed(const struct sim_world *world, enum sim_fault fault
 
 bool fault_strikes(struct sim_world *world, enum sim_fault fault)
 {
-    if (world->phase != PHASE_CHAOS || (world->rate[fault] == 0 && !world->options.has_strikes)) {
+    /* The journal may be unreadable also while a person's word is on its way. */
+    bool may = world->phase == PHASE_CHAOS ||
+               (world->phase == PHASE_PERSON && fault == SIM_LOG_UNREADABLE);
+    if (!may || (world->rate[fault] == 0 && !world->options.has_strikes)) {
         return false;
     }
     uint32_t ordinal = world->ordinal[fault]++;

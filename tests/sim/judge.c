@@ -171,8 +171,9 @@ static void judge_truth(struct sim_world *world, const struct sim_truth *truth)
     for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
          attempt = attempt->next_of_truth) {
         bool named = law_names(truth, &attempt->gid);
-        bool excused =
-            attempt->by_human || attempt->is_lost || attempt->in_hole || may_stay(world, attempt);
+        bool excused = attempt->by_human || attempt->is_lost || attempt->in_hole ||
+                       may_stay(world, attempt) ||
+                       (attempt->is_committed ? attempt->said_commit : attempt->said_rollback);
         if (attempt->is_committed != named && !excused) {
             law_broken(world, "A1", "%s: %s at the end", attempt->text,
                        !named                    ? "committed and not decided"

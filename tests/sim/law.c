@@ -196,6 +196,22 @@ static void durable_commit(struct sim_world *world, uint32_t disk, uint64_t numb
     *decided = truth;
 }
 
+/* A person's word counts against the record where the coordinator knew of none: what it knows to be decided it takes no
+ * rollback for, and what it does not know to be decided no commit. */
+static void person_said(struct sim_world *world, const struct record_resolved *resolved)
+{
+    const struct sim_truth *truth = law_truth_need(world, &resolved->gtrid);
+    uint32_t database = law_database(world, resolved->participant);
+    for (struct sim_attempt *attempt = truth->attempts; attempt != NULL;
+         attempt = attempt->next_of_truth) {
+        if (attempt->database == database && resolved->action != RESOLVE_FORGET) {
+            bool named = law_names(truth, &attempt->gid);
+            attempt->said_commit = resolved->action == RESOLVE_COMMIT && !named;
+            attempt->said_rollback = resolved->action == RESOLVE_ROLLBACK && named;
+        }
+    }
+}
+
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number)
 {
@@ -220,6 +236,8 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
             }
             break;
         case RECORD_RESOLVED:
+            person_said(world, &record->as.resolved);
+            break;
         case RECORD_ACCEPT:
         case RECORD_REFUSED:
         case RECORD_FLOOR:
@@ -331,7 +349,7 @@ static void commit_is_told(struct sim_world *world, const struct gid *gid, const
 {
     struct sim_truth *truth = law_truth_need(world, &gid->gtrid);
     struct sim_attempt *attempt = law_attempt(world, gid);
-    if (!law_names(truth, gid)) {
+    if (!law_names(truth, gid) && (attempt == NULL || !attempt->said_commit)) {
         law_broken(world, "I2", "%s for %s at %s, which no durable record names", how,
                    gtrid_say(&gid->gtrid), gid->participant);
     } else if (attempt != NULL) {
@@ -373,7 +391,7 @@ static void rollback_is_told(struct sim_world *world, uint32_t coord, const stru
     if (database != SIM_NOBODY && (gid == NULL || attempt != NULL)) {
         truth->told_rollback_mask |= 1U << database;
     }
-    if (!contradicts) {
+    if (!contradicts || (attempt != NULL && attempt->said_rollback)) {
         return;
     }
     uint32_t disk = world->coords[coord].disk;
@@ -660,7 +678,8 @@ void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit
     if (commit) {
         attempt->committed_once = true;
     }
-    if (attempt->by_human || attempt->in_hole || commit == named) {
+    bool is_said = commit ? attempt->said_commit : attempt->said_rollback;
+    if (attempt->by_human || attempt->in_hole || is_said || commit == named) {
         return;
     }
     if (commit) {

@@ -314,6 +314,7 @@ static void strike_second(struct sim_world *world, bool is_copy)
     }
     second->disk = is_copy ? disk_copy(world, world->coords[0].disk) : world->coords[0].disk;
     second->is_used = true;
+    world->disks[second->disk].was_shared = world->disks[second->disk].was_shared || !is_copy;
     TRACE(world, LANE_JOURNAL(1), is_copy ? "a copy is started" : "the same journal is started");
     process_order_start(world, world_coord_process(1), fault_below(world, 1500));
 }
@@ -349,7 +350,7 @@ static void strike_journal(struct sim_world *world)
 
 static void strike_operators(struct sim_world *world)
 {
-    clients_operate(world, false);
+    operators_tick(world, false);
     if (fault_strikes(world, SIM_CLOCK_JUMP)) {
         world->wall_offset_ms = (int64_t)fault_below(world, 7200000) - 3600000;
     }

@@ -265,7 +265,7 @@ static void show_json(const struct runner_result *result, size_t missing)
            ",\"virtual_ms\":%" PRIu64
            ",\"seconds\":%.3f,\"transactions_per_minute\":%.0f,\"ran_twice\":%" PRIu64
            ",\"canaries\":%" PRIu64 ",\"holes\":%" PRIu64 ",\"excused\":%" PRIu64
-           ",\"longest_heal_ms\":%" PRIu64 ",\"not_reached\":%zu,\"failures\":[",
+           ",\"longest_heal_ms\":%" PRIu64 ",\"not_as_declared\":%zu,\"failures\":[",
            ASSENT_VERSION, sums->seeds, sums->transactions, sums->committed, sums->aborted,
            sums->events, sums->virtual_ms, result->seconds,
            (double)sums->transactions / result->seconds * 60, sums->twice, sums->canaries,
@@ -297,7 +297,7 @@ static void show_sums(const struct arguments *arguments, const struct runner_res
     printf("  known hole (P-10)  %" PRIu64
            " decisions of the last second before a copy took over\n",
            sums->holes);
-    printf("  not reached        %zu%s\n", missing,
+    printf("  not as declared    %zu%s\n", missing,
            arguments->profile != NULL && !arguments->profile->needs_coverage
                ? " (not judged in this profile)"
                : "");

@@ -186,10 +186,11 @@ static void heal_tick(struct sim_world *world)
 {
     char why[SIM_TEXT_SIZE];
     nemesis_heal_tick(world);
-    clients_operate(world, true);
+    operators_tick(world, true);
     if (judge_is_quiet(world, why)) {
         judge_end(world);
-        world->phase = PHASE_OVER;
+        world->person_at_ms = world->now_ms;
+        world->phase = operators_decide(world) > 0 ? PHASE_PERSON : PHASE_OVER;
         return;
     }
     bool connected = world->connected_at_ms != 0;
@@ -209,9 +210,11 @@ static void tick(struct sim_world *world)
     if (world->phase == PHASE_CHAOS) {
         nemesis_tick(world);
         clients_look(world);
-    } else {
+    } else if (world->phase == PHASE_HEAL) {
         clients_look(world);
         heal_tick(world);
+    } else if (world->phase == PHASE_PERSON && operators_are_obeyed(world)) {
+        world->phase = PHASE_OVER;
     }
     queue_push(world, queue_new(world, EVENT_TICK),
                world->now_ms + (world->phase == PHASE_CHAOS ? SIM_TICK_MS : 10 * SIM_TICK_MS));
@@ -289,9 +292,9 @@ void world_dispatch(struct sim_world *world, struct sim_event *event)
 static void streams_init(struct sim_world *world)
 {
     uint64_t seed = world->options.seed;
-    struct sim_random *streams[] = {&world->schedule,      &world->network,
-                                    &world->disk_random,   &world->database_random,
-                                    &world->client_random, &world->payload};
+    struct sim_random *streams[] = {
+        &world->schedule,      &world->network, &world->disk_random,    &world->database_random,
+        &world->client_random, &world->payload, &world->operator_random};
     for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
         streams[i]->state = sim_mix(seed, 10 + i);
         streams[i]->is_still = world->options.is_explored;

@@ -11,6 +11,7 @@
  *   backend.c      what runs on connections: branches, finishes, the keeper's looks
  *   network.c      sessions between the two
  *   clients.c      clients and operators
+ *   operators.c    operators who resolve, and who decide about what stays
  *   nemesis.c      faults that come by the clock, and healing
  *   law.c          invariants that hold at every moment
  *   judge.c        what must hold at the end
@@ -166,9 +167,12 @@ struct sim_attempt { /* of one gid */
     bool voted_yes;
     bool told_commit, told_rollback;
     bool committed_once;
-    bool by_human;    /* a person ended it */
-    bool is_lost;     /* what the database lost touched it */
-    bool is_reported; /* a HEURISTIC record names it */
+    bool by_human; /* a person ended it */
+    bool said_commit,
+        said_rollback; /* a person's word through the coordinator, against the record */
+    bool is_awaited;   /* a person's word must end it */
+    bool is_lost;      /* what the database lost touched it */
+    bool is_reported;  /* a HEURISTIC record names it */
     bool
         in_hole; /* a known limit: told to roll back from a copy (P-10), or another one's xid (P-12) */
     uint32_t reported_ack;
@@ -264,6 +268,7 @@ struct sim_edge {   /* what pg_*.c keep in memory */
     struct sim_jobs execute, keeper;
     size_t running; /* workers that run a branch */
     bool keeper_busy;
+    uint64_t late_ms; /* how much later than found its last answer comes */
     bool scanned;
     size_t voted_count;
     uint64_t *voted;
@@ -301,6 +306,7 @@ struct sim_disk {            /* one journal file; survives processes */
     bool has_space;
     uint32_t copied_from; /* SIM_NOBODY, or the disk that it is an old copy of */
     uint64_t last_epoch;  /* durable */
+    bool was_shared;      /* two coordinators wrote to it: the lock had failed */
 };
 
 struct sim_thread { /* the journal thread of a coordinator process */
@@ -366,17 +372,23 @@ struct sim_call {
     bool is_answered, is_gone, is_delivered;
 };
 
-enum sim_phase { PHASE_CHAOS = 1, PHASE_HEAL, PHASE_OVER };
+enum sim_phase {
+    PHASE_CHAOS = 1,
+    PHASE_HEAL,
+    PHASE_PERSON, /* what nobody may touch without a person waits for the person's word to be carried out */
+    PHASE_OVER
+};
 
 struct sim_world {
     struct sim_options options;
     struct sim_verdict *verdict;
     enum sim_phase phase;
-    uint64_t now_ms, heal_at_ms, connected_at_ms, chaos_ms;
+    uint64_t now_ms, heal_at_ms, connected_at_ms, chaos_ms, person_at_ms;
     int64_t wall_offset_ms;
     struct sim_queue queue;
     uint64_t hash;
-    struct sim_random schedule, network, disk_random, database_random, client_random, payload;
+    struct sim_random schedule, network, disk_random, database_random, client_random, payload,
+        operator_random;
     uint32_t rate[SIM_FAULT_COUNT]; /* of 2^32 */
     uint32_t ordinal[SIM_FAULT_COUNT];
     uint64_t fault_seed, fault_bits;
@@ -548,10 +560,23 @@ void clients_event(struct sim_world *world, const struct sim_event *event);
 void clients_submit(struct sim_world *world, uint32_t coord, const struct sim_event *event);
 void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer *answer);
 void clients_coord_died(struct sim_world *world, uint32_t coord);
-void clients_operate(struct sim_world *world, bool is_healing);
 void clients_look(struct sim_world *world);
 bool clients_settled(const struct sim_world *world);
 void clients_ask_all(struct sim_world *world);
+void clients_call(struct sim_world *world, enum call_kind kind, uint32_t op, uint32_t variant);
+
+static inline bool sim_is_heuristic(enum branch_state state)
+{
+    return state == BRANCH_HEURISTIC_COMMIT || state == BRANCH_HEURISTIC_ROLLBACK ||
+           state == BRANCH_HAZARD;
+}
+
+/* operators.c */
+void operators_tick(struct sim_world *world, bool is_healing);
+/* At rest: gives a word for every row that stays and that the coordinator can pass it on for; returns how many. */
+size_t operators_decide(struct sim_world *world);
+/* Was every such word carried out? Breaks the law L1 when it takes too long. */
+bool operators_are_obeyed(struct sim_world *world);
 
 /* What a work blob says to the model of PostgreSQL. */
 struct sim_work {

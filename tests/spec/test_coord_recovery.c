@@ -573,6 +573,52 @@ static void test_p08_a_persons_verdict_survives_a_restart(void **state)
     world_done(&world);
 }
 
+/* P-8, H1: a note about one branch does not make the journal know more: the COMMIT may have been trimmed before the note. A
+ * person judges its branches, also when the note has been acknowledged, and after a restart. */
+static void test_p08_a_person_judges_what_only_a_note_names(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record records[3] = {{.kind = RECORD_HEURISTIC},
+                                resolved_record(&gtrid, RESOLVE_FORGET),
+                                resolved_record(&gtrid, RESOLVE_ROLLBACK)};
+    records[0].as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    records[0].as.heuristic.ack = ACK_HAZARD;
+    static const char *const participants[] = {
+        "order", "payment"}; /* the noted one, and one without a note */
+    for (size_t known = 1; known <= 2; known++) {
+        for (size_t i = 0; i < 2; i++) {
+            world_init_from(&world, &one, records, known);
+            world_durable(&world);
+            connect_both(&world);
+            struct gid gid = world_gid(&gtrid, participants[i], 2);
+            assert_int_equal(world_inquire(&world, participants[i], &gid, NULL), VERDICT_UNKNOWN);
+            struct api_resolve resolve = {.gtrid = gtrid, .action = RESOLVE_COMMIT};
+            snprintf(resolve.participant, sizeof(resolve.participant), "%s", participants[i]);
+            struct coord_event event = {
+                .kind = COORD_EVENT_RESOLVE, .call = 5, .resolve = &resolve};
+            world_step(&world, &event);
+            assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+            assert_int_equal(world_inquire(&world, participants[i], &gid, NULL), VERDICT_UNKNOWN);
+            world_durable(&world);
+            assert_int_equal(world_answer(&world, 5)->status, API_OK);
+            assert_int_equal(world_inquire(&world, participants[i], &gid, NULL), VERDICT_COMMIT);
+            world_done(&world);
+        }
+    }
+    world_init_from(&world, &one, records, 3);
+    world_durable(&world);
+    connect_both(&world);
+    struct gid order = world_gid(&gtrid, "order", 2);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    world_done(&world);
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -618,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
         cmocka_unit_test(test_p08_a_person_judges_what_the_journal_can_not),
         cmocka_unit_test(test_p08_a_persons_verdict_survives_a_restart),
+        cmocka_unit_test(test_p08_a_person_judges_what_only_a_note_names),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
