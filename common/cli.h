@@ -9,6 +9,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -44,6 +45,13 @@ bool cli_arm_faults(const struct cli_daemon *daemon, struct error *ret_error);
 
 /* "program: text" and "  hint: ..." on stderr, for the time before there is a log. */
 void cli_print_error(const char *program, const struct error *error);
+
+/* A decimal number from least to most, and nothing else around it. */
+bool cli_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_number);
+
+/* How long: "90" and "90s" are seconds, "5m" minutes, "2h" hours; from a second to CLI_SECONDS_MAX. */
+#define CLI_SECONDS_MAX (UINT64_C(30) * 24 * 3600)
+bool cli_parse_seconds(const char *text, uint64_t *ret_seconds);
 
 /* Which sysexits code an error at start is. */
 int cli_exit_code(enum error_kind kind);

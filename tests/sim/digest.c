@@ -1,5 +1,5 @@
 /* digest.c - a hash of the whole world: equal situations give equal hashes, however they came about. */
-#include "tests/sim/explore.h"
+#include "tests/sim/explore_act.h"
 #include "tests/sim/probe.h"
 
 static uint64_t fold(uint64_t hash, uint64_t value)
@@ -63,15 +63,44 @@ static uint64_t digest_result(const struct command_result *result)
     return hash;
 }
 
+static uint64_t digest_backend(const struct sim_backend *backend)
+{
+    bool finishes = backend->stage == BACKEND_FINISH;
+    uint64_t hash =
+        fold(backend->stage, finishes ? backend->finish.gid.attempt : backend->execute.gid.attempt);
+    return fold(hash, (uint64_t)backend->is_attached << 3 | (uint64_t)backend->is_cancelled << 2 |
+                          (uint64_t)backend->holds_locks << 1 |
+                          (finishes && backend->finish.commit));
+}
+
+/* Is it of the session that is up, and of the one that its receiver knows? */
+static uint64_t digest_session(struct sim_world *world, const struct sim_event *event)
+{
+    bool is_agent = event->process >= SIM_COORDS;
+    const struct sim_agent *agent = &world->agents[is_agent ? event->process - SIM_COORDS : 0];
+    uint32_t coord = is_agent ? event->a : event->process;
+    uint32_t database = is_agent ? agent->database : event->a;
+    uint64_t known = is_agent ? agent->sessions[coord] : world->coords[coord].sessions[database];
+    return (uint64_t)(world->links[coord][database].session == event->session) << 1 |
+           (known == event->session);
+}
+
 /* What is still to come, as a set; of one direction of one session in order. */
 static uint64_t digest_event(struct sim_world *world, const struct sim_event *event)
 {
     uint64_t due_ms = event->due_ms > world->now_ms ? event->due_ms - world->now_ms : 0;
+    if (explore_is_moot(world, event)) {
+        return 0;
+    }
+    if (event->kind == EVENT_BACKEND || event->kind == EVENT_LOST_ANSWER ||
+        event->kind == EVENT_DEADLINE) { /* whose it is, and not its place in a table */
+        uint64_t whose = digest_backend(&world->databases[event->a].backends[event->b]);
+        return fold(fold(fold(event->kind, event->a), due_ms), whose);
+    }
     uint64_t hash = fold(event->kind, (uint64_t)event->a << 32 | event->b);
     hash = fold(hash, (uint64_t)event->process << 32 | due_ms);
-    if (event->process != SIM_NOBODY &&
-        world_process(world, event->process)->incarnation != event->incarnation) {
-        return 0; /* meant for a process that is gone */
+    if (event->session != 0 && event->process != SIM_NOBODY) {
+        hash = fold(hash, digest_session(world, event));
     }
     if (event->kind == EVENT_AGENT_MESSAGE || event->kind == EVENT_COORD_MESSAGE) {
         uint64_t rank = 0;
@@ -94,18 +123,14 @@ static uint64_t digest_event(struct sim_world *world, const struct sim_event *ev
 
 static uint64_t digest_database(const struct sim_database *database)
 {
-    uint64_t hash = 0;
+    uint64_t hash = database->is_up;
     uint64_t sum = 0;
     for (size_t i = 0; i < database->prepared_count; i++) {
         sum += fold(1, database->prepared[i]->gid.attempt);
     }
     for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
-        const struct sim_backend *backend = &database->backends[i];
-        if (backend->stage != BACKEND_FREE) {
-            bool finishes = backend->stage == BACKEND_FINISH;
-            uint64_t one = fold(backend->stage, finishes ? backend->finish.gid.attempt
-                                                         : backend->execute.gid.attempt);
-            sum += fold(one, (uint64_t)backend->is_attached << 1 | backend->is_cancelled);
+        if (database->backends[i].stage != BACKEND_FREE) {
+            sum += digest_backend(&database->backends[i]);
         }
     }
     for (size_t i = 0; i < database->witness_count; i++) {
@@ -119,7 +144,9 @@ static uint64_t digest_commands(const struct sim_jobs *jobs)
     uint64_t hash = 0;
     for (const struct sim_job *job = jobs->first; job != NULL; job = job->next) {
         hash = fold(hash, job->command.kind);
-        if (job->command.kind == COMMAND_PROVE) {
+        if (job->command.kind == COMMAND_EXECUTE) {
+            hash = fold(hash, job->command.as.execute.gid.attempt);
+        } else if (job->command.kind == COMMAND_PROVE) {
             hash = fold(hash, job->command.as.prove.gid.attempt);
         } else if (job->command.kind == COMMAND_LOOK) {
             hash = fold(hash, job->command.as.look.gtrid.sequence);
@@ -161,19 +188,40 @@ static uint64_t digest_clients(const struct sim_world *world)
     return hash;
 }
 
+static uint64_t digest_batch(const struct sim_batch *batch)
+{
+    uint64_t hash = batch->is_forced;
+    for (size_t i = 0; i < batch->count; i++) {
+        hash = fold(hash, batch->records[i].kind);
+    }
+    return fold(hash, batch->count);
+}
+
+/* What is durable is told by its number and by the truths. */
+static uint64_t digest_disk(const struct sim_world *world, const struct sim_coord *coord)
+{
+    const struct sim_disk *disk = &world->disks[coord->disk];
+    uint64_t hash = digest_batch(&coord->thread.waiting);
+    hash = fold(hash, digest_batch(&coord->thread.writing));
+    hash = fold(hash, (uint64_t)coord->thread.is_writing << 1 | coord->thread.has_failed);
+    hash = fold(hash, digest_batch(&disk->kept));
+    hash = fold(hash, disk->last_epoch);
+    return fold(hash, disk->journal == NULL ? 0 : journal_state(disk->journal)->head.number);
+}
+
 uint64_t world_digest(struct sim_world *world)
 {
     const struct sim_coord *coord = &world->coords[0];
     uint64_t hash = coord->core == NULL ? 1 : probe_coord_digest(coord->core);
-    hash = fold(hash, coord->thread.waiting.count);
-    hash = fold(hash, (uint64_t)coord->thread.writing.count << 1 | coord->thread.is_writing);
-    hash = fold(hash, world->disks[coord->disk].kept.count);
-    hash = fold(hash, world->disks[coord->disk].last_epoch);
+    hash = fold(hash, digest_disk(world, coord));
     for (uint32_t i = 0; i < world->database_count; i++) {
         const struct sim_agent *agent = &world->agents[i];
         hash = fold(hash, agent->core == NULL ? 1 : probe_agent_digest(agent->core));
-        hash = fold(hash, (uint64_t)agent->edge.running << 2 |
+        hash = fold(hash, (uint64_t)agent->edge.running << 8 | (uint64_t)agent->edge.health << 4 |
+                              (uint64_t)(agent->edge.starts == world->databases[i].starts) << 3 |
+                              (uint64_t)agent->edge.was_known << 2 |
                               (uint64_t)agent->edge.keeper_busy << 1 | agent->edge.is_known);
+        hash = fold(hash, digest_commands(&agent->edge.execute));
         hash = fold(hash, digest_commands(&agent->edge.keeper));
         hash = fold(hash, digest_database(&world->databases[i]));
         hash = fold(hash, world->links[0][i].session != 0);

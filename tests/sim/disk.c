@@ -43,6 +43,11 @@ static void batch_move(struct sim_batch *from, struct sim_batch *to)
     *from = (struct sim_batch){.records = empty.records, .capacity = empty.capacity};
 }
 
+static bool batch_is_kept(struct sim_world *world)
+{
+    return fault_strikes(world, SIM_LOG_KEPT) || world->keeps_batch;
+}
+
 static struct sim_disk *its_disk(struct sim_world *world, const struct sim_coord *coord)
 {
     return &world->disks[coord->disk];
@@ -256,7 +261,7 @@ void disk_synced(struct sim_world *world, uint32_t index, const struct sim_event
     thread->is_writing = false;
     if (thread->fails_next) {
         struct sim_disk *disk = its_disk(world, coord);
-        if (fault_strikes(world, SIM_LOG_KEPT)) {
+        if (batch_is_kept(world)) {
             batch_move(&thread->writing, &disk->kept);
         } else {
             batch_drop(&thread->writing);
@@ -292,8 +297,7 @@ void disk_thread_die(struct sim_world *world, uint32_t index, bool with_machine)
     if (with_machine) {
         batch_drop(&disk->kept);
     }
-    if (thread->is_writing && !disk->is_damaged && disk->kept.count == 0 &&
-        fault_strikes(world, SIM_LOG_KEPT)) {
+    if (thread->is_writing && !disk->is_damaged && disk->kept.count == 0 && batch_is_kept(world)) {
         if (with_machine) { /* it was on the platter just before the end */
             struct journal_head head;
             (void)disk_write(world, coord->disk, &thread->writing, &head);

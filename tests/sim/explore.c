@@ -1,6 +1,7 @@
-/* explore.c - see explore.h. */
+/* explore.c - see explore.h: the search. */
 #include "tests/sim/explore.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,33 +9,47 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "tests/sim/explore_act.h"
 
-#define ACTIONS_MAX 256
-#define STEPS_MAX   6000
-#define PARTS       64
-#define BOUND_MS    60000 /* by then everything must be resolved (L1) */
-
-struct action {
-    enum explore_fault fault;
-    size_t slot; /* in the queue, or which agent */
-};
+#define STEPS_MAX 6000
+#define BOUND_MS  60000 /* by then everything must be resolved (L1) */
+#define NOWHERE   UINT32_MAX
 
 struct set { /* of situations that were seen: open addressing, 0 is empty */
     size_t count, capacity;
     uint64_t *slots;
 };
 
+struct node {        /* a situation with a choice, and how it was come to */
+    uint32_t parent; /* the choice before; NOWHERE: none */
+    uint16_t choice; /* taken there */
+    uint16_t count;  /* of alternatives */
+};
+
+struct open { /* alternatives of a situation that no schedule has taken */
+    uint32_t node;
+    uint16_t next, end;
+};
+
+struct layer {
+    size_t count, capacity;
+    struct open *opens;
+    uint64_t left;
+};
+
 struct explorer {
     const struct explore_options *options;
     struct explore_result *result;
-    struct set seen;                    /* in this part of the search: what cuts it off */
-    struct set ever;                    /* in all parts */
-    uint64_t part;                      /* 0: alternatives in their own order */
-    uint32_t depth;                     /* choices made in this schedule */
-    uint32_t planned;                   /* of these, so many are given */
-    uint16_t limits[EXPLORE_DEPTH_MAX]; /* how many there were to choose from */
+    struct set seen;
+    size_t node_count, node_capacity;
+    struct node *nodes;
+    struct layer layers[EXPLORE_FAULTS_MAX + 1]; /* by faults that were used */
+    /* the schedule that runs */
+    uint32_t depth;   /* choices made */
+    uint32_t planned; /* of these, so many are given */
+    uint32_t at;      /* the node of the last choice */
     uint16_t *choices;
-    uint32_t faults_left;
+    uint32_t faults_used;
     bool is_replay;
 };
 
@@ -79,238 +94,56 @@ static bool set_put(struct set *set, uint64_t value)
     return set_insert(set, value == 0 ? 1 : value);
 }
 
-/* ---- what may happen next ---- */
+/* ---- what is left to do ---- */
 
-static bool is_message(const struct sim_event *event)
+static void layer_put(struct layer *layer, uint32_t node, size_t next, size_t end)
 {
-    return event->kind == EVENT_AGENT_MESSAGE || event->kind == EVENT_COORD_MESSAGE;
-}
-
-static bool is_witness(enum command_kind kind)
-{
-    return kind == COMMAND_LOAD_WITNESS || kind == COMMAND_STORE_WITNESS;
-}
-
-/* Getting acquainted and staying so: sessions, witnesses, claims, heartbeats. These run at once and in one order, unless
- * every order is asked for: they commute with nearly everything, and would hide the orders that matter in their number. */
-static bool is_handshake(const struct sim_world *world, const struct sim_event *event)
-{
-    switch (event->kind) {
-    case EVENT_DIAL:
-    case EVENT_COORD_UP:
-    case EVENT_AGENT_UP:
-    case EVENT_AGENT_BEAT:
-        return true;
-    case EVENT_KEEPER_RUN: {
-        const struct sim_job *job = world->agents[event->a].edge.keeper.first;
-        return job == NULL || is_witness(job->command.kind);
-    }
-    case EVENT_AGENT_RESULT:
-        return is_witness(event->as.result.kind);
-    case EVENT_COORD_MESSAGE:
-    case EVENT_AGENT_MESSAGE:
-        return event->as.message.kind == MESSAGE_HEALTH || event->as.message.kind == MESSAGE_HEAD ||
-               event->as.message.kind == MESSAGE_WITNESS ||
-               event->as.message.kind == MESSAGE_CLAIM || event->as.message.kind == MESSAGE_WELCOME;
-    default:
-        return false;
-    }
-}
-
-/* A process that is gone takes nothing; dropping it is no choice either. */
-static bool is_moot(struct sim_world *world, const struct sim_event *event)
-{
-    if (event->process == SIM_NOBODY) {
-        return false;
-    }
-    const struct sim_process *process = world_process(world, event->process);
-    return !process->is_alive || process->incarnation != event->incarnation;
-}
-
-static void add(struct action *actions, size_t *count, enum explore_fault fault, size_t slot)
-{
-    CHECK(*count < ACTIONS_MAX);
-    actions[(*count)++] = (struct action){.fault = fault, .slot = slot};
-}
-
-/* What is due, in the order in which it came and not in which the heap has it: the same schedule finds the same
- * numbers. */
-static size_t due_find(const struct sim_world *world, size_t *slots)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < world->queue.count; i++) {
-        const struct sim_event *event = world->queue.slots[i].event;
-        if (event->due_ms > world->now_ms) {
-            continue;
-        }
-        CHECK(count < ACTIONS_MAX);
-        size_t at = count++;
-        while (at > 0 && world->queue.slots[slots[at - 1]].event->tie > event->tie) {
-            slots[at] = slots[at - 1];
-            at--;
-        }
-        slots[at] = i;
-    }
-    return count;
-}
-
-/* Of one session's direction only the first may come: UP, then messages in order. */
-static bool is_behind(const struct sim_world *world, const size_t *slots, size_t index)
-{
-    const struct sim_event *event = world->queue.slots[slots[index]].event;
-    for (size_t i = 0; event->session != 0 && i < index; i++) {
-        const struct sim_event *other = world->queue.slots[slots[i]].event;
-        if (other->session == event->session && other->process == event->process) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Either what may come next, or, *ret_is_forced, the one thing that comes without a choice. */
-static size_t actions_find(const struct explore_options *options, struct sim_world *world,
-                           struct action *actions, bool *ret_is_forced)
-{
-    size_t slots[ACTIONS_MAX];
-    size_t due = due_find(world, slots);
-    size_t count = 0;
-    *ret_is_forced = false;
-    for (size_t i = 0; i < due; i++) {
-        const struct sim_event *event = world->queue.slots[slots[i]].event;
-        if (is_behind(world, slots, i)) {
-            continue;
-        }
-        if (is_moot(world, event) || (!options->wants_every_order && is_handshake(world, event))) {
-            actions[0] = (struct action){.fault = EXPLORE_EVENT, .slot = slots[i]};
-            *ret_is_forced = true;
-            return 1;
-        }
-        add(actions, &count, EXPLORE_EVENT, slots[i]);
-    }
-    return count;
-}
-
-static void faults_find(const struct sim_world *world, struct action *actions, size_t *count)
-{
-    size_t events = *count;
-    for (size_t i = 0; i < events; i++) {
-        if (is_message(world->queue.slots[actions[i].slot].event)) {
-            add(actions, count, EXPLORE_LOSE, actions[i].slot);
-            add(actions, count, EXPLORE_DUPLICATE, actions[i].slot);
-        }
-    }
-    if (world->coords[0].process.is_alive) {
-        add(actions, count, EXPLORE_KILL_COORD, 0);
-    }
-    for (uint32_t i = 0; i < world->database_count; i++) {
-        if (world->agents[i].process.is_alive) {
-            add(actions, count, EXPLORE_KILL_AGENT, i);
-        }
-    }
-    if (events > 0) { /* with nothing to do, time passes anyway */
-        add(actions, count, EXPLORE_TIMEOUT, 0);
-    }
-}
-
-/* ---- doing it ---- */
-
-/* Takes the event out of the middle of the queue. */
-static struct sim_event *take(struct sim_world *world, size_t slot)
-{
-    struct sim_event *event = world->queue.slots[slot].event;
-    uint64_t due_ms = world->queue.slots[slot].due_ms;
-    world->queue.slots[slot] = world->queue.slots[--world->queue.count];
-    event->due_ms = due_ms > world->now_ms ? due_ms : world->now_ms;
-    return event;
-}
-
-static size_t next_timer(const struct sim_world *world)
-{
-    size_t best = SIZE_MAX;
-    for (size_t i = 0; i < world->queue.count; i++) {
-        const struct sim_event *event = world->queue.slots[i].event;
-        const struct sim_event *other = best == SIZE_MAX ? NULL : world->queue.slots[best].event;
-        if (event->due_ms > world->now_ms &&
-            (other == NULL || event->due_ms < other->due_ms ||
-             (event->due_ms == other->due_ms && event->tie < other->tie))) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-static void duplicate(struct sim_world *world, size_t slot)
-{
-    const struct sim_event *event = world->queue.slots[slot].event;
-    struct sim_event *copy = queue_new(world, event->kind);
-    struct sim_event *free_next = copy->next;
-    *copy = *event;
-    copy->next = free_next;
-    network_share(&event->as.message, &copy->as.message);
-    queue_push(world, copy, world->now_ms); /* comes when it likes, behind the first */
-}
-
-static void act(struct sim_world *world, const struct action *action)
-{
-    switch (action->fault) {
-    case EXPLORE_EVENT:
-        world_dispatch(world, take(world, action->slot));
-        return;
-    case EXPLORE_LOSE: {
-        struct sim_event *event = take(world, action->slot);
-        ARROW(world, event->kind == EVENT_AGENT_MESSAGE ? LANE_COORD(0) : LANE_AGENT(event->a),
-              UINT32_MAX, "%s lost", message_kind_text(event->as.message.kind));
-        queue_free(world, event);
+    if (next >= end) {
         return;
     }
-    case EXPLORE_DUPLICATE:
-        duplicate(world, action->slot);
-        return;
-    case EXPLORE_KILL_COORD:
-        coord_proc_kill(world, 0, false);
-        process_order_start(world, world_coord_process(0), 0);
-        return;
-    case EXPLORE_KILL_AGENT:
-        agent_proc_kill(world, (uint32_t)action->slot);
-        process_order_start(world, world_agent_process((uint32_t)action->slot), 0);
-        return;
-    case EXPLORE_TIMEOUT: {
-        size_t slot = next_timer(world);
-        if (slot != SIZE_MAX) {
-            TRACE(world, LANE_CLIENT, "time passes too early");
-            world_dispatch(world, take(world, slot));
-        }
-        return;
+    if (layer->count == layer->capacity) {
+        layer->capacity = layer->capacity == 0 ? 1024 : layer->capacity * 2;
+        layer->opens = alloc_resize(layer->opens, layer->capacity, sizeof(layer->opens[0]));
     }
-    case EXPLORE_FAULT_COUNT:
-        break;
-    }
-    CHECK(!"no such fault");
+    layer->opens[layer->count++] =
+        (struct open){.node = node, .next = (uint16_t)next, .end = (uint16_t)end};
+    layer->left += end - next;
 }
 
-static bool everything_is_over(struct sim_world *world)
+/* One from anywhere. */
+static void layer_take(struct layer *layer, uint64_t draw, uint32_t *ret_node, uint16_t *ret_choice)
 {
-    struct coord_counters counters;
-    if (!clients_settled(world) || !coord_proc_serves(world, 0)) {
-        return false;
+    size_t at = (size_t)(draw % layer->count);
+    struct open *open = &layer->opens[at];
+    *ret_node = open->node;
+    *ret_choice = open->next++;
+    layer->left--;
+    if (open->next == open->end) {
+        *open = layer->opens[--layer->count];
     }
-    coord_counters_read(world->coords[0].core, &counters);
-    for (uint32_t i = 0; i < world->database_count; i++) {
-        struct agent_counters agent;
-        if (world->databases[i].prepared_count > 0 || world->agents[i].core == NULL) {
-            return false;
-        }
-        agent_counters_read(world->agents[i].core, &agent);
-        if (agent.branches_live > 0) {
-            return false;
-        }
-        for (size_t k = 0; k < SIM_BACKENDS_MAX; k++) {
-            if (world->databases[i].backends[k].stage != BACKEND_FREE) {
-                return false;
-            }
-        }
+}
+
+/* The situation is new, and the schedule goes on with its first alternative. */
+static void node_new(struct explorer *explorer, const struct explore_actions *actions)
+{
+    if (explorer->node_count == explorer->node_capacity) {
+        explorer->node_capacity = explorer->node_capacity == 0 ? 4096 : explorer->node_capacity * 2;
+        explorer->nodes =
+            alloc_resize(explorer->nodes, explorer->node_capacity, sizeof(explorer->nodes[0]));
     }
-    return counters.running && counters.reconciled && counters.live == 0;
+    CHECK(explorer->node_count < NOWHERE);
+    CHECK(actions->plain > 0);
+    uint32_t node = (uint32_t)explorer->node_count++;
+    explorer->nodes[node] =
+        (struct node){.parent = explorer->at,
+                      .choice = explorer->depth == 0 ? 0 : explorer->choices[explorer->depth - 1],
+                      .count = (uint16_t)actions->count};
+    explorer->at = node;
+    layer_put(&explorer->layers[explorer->faults_used], node, 1, actions->plain);
+    if (actions->plain < actions->count) {
+        layer_put(&explorer->layers[explorer->faults_used + 1], node, actions->plain,
+                  actions->count);
+    }
 }
 
 /* ---- one schedule ---- */
@@ -318,67 +151,62 @@ static bool everything_is_over(struct sim_world *world)
 enum next { GO_ON = 1, OVER, SEEN };
 
 /* Which of the actions; SEEN: somebody has been here before. */
-static enum next choose(struct explorer *explorer, struct sim_world *world, size_t count,
-                        size_t *ret_choice)
+static enum next choose(struct explorer *explorer, struct sim_world *world,
+                        const struct explore_actions *actions, size_t *ret_choice)
 {
     if (explorer->depth >= EXPLORE_DEPTH_MAX) {
         law_broken(world, "L1", "a schedule has more than %d choices", EXPLORE_DEPTH_MAX);
         return OVER;
     }
     if (explorer->depth >= explorer->planned) {
-        uint64_t digest = world_digest(world) ^ sim_mix(explorer->faults_left, 77);
+        uint64_t digest = world_digest(world) ^ sim_mix(explorer->faults_used, 77);
         if (!explorer->is_replay && !set_put(&explorer->seen, digest)) {
             return SEEN;
         }
-        if (!explorer->is_replay && explorer->options->schedules_max != 0) {
-            (void)set_put(&explorer->ever, digest);
+        if (!explorer->is_replay) {
+            node_new(explorer, actions);
         }
         explorer->choices[explorer->depth] = 0;
     }
-    explorer->limits[explorer->depth] = (uint16_t)count;
-    uint64_t turn = explorer->part == 0 ? 0 : sim_mix(explorer->part, explorer->depth) % count;
-    *ret_choice = (size_t)(explorer->choices[explorer->depth++] + turn) % count;
+    *ret_choice = explorer->choices[explorer->depth++];
+    CHECK(*ret_choice < actions->count); /* the same schedule finds the same alternatives */
     return GO_ON;
 }
 
 /* Time passes of itself where nothing else can happen. */
-static enum next step(struct explorer *explorer, struct sim_world *world)
+static enum next pass_time(struct sim_world *world)
 {
-    struct action actions[ACTIONS_MAX] = {0};
-    bool is_forced = false;
-    size_t count = actions_find(explorer->options, world, actions, &is_forced);
-    bool is_over = everything_is_over(world);
-    if (count == 0 && !is_over) {
-        size_t timer = next_timer(world);
-        if (timer == SIZE_MAX || world->now_ms > SIM_BEGIN_MS + BOUND_MS) {
-            char why[SIM_TEXT_SIZE] = "nothing is left to happen";
-            (void)judge_is_quiet(world, why);
-            law_broken(world, "L1", "not resolved: %s", why);
-            return OVER;
-        }
-        world_dispatch(world, take(world, timer));
+    if (world->now_ms <= SIM_BEGIN_MS + BOUND_MS && explore_pass_time(world)) {
         return GO_ON;
     }
-    bool begun = world->call_count > 0; /* before that there is one order only */
-    if (begun && explorer->faults_left > 0 && !is_forced) {
-        faults_find(world, actions, &count);
-    }
-    if (is_over && begun && !is_forced) {
-        add(actions, &count, EXPLORE_FAULT_COUNT, 0); /* to end here */
+    char why[SIM_TEXT_SIZE] = "nothing is left to happen";
+    (void)judge_is_quiet(world, why);
+    law_broken(world, "L1", "not resolved: %s", why);
+    return OVER;
+}
+
+static enum next step(struct explorer *explorer, struct sim_world *world)
+{
+    struct explore_actions actions;
+    explore_find(explorer->options, world, explorer->faults_used < explorer->options->fault_count,
+                 &actions);
+    if (actions.is_time_next) {
+        return pass_time(world);
     }
     size_t choice = 0;
-    if (begun && count > 1) {
-        enum next next = choose(explorer, world, count, &choice);
+    if (!actions.is_forced && actions.count > 1) {
+        enum next next = choose(explorer, world, &actions, &choice);
         if (next != GO_ON) {
             return next;
         }
     }
-    if (actions[choice].fault == EXPLORE_FAULT_COUNT) {
+    const struct explore_action *action = &actions.items[choice];
+    explorer->result->acts[action->kind]++;
+    if (action->kind == EXPLORE_END) {
         return OVER;
     }
-    explorer->faults_left -= actions[choice].fault != 0;
-    explorer->result->faults[actions[choice].fault]++;
-    act(world, &actions[choice]);
+    explorer->faults_used += choice >= actions.plain;
+    explore_act(world, action);
     return GO_ON;
 }
 
@@ -394,7 +222,7 @@ static void run_schedule(struct explorer *explorer, struct sim_verdict *verdict,
                                           .participant_count = 2,
                                           .trace = trace};
     explorer->depth = 0;
-    explorer->faults_left = explorer->options->fault_count;
+    explorer->faults_used = 0;
     world_init(world);
     enum next next = GO_ON;
     uint64_t steps = 0;
@@ -407,6 +235,7 @@ static void run_schedule(struct explorer *explorer, struct sim_verdict *verdict,
     if (next == OVER && !verdict->failed) {
         judge_end(world);
     }
+    explorer->result->ended += next == OVER;
     explorer->result->cut += next == SEEN;
     explorer->result->steps += steps;
     world_done(world);
@@ -415,27 +244,46 @@ static void run_schedule(struct explorer *explorer, struct sim_verdict *verdict,
 
 /* ---- all of them ---- */
 
-/* The next schedule: the last choice that has an alternative left takes it. False: there is none. */
-static bool advance(struct explorer *explorer)
+/* The choices that lead to this alternative. */
+static void plan(struct explorer *explorer, uint32_t node, uint16_t choice)
 {
-    uint32_t depth = explorer->depth;
-    while (depth > 0 && explorer->choices[depth - 1] + 1 >= explorer->limits[depth - 1]) {
-        depth--;
+    uint32_t depth = 1;
+    for (uint32_t at = node; explorer->nodes[at].parent != NOWHERE;
+         at = explorer->nodes[at].parent) {
+        depth++;
     }
-    if (depth == 0) {
-        return false;
-    }
-    explorer->choices[depth - 1]++;
     explorer->planned = depth;
-    return true;
+    explorer->at = node;
+    explorer->choices[--depth] = choice;
+    for (uint32_t at = node; depth > 0; at = explorer->nodes[at].parent) {
+        explorer->choices[--depth] = explorer->nodes[at].choice;
+    }
 }
 
-static void part_begin(struct explorer *explorer)
+/* The next schedule. False: there is none. */
+static bool advance(struct explorer *explorer, uint32_t *ret_faults)
 {
-    free(explorer->seen.slots);
-    memset(&explorer->seen, 0, sizeof(explorer->seen));
-    explorer->part++;
-    explorer->planned = 0;
+    uint64_t draw = sim_mix(explorer->result->schedules, 51);
+    uint32_t found = EXPLORE_FAULTS_MAX + 1;
+    for (uint32_t i = 0; i <= EXPLORE_FAULTS_MAX; i++) {
+        if (explorer->layers[i].count == 0) {
+            continue;
+        }
+        found = i;
+        if (draw % 2 == 0) {
+            break;
+        }
+        draw /= 2;
+    }
+    if (found > EXPLORE_FAULTS_MAX) {
+        return false;
+    }
+    uint32_t node = NOWHERE;
+    uint16_t choice = 0;
+    layer_take(&explorer->layers[found], sim_scramble(draw), &node, &choice);
+    plan(explorer, node, choice);
+    *ret_faults = found;
+    return true;
 }
 
 static double seconds_since(const struct timespec *begun)
@@ -445,52 +293,68 @@ static double seconds_since(const struct timespec *begun)
     return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
 }
 
-void explore_run(const struct explore_options *options, struct explore_result *ret_result)
+static void layers_tell(const struct explorer *explorer, struct explore_result *result)
 {
-    struct explorer *explorer = alloc_zeroed(sizeof(*explorer));
-    struct timespec begun;
-    memset(ret_result, 0, sizeof(*ret_result));
-    explorer->options = options;
-    explorer->result = ret_result;
-    explorer->choices = ret_result->choices;
-    (void)clock_gettime(CLOCK_MONOTONIC, &begun);
-    bool more = true;
-    uint64_t part_max =
-        options->schedules_max == 0 ? UINT64_MAX : options->schedules_max / PARTS + 1;
-    while (more && !ret_result->verdict.failed) {
-        if (ret_result->schedules >= part_max * (explorer->part + 1)) {
-            part_begin(explorer);
-        }
-        run_schedule(explorer, &ret_result->verdict, NULL);
-        ret_result->schedules++;
-        ret_result->deepest =
-            explorer->depth > ret_result->deepest ? explorer->depth : ret_result->deepest;
-        ret_result->choice_count = explorer->depth;
-        if (ret_result->schedules % 4096 == 0 && options->wants_progress) {
-            fprintf(stderr, "\r%llu schedules, %zu situations ",
-                    (unsigned long long)ret_result->schedules, explorer->seen.count);
-        }
-        if (!ret_result->verdict.failed) {
-            more = advance(explorer);
-        }
-        if ((options->schedules_max != 0 && ret_result->schedules >= options->schedules_max) ||
-            (options->seconds_max != 0 && ret_result->schedules % 1024 == 0 &&
-             seconds_since(&begun) >= (double)options->seconds_max)) {
-            break;
-        }
+    bool is_complete = !result->verdict.failed;
+    for (uint32_t i = 0; i <= EXPLORE_FAULTS_MAX; i++) {
+        result->layers[i].left = explorer->layers[i].left;
+        is_complete = is_complete && explorer->layers[i].left == 0;
+        result->layers[i].is_complete = is_complete;
     }
-    ret_result->part = explorer->part;
-    ret_result->is_complete = !more;
-    ret_result->states =
-        explorer->ever.count > explorer->seen.count ? explorer->ever.count : explorer->seen.count;
-    free(explorer->ever.slots);
-    ret_result->seconds = seconds_since(&begun);
+    result->is_complete = is_complete;
+    result->situations = explorer->seen.count;
+}
+
+static void explorer_free(struct explorer *explorer)
+{
+    for (uint32_t i = 0; i <= EXPLORE_FAULTS_MAX; i++) {
+        free(explorer->layers[i].opens);
+    }
+    free(explorer->nodes);
     free(explorer->seen.slots);
     free(explorer);
 }
 
-void explore_replay(const struct explore_options *options, uint64_t part, const uint16_t *choices,
-                    uint32_t count, struct trace *trace, struct sim_verdict *ret_verdict)
+static bool is_enough(const struct explore_options *options, const struct explore_result *result,
+                      const struct timespec *begun)
+{
+    return result->verdict.failed ||
+           (options->schedules_max != 0 && result->schedules >= options->schedules_max) ||
+           (options->seconds_max != 0 && result->schedules % 1024 == 0 &&
+            seconds_since(begun) >= (double)options->seconds_max);
+}
+
+void explore_run(const struct explore_options *options, struct explore_result *ret_result)
+{
+    struct explorer *explorer = alloc_zeroed(sizeof(*explorer));
+    struct timespec begun;
+    uint32_t faults = 0;
+    CHECK(options->fault_count <= EXPLORE_FAULTS_MAX);
+    memset(ret_result, 0, sizeof(*ret_result));
+    explorer->options = options;
+    explorer->result = ret_result;
+    explorer->choices = ret_result->choices;
+    explorer->at = NOWHERE;
+    (void)clock_gettime(CLOCK_MONOTONIC, &begun);
+    do {
+        run_schedule(explorer, &ret_result->verdict, NULL);
+        ret_result->schedules++;
+        ret_result->layers[faults].schedules++;
+        ret_result->deepest =
+            explorer->depth > ret_result->deepest ? explorer->depth : ret_result->deepest;
+        ret_result->choice_count = explorer->depth;
+        if (ret_result->schedules % 4096 == 0 && options->wants_progress) {
+            fprintf(stderr, "\r%" PRIu64 " schedules, %zu situations ", ret_result->schedules,
+                    explorer->seen.count);
+        }
+    } while (!is_enough(options, ret_result, &begun) && advance(explorer, &faults));
+    layers_tell(explorer, ret_result);
+    ret_result->seconds = seconds_since(&begun);
+    explorer_free(explorer);
+}
+
+void explore_replay(const struct explore_options *options, const uint16_t *choices, uint32_t count,
+                    struct trace *trace, struct sim_verdict *ret_verdict)
 {
     struct explorer *explorer = alloc_zeroed(sizeof(*explorer));
     struct explore_result *result = alloc_zeroed(sizeof(*result));
@@ -499,9 +363,8 @@ void explore_replay(const struct explore_options *options, uint64_t part, const 
     explorer->result = result;
     explorer->choices = result->choices;
     explorer->planned = count;
-    explorer->part = part;
     explorer->is_replay = true;
     run_schedule(explorer, ret_verdict, trace);
-    free(explorer);
+    explorer_free(explorer);
     free(result);
 }

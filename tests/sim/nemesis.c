@@ -101,18 +101,23 @@ static void strike_network(struct sim_world *world)
 
 /* ---- databases ---- */
 
-/* What was in the server may have reached its WAL before the end. */
+/* Did it reach the WAL before the end? The explorer decides that beforehand. */
+static bool is_done_unheard(struct sim_world *world)
+{
+    return !world->options.is_explored && fault_below(world, 2) == 0;
+}
+
 static void connections_end(struct sim_world *world, struct sim_database *database)
 {
     database->starts++;
     for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
         struct sim_backend *backend = &database->backends[i];
         if (backend->stage == BACKEND_PREPARE && !backend->by_rollback && backend->holds_locks &&
-            fault_below(world, 2) == 0) {
+            is_done_unheard(world)) {
             backend->attempt->xid8 = database->next_xid++;
             backend->holds_locks = false;
             database_prepare(world, database, backend->attempt);
-        } else if (backend->stage == BACKEND_FINISH && fault_below(world, 2) == 0) {
+        } else if (backend->stage == BACKEND_FINISH && is_done_unheard(world)) {
             struct sim_attempt *attempt = database_prepared(database, &backend->finish.gid);
             if (attempt != NULL) {
                 database_end(world, database, attempt, backend->finish.commit);

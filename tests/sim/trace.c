@@ -1,9 +1,12 @@
 /* trace.c - filling a trace; see trace.h. */
 #include "tests/sim/trace.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "tests/sim/world.h"
@@ -43,4 +46,34 @@ void trace_done(struct trace *trace)
 {
     free(trace->lines);
     memset(trace, 0, sizeof(*trace));
+}
+
+bool trace_save_svg(const struct trace *trace, const char *title, const char *path,
+                    struct error *ret_error)
+{
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        return error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+    }
+    trace_draw_svg(trace, title, file);
+    bool written = ferror(file) == 0;
+    written = fclose(file) == 0 && written;
+    return written || error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+}
+
+bool trace_can_save(const char *path, struct error *ret_error)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool is_new = file >= 0;
+    if (file < 0 && errno == EEXIST) {
+        file = open(path, O_WRONLY | O_CLOEXEC);
+    }
+    if (file < 0) {
+        return error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+    }
+    (void)close(file);
+    if (is_new) {
+        (void)unlink(path);
+    }
+    return true;
 }

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/error.h"
+
 #define TRACE_TEXT_SIZE 160
 #define TRACE_NOWHERE   UINT32_MAX /* an arrow that does not arrive */
 
@@ -27,5 +29,9 @@ struct trace { /* zero-initialised is empty */
 void trace_done(struct trace *trace);
 void trace_draw_text(const struct trace *trace, FILE *file);
 void trace_draw_svg(const struct trace *trace, const char *title, FILE *file);
+bool trace_save_svg(const struct trace *trace, const char *title, const char *path,
+                    struct error *ret_error);
+/* Could it be saved there? Asked before a long run; leaves nothing behind. */
+bool trace_can_save(const char *path, struct error *ret_error);
 
 #endif

@@ -395,6 +395,8 @@ struct sim_world {
     size_t strike_capacity;
     bool grave; /* some grave fault has struck */
     bool canary_due;
+    bool
+        keeps_batch; /* the explorer's choice: what is being written survives, as if LOG_KEPT struck */
 
     uint32_t database_count;
     struct sim_database databases[SIM_DATABASES];
