@@ -420,7 +420,7 @@ static enum pg_class finish_class(struct sim_world *world, struct sim_database *
         return PG_NOT_FOUND;
     }
     if (attempt->is_stranger) {
-        return PG_REFUSED; /* its owner is another role (42501) */
+        return PG_REFUSED; /* its owner is another role (42501), or it is in another database (0A000) */
     }
     if (attempt->busy_until_ms > world->now_ms || fault_strikes(world, SIM_PG_BUSY)) {
         return PG_RETRY;

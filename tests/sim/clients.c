@@ -408,7 +408,7 @@ void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer
     call_ends(world, call);
     ARROW(world, LANE_COORD(coord), LANE_CLIENT, "op %u: status %d", call->op,
           (int)answer->answer.status);
-    world_note(world, answer->call << 8 | (uint64_t)answer->answer.status);
+    world_note_answer(world, answer);
     if (call->kind != CALL_SUBMIT) {
         return;
     }

@@ -33,6 +33,7 @@ void database_init(struct sim_world *world, uint32_t index)
     database->slot_count = 40;
     for (size_t i = 0; i < SIM_ACCOUNTS; i++) {
         database->balance[i] = START_BALANCE;
+        database->owed[i] = START_BALANCE;
     }
 }
 
@@ -153,6 +154,7 @@ void database_prepare(struct sim_world *world, struct sim_database *database,
     if (!attempt->is_stranger) {
         law_prepared(world, attempt);
     }
+    law_rows(world, database, attempt, 0);
 }
 
 void database_end(struct sim_world *world, struct sim_database *database,
@@ -171,6 +173,7 @@ void database_end(struct sim_world *world, struct sim_database *database,
         law_ended(world, attempt, commit);
     }
     database_unlock(world, database, attempt);
+    law_rows(world, database, attempt, commit ? 1 : 0);
 }
 
 void database_own_commit(struct sim_database *database)
@@ -283,7 +286,8 @@ void database_rotate(struct sim_world *world, struct sim_database *database)
 
 /* ---- losing the tail ---- */
 
-static void wal_undo(struct sim_database *database, const struct sim_wal *wal)
+static void wal_undo(struct sim_world *world, struct sim_database *database,
+                     const struct sim_wal *wal)
 {
     struct sim_attempt *attempt = wal->attempt;
     switch (wal->kind) {
@@ -291,6 +295,7 @@ static void wal_undo(struct sim_database *database, const struct sim_wal *wal)
         prepared_take(database, attempt);
         locks_pass(database, attempt, NULL);
         attempt->is_lost = true;
+        law_rows(world, database, attempt, 0);
         break;
     case WAL_COMMIT:
         effects_apply(database, attempt, -1);
@@ -299,12 +304,14 @@ static void wal_undo(struct sim_database *database, const struct sim_wal *wal)
         attempt->is_lost = true;
         prepared_put(database, attempt);
         CHECK(database_lock(database, attempt, attempt));
+        law_rows(world, database, attempt, -1);
         break;
     case WAL_ROLLBACK:
         attempt->is_rolled_back = false;
         attempt->is_lost = true;
         prepared_put(database, attempt);
         CHECK(database_lock(database, attempt, attempt));
+        law_rows(world, database, attempt, 0);
         break;
     case WAL_WITNESS:
         if (wal->had_witness) {
@@ -325,10 +332,9 @@ static void wal_undo(struct sim_database *database, const struct sim_wal *wal)
 /* Everything from this position on never happened. Nothing runs meanwhile: all connections are gone. */
 void database_lose(struct sim_world *world, struct sim_database *database, uint64_t lsn)
 {
-    (void)world;
     while (database->wal_count > 0 && database->wal[database->wal_count - 1].lsn >= lsn) {
         const struct sim_wal *wal = &database->wal[--database->wal_count];
-        wal_undo(database, wal);
+        wal_undo(world, database, wal);
         database->lsn = wal->lsn;
         database->next_xid =
             wal->next_xid < database->next_xid ? wal->next_xid : database->next_xid;

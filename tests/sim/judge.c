@@ -63,7 +63,7 @@ static size_t rows_that_stay(const struct sim_world *world, const struct sim_dat
 {
     size_t count = 0;
     for (size_t i = 0; i < database->prepared_count; i++) {
-        count += may_stay(world, database->prepared[i]);
+        count += may_stay(world, database->prepared[i]) && !database->prepared[i]->is_elsewhere;
     }
     /* What a person or a failover took away is asked about as long as its journal may come back; one that is lost never
      * does. Strangers under names like ours are among them: an agent cannot tell. */
@@ -304,5 +304,4 @@ void judge_end(struct sim_world *world)
     judge_locks(world);
     judge_journal(world);
     judge_strangers(world);
-    world_note(world, world->verdict->committed << 32 | world->verdict->aborted);
 }

@@ -41,7 +41,7 @@ static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
     row->xid = (uint32_t)attempt->xid8;
     row->age_ms = world->now_ms - attempt->prepared_at_ms;
     (void)snprintf(row->owner, sizeof(row->owner), "%s",
-                   attempt->is_stranger ? "somebody" : "assent");
+                   attempt->is_stranger && !attempt->is_elsewhere ? "somebody" : "assent");
 }
 
 static void keeper_scan(struct sim_world *world, uint32_t agent, struct command_result *result)
@@ -49,7 +49,7 @@ static void keeper_scan(struct sim_world *world, uint32_t agent, struct command_
     const struct sim_database *database = &world->databases[world->agents[agent].database];
     for (size_t i = 0; i < database->prepared_count; i++) {
         const struct sim_attempt *attempt = database->prepared[i];
-        if (strncmp(attempt->text, GID_PREFIX, strlen(GID_PREFIX)) == 0) {
+        if (!attempt->is_elsewhere && strncmp(attempt->text, GID_PREFIX, strlen(GID_PREFIX)) == 0) {
             if (world_point(world, world_agent_process(agent), FAULT_A_SCAN)) {
                 return;
             }
@@ -68,7 +68,7 @@ static void keeper_look(struct sim_world *world, uint32_t agent, const struct co
     }
     for (size_t i = 0; i < database->prepared_count; i++) {
         const struct sim_attempt *attempt = database->prepared[i];
-        if (gtrid_equal(&attempt->gid.gtrid, &look->gtrid) &&
+        if (!attempt->is_elsewhere && gtrid_equal(&attempt->gid.gtrid, &look->gtrid) &&
             strcmp(attempt->gid.participant, database->name) == 0) {
             rows_add(world, attempt, result);
         }

@@ -690,3 +690,41 @@ void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit
                    gtrid_say(&attempt->gid.gtrid), attempt->gid.participant);
     }
 }
+
+/* K1: who holds this row? A backend that works, or a transaction that is prepared. */
+static bool is_held_rightly(const struct sim_database *database, const void *holder)
+{
+    const struct sim_backend *first = database->backends;
+    if (holder == NULL) {
+        return true;
+    }
+    if ((const char *)holder >= (const char *)first &&
+        (const char *)holder < (const char *)(first + SIM_BACKENDS_MAX)) {
+        const struct sim_backend *backend = holder;
+        return backend->stage != BACKEND_FREE && backend->holds_locks;
+    }
+    const struct sim_attempt *attempt = holder;
+    return attempt->is_prepared && attempt->database == database->index;
+}
+
+void law_rows(struct sim_world *world, struct sim_database *database,
+              const struct sim_attempt *attempt, int effects)
+{
+    for (uint32_t i = 0; i < attempt->account_count; i++) {
+        database->owed[attempt->account[i]] += effects * attempt->amount[i];
+        if (attempt->is_prepared && database->locked_by[attempt->account[i]] != attempt) {
+            law_broken(world, "K1", "%s is prepared and does not hold account %u of %s",
+                       attempt->text, attempt->account[i], database->name);
+        }
+    }
+    for (uint32_t i = 0; i < SIM_ACCOUNTS; i++) {
+        if (database->balance[i] != database->owed[i]) {
+            law_broken(world, "C1", "account %u of %s has %lld, its effects make %lld", i,
+                       database->name, (long long)database->balance[i],
+                       (long long)database->owed[i]);
+        }
+        if (!is_held_rightly(database, database->locked_by[i])) {
+            law_broken(world, "K1", "account %u of %s is locked by nobody", i, database->name);
+        }
+    }
+}

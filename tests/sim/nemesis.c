@@ -161,7 +161,7 @@ void nemesis_fail_over(struct sim_world *world, struct sim_database *database, u
 }
 
 void nemesis_prepare_foreign(struct sim_world *world, struct sim_database *database,
-                             const char *text, const struct gid *gid)
+                             const char *text, const struct gid *gid, bool is_elsewhere)
 {
     struct sim_attempt *attempt = alloc_zeroed(sizeof(*attempt));
     (void)snprintf(attempt->text, sizeof(attempt->text), "%s", text);
@@ -169,6 +169,7 @@ void nemesis_prepare_foreign(struct sim_world *world, struct sim_database *datab
         attempt->gid = *gid;
     }
     attempt->is_stranger = true;
+    attempt->is_elsewhere = is_elsewhere;
     attempt->database = database->index;
     attempt->xid8 = database->next_xid++;
     attempt->next_of_world = world->attempt_list;
@@ -208,7 +209,9 @@ static void strike_foreign(struct sim_world *world, struct sim_database *databas
         gid_format(&gid, text);
         break;
     }
-    nemesis_prepare_foreign(world, database, text, kind < 2 ? NULL : &gid);
+    /* The cluster's view shows them side by side; only what is in our database could be ours. Drawn last. */
+    bool is_elsewhere = fault_below(world, 3) == 0;
+    nemesis_prepare_foreign(world, database, text, kind < 2 ? NULL : &gid, is_elsewhere);
 }
 
 static void strike_human(struct sim_world *world, bool commit)

@@ -160,8 +160,7 @@ static void process_event(struct sim_world *world, struct sim_event *event)
         event->posted_ms = event->due_ms; /* when it came to this host */
     }
     if (!is_message || session_is_known(world, event) || fault_strikes(world, SIM_NET_STALE)) {
-        world_note(world, (uint64_t)event->kind << 48 | (uint64_t)event->process << 40 |
-                              (is_message ? (uint64_t)event->as.message.kind : 0));
+        world_note_event(world, event);
         process_take(world, event);
     }
     queue_free(world, event);
@@ -441,6 +440,7 @@ void sim_run(const struct sim_options *options, struct sim_verdict *ret_verdict)
         world_dispatch(world, event);
     }
     ret_verdict->virtual_ms = world->now_ms - SIM_BEGIN_MS;
+    world_note_rows(world);
     ret_verdict->hash = world->hash;
     world_done(world);
     free(world);

@@ -3,6 +3,7 @@
  *
  *   world.c        birth, the loop, phases (chaos, heal), the end
  *   queue.c        events in order of time
+ *   note.c         the run's hash
  *   faults.c       which faults a seed has, and whether one strikes
  *   coord.c        a coordinator process: the core and what coordinator*.c do around it
  *   disk.c         its journal: batches, syncs, crashes, copies
@@ -160,6 +161,7 @@ struct sim_attempt { /* of one gid */
     uint64_t xid8;
     uint64_t prepared_at_ms;
     bool is_stranger, is_read_only;
+    bool is_elsewhere; /* a stranger's, in another database of the same cluster */
     /* what happened to it */
     uint64_t made_by; /* the agent's incarnation */
     bool reply_ok;    /* its agent has read the whole answer */
@@ -238,6 +240,7 @@ struct sim_database {
     size_t prepared_count, prepared_capacity;
     struct sim_attempt **prepared;
     int64_t balance[SIM_ACCOUNTS];
+    int64_t owed[SIM_ACCOUNTS];    /* what C1 says that it must be (law.c) */
     void *locked_by[SIM_ACCOUNTS]; /* a backend or an attempt; NULL: free */
     size_t witness_count, witness_capacity;
     struct witness *witnesses;
@@ -451,7 +454,7 @@ uint64_t fault_below(struct sim_world *world, uint64_t below);
 /* world.c */
 void world_init(struct sim_world *world);
 void world_done(struct sim_world *world);
-void world_note(struct sim_world *world, uint64_t what);
+void world_note(struct sim_world *world, uint64_t what); /* into the run's hash */
 bool world_failed(const struct sim_world *world);
 struct sim_process *world_process(struct sim_world *world, uint32_t index);
 uint32_t world_coord_process(uint32_t coord);
@@ -464,6 +467,11 @@ bool world_point(struct sim_world *world, uint32_t process, enum fault_point poi
 void process_stop(struct sim_world *world, uint32_t process, uint64_t for_ms);
 void process_order_start(struct sim_world *world, uint32_t process, uint64_t delay_ms);
 void process_inbox_drop(struct sim_world *world, struct sim_process *process);
+
+/* note.c */
+void world_note_event(struct sim_world *world, const struct sim_event *event);
+void world_note_answer(struct sim_world *world, const struct coord_answer *answer);
+void world_note_rows(struct sim_world *world);
 
 /* coord.c */
 void coord_proc_start(struct sim_world *world, uint32_t coord);
@@ -598,9 +606,10 @@ void nemesis_stop_database(struct sim_world *world, struct sim_database *databas
 /* It goes on without the last `lost` changes. */
 void nemesis_fail_over(struct sim_world *world, struct sim_database *database, uint64_t lost,
                        bool new_timeline);
-/* Another role prepares a transaction under this name; gid: what the name says, NULL if it is no gid. */
+/* Another role prepares a transaction under this name, elsewhere: in another database of the same cluster; gid: what the
+ * name says, NULL if it is no gid. */
 void nemesis_prepare_foreign(struct sim_world *world, struct sim_database *database,
-                             const char *text, const struct gid *gid);
+                             const char *text, const struct gid *gid, bool is_elsewhere);
 
 /* law.c */
 void law_broken(struct sim_world *world, const char *rule, const char *format, ...)
@@ -615,6 +624,9 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);
 void law_prepared(struct sim_world *world, struct sim_attempt *attempt);
 void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit);
+/* Its effects came (1), were taken back with a lost tail (-1), or neither (0): C1 and K1 hold now. */
+void law_rows(struct sim_world *world, struct sim_database *database,
+              const struct sim_attempt *attempt, int effects);
 bool law_names(const struct sim_truth *truth, const struct gid *gid);
 uint32_t law_database(const struct sim_world *world, const char *participant);
 uint32_t law_identity(const struct sim_world *world, const struct journal_id *id);

@@ -80,6 +80,7 @@ struct honest_op {
     bool standby_is_away; /* the commit's wait for a standby is cancelled: a WARNING */
     enum honest_flaw flaw;
     enum honest_foreign foreign;
+    bool is_elsewhere;   /* FOREIGN: in another database of the same cluster */
     uint32_t timeout_ms; /* 0: long */
     uint32_t count;      /* AUDIT: gids from `gid` on */
     uint32_t epoch, nonce, head, floor_epoch, floor_sequence, floor_first; /* STORE */

@@ -276,7 +276,7 @@ static void model_act(struct honest_side *side, const struct honest_op *op, cons
         human_ends(model, gid, true);
         return;
     case HONEST_FOREIGN:
-        nemesis_prepare_foreign(world, database, gid_text, gid);
+        nemesis_prepare_foreign(world, database, gid_text, gid, op->is_elsewhere);
         return;
     default:
         fail_msg("the model does not know operation %d", (int)op->kind);

@@ -207,13 +207,18 @@ static const struct honest_op strangers[] = {
     {HONEST_FOREIGN, .gid = 3, .foreign = FOREIGN_NEIGHBOUR},
     {HONEST_FOREIGN, .gid = 4, .foreign = FOREIGN_JOURNAL},
     {HONEST_FOREIGN, .gid = 5, .foreign = FOREIGN_LIKE_OURS},
-    {HONEST_SCAN, .says = "5 assent:old-2 journal-4 neighbour-3"},
+    {HONEST_FOREIGN, .gid = 6, .foreign = FOREIGN_LIKE_OURS, .is_elsewhere = true},
+    {HONEST_SCAN,
+     .says = "5 assent:old-2 journal-4 neighbour-3"}, /* and not the other database's */
     {HONEST_LOOK, .gid = 3, .says = "not found"},
     {HONEST_LOOK, .gid = 4, .says = "not found"},
     {HONEST_LOOK, .gid = 5, .says = "5"},
+    {HONEST_LOOK, .gid = 6, .says = "not found"},
     {HONEST_COMMIT, .gid = 3, .says = "not found"},
     {HONEST_COMMIT, .gid = 5, .says = "refused"}, /* another role's */
     {HONEST_ROLLBACK, .gid = 5, .says = "refused"},
+    {HONEST_COMMIT, .gid = 6, .says = "refused"}, /* another database's */
+    {HONEST_ROLLBACK, .gid = 6, .says = "refused"},
     {HONEST_PROVE_ROLLBACK, .gid = 5, .says = "prepared"},
     {HONEST_AUDIT, .gid = 4, .count = 2, .says = "lost prepared"},
     {0},
@@ -363,7 +368,7 @@ const struct honest_script honest_scripts[] = {
     {"no standby", PROOF_ROW, standby, "2=990 | prepared | rows 2"},
     {"a person's hand", PROOF_ROW, humans, "2=990 | prepared | rows 2"},
     {"strangers", PROOF_ROW, strangers,
-     "- | prepared 5 assent:old-2 journal-4 neighbour-3 other-1 | rows"},
+     "- | prepared 5 6 assent:old-2 journal-4 neighbour-3 other-1 | rows"},
     {"witnesses", PROOF_ROW, witness, "- | prepared | rows"},
     {"floors", PROOF_ROW, floors, "1=990 2=990 4=1001 | prepared | rows 4"},
     {"a crash", PROOF_ROW, crash, "1=990 2=990 | prepared | rows 1 2"},

@@ -263,12 +263,16 @@ static void let_go_by_hand(struct server *server)
     server->human = NULL;
 }
 
-static void prepare_foreign(struct server *server, const char *gid_text)
+/* A name is one in the whole cluster, whichever database it is in. */
+static void prepare_foreign(struct server *server, const char *gid_text, bool is_elsewhere)
 {
     char sql[GID_TEXT_SIZE + 80];
+    struct error error = {0};
     (void)snprintf(sql, sizeof sql, "BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION '%s'",
                    gid_text);
-    (void)world_sql(server->world, sql);
+    must(pgcluster_sql(server->world->cluster, is_elsewhere ? "postgres" : WORLD_DATABASE, sql,
+                       NULL, &error),
+         &error);
 }
 
 static void copy_data(const char *from, const char *to)
@@ -369,7 +373,7 @@ static void server_act(struct honest_side *side, const struct honest_op *op, con
         let_go_by_hand(server);
         return;
     case HONEST_FOREIGN:
-        prepare_foreign(server, gid_text);
+        prepare_foreign(server, gid_text, op->is_elsewhere);
         return;
     default:
         fail_msg("the server does not know operation %d", (int)op->kind);
@@ -426,6 +430,26 @@ struct honest_side *honest_server_new(void)
 }
 
 /* What an earlier script left is taken away, also if it failed half-way. */
+static void prepared_clear(struct world *world, const char *database)
+{
+    char sql[GID_TEXT_SIZE + 32];
+    struct error error = {0};
+    for (int i = 0; i <= HONEST_SLOTS; i++) {
+        char *gid = NULL;
+        must(pgcluster_sql(world->cluster, database,
+                           "SELECT gid FROM pg_prepared_xacts"
+                           " WHERE database = current_database() LIMIT 1",
+                           &gid, &error),
+             &error);
+        if (gid == NULL) {
+            return;
+        }
+        (void)snprintf(sql, sizeof sql, "ROLLBACK PREPARED '%s'", gid);
+        must(pgcluster_sql(world->cluster, database, sql, NULL, &error), &error);
+        free(gid);
+    }
+}
+
 static void clear(struct server *server)
 {
     struct world *world = server->world;
@@ -435,15 +459,8 @@ static void clear(struct server *server)
     standby_comes_back(server);
     PQfinish(server->human);
     server->human = NULL;
-    char sql[GID_TEXT_SIZE + 32];
-    for (int i = 0; i < HONEST_SLOTS; i++) {
-        const char *gid = world_sql(world, "SELECT gid FROM pg_prepared_xacts LIMIT 1");
-        if (gid[0] == '\0') {
-            break;
-        }
-        (void)snprintf(sql, sizeof sql, "ROLLBACK PREPARED '%s'", gid);
-        (void)world_sql(world, sql);
-    }
+    prepared_clear(world, WORLD_DATABASE);
+    prepared_clear(world, "postgres");
     (void)world_sql(world, "TRUNCATE account, assent.outcome, assent.witness;"
                            "UPDATE assent.ring SET current = 0;"
                            "INSERT INTO account SELECT i, 1000 FROM generate_series(0, 11) i");
