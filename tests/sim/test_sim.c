@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
-#include "tests/sim/world.h"
+#include "tests/sim/explore_act.h"
+#include "tests/sim/repro.h"
 
 /* The same seed runs the same way, to the bit. */
 static void test_sim_same_seed_same_hash(void **state)
@@ -194,6 +196,210 @@ static void test_database_rotation_keeps_what_is_above_the_floor(void **state)
     bench_done(&bench);
 }
 
+/* C1 is judged when a transaction ends, not when all is over: an effect that goes wrong is seen there. */
+static void test_law_sees_a_wrong_effect_at_once(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    struct sim_attempt *attempt = bench_prepare(&bench, 5);
+    bench.database->balance[3]--;
+    assert_false(bench.verdict.failed);
+    database_end(bench.world, bench.database, attempt, true);
+    assert_true(bench.verdict.failed);
+    assert_string_equal(bench.verdict.rule, "C1");
+    bench_done(&bench);
+}
+
+/* K1 likewise: a row that is held by a backend which is gone, and one that a prepared transaction has let go. */
+static void test_law_sees_a_wrong_lock_at_once(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    bench.database->locked_by[7] = &bench.database->backends[2];
+    (void)bench_prepare(&bench, 5);
+    assert_string_equal(bench.verdict.rule, "K1");
+    bench_done(&bench);
+
+    bench_init(&bench);
+    struct sim_attempt *first = bench_prepare(&bench, 5);
+    bench.database->locked_by[3] = NULL;
+    law_rows(bench.world, bench.database, first, 0);
+    assert_string_equal(bench.verdict.rule, "K1");
+    bench_done(&bench);
+}
+
+/* A lost tail takes effects back, and what C1 expects with them. */
+static void test_law_follows_a_lost_tail(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    uint64_t lsn = bench.database->lsn;
+    database_end(bench.world, bench.database, bench_prepare(&bench, 5), true);
+    assert_int_equal(bench.database->owed[3], bench.database->balance[3]);
+    database_lose(bench.world, bench.database, lsn);
+    assert_int_equal(bench.database->owed[3], 1000);
+    assert_false(bench.verdict.failed);
+    bench_done(&bench);
+}
+
+/* Rows of another database of the cluster are in the way of names and slots, and in no scan. */
+static void test_keeper_scan_leaves_other_databases_out(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    struct sim_attempt *ours = bench_prepare(&bench, 5);
+    struct gid gid = ours->gid;
+    char text[GID_TEXT_SIZE];
+    gid.attempt = 9;
+    gid_format(&gid, text);
+    nemesis_prepare_foreign(bench.world, bench.database, text, &gid, true);
+    assert_non_null(database_prepared(bench.database, &gid));
+    struct command command = {.kind = COMMAND_SCAN};
+    struct command_result result = {0};
+    keeper_carry_out(bench.world, 0, &command, &result);
+    assert_int_equal(result.row_count, 1);
+    assert_string_equal(result.rows[0].gid_text, ours->text);
+    command_result_done(&result);
+    bench_done(&bench);
+}
+
+/* ---- the run's hash ---- */
+
+/* What was said and what lies in the databases is in it, not only that something was said. */
+static void test_note_sees_contents_and_rows(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    struct sim_event event = {
+        .kind = EVENT_COORD_MESSAGE,
+        .as.message = {.kind = MESSAGE_ACK, .as.ack = {.ack = ACK_COMMITTED}}};
+    world_note_event(bench.world, &event);
+    uint64_t committed = bench.world->hash;
+    bench.world->hash = 0;
+    event.as.message.as.ack.ack = ACK_ROLLED_BACK;
+    world_note_event(bench.world, &event);
+    assert_true(bench.world->hash != committed);
+    bench.world->hash = 0;
+    world_note_rows(bench.world);
+    uint64_t before = bench.world->hash;
+    bench.world->hash = 0;
+    bench.database->balance[3]++;
+    world_note_rows(bench.world);
+    assert_true(bench.world->hash != before);
+    bench_done(&bench);
+}
+
+/* ---- kept files ---- */
+
+/* What is written is read: a list of faults, an empty list, and a seed that draws its own. */
+static void test_repro_is_read_as_written(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/assent-repro-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    (void)close(file);
+    const struct sim_strike strikes[] = {{SIM_NET_LOSS, 4}, {SIM_COORD_KILL, 7}};
+    const struct sim_options kept[] = {
+        {.seed = 12, .op_count = 3, .has_strikes = true, .strike_count = 2, .strikes = strikes},
+        {.seed = 13, .participant_count = 2, .has_strikes = true},
+        {.seed = 14},
+    };
+    const struct sim_verdict verdict = {.rule = "A1", .text = "text"};
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        struct sim_options read;
+        struct sim_strike *read_strikes = NULL;
+        struct error error;
+        assert_true(repro_save(path, &kept[i], &verdict, &error));
+        assert_true(repro_load(path, &read, &read_strikes, &error));
+        assert_true(read.seed == kept[i].seed);
+        assert_int_equal(read.op_count, kept[i].op_count);
+        assert_int_equal(read.participant_count, kept[i].participant_count);
+        assert_int_equal(read.has_strikes, kept[i].has_strikes);
+        assert_int_equal(read.strike_count, kept[i].strike_count);
+        for (size_t k = 0; k < read.strike_count; k++) {
+            assert_int_equal(read.strikes[k].fault, strikes[k].fault);
+            assert_int_equal(read.strikes[k].ordinal, strikes[k].ordinal);
+        }
+        free(read_strikes);
+    }
+    (void)unlink(path);
+}
+
+/* ---- the explorer ---- */
+
+static void explore(uint32_t op_count, uint32_t fault_count, uint64_t schedules_max,
+                    struct explore_result *result)
+{
+    const struct explore_options options = {
+        .op_count = op_count, .fault_count = fault_count, .schedules_max = schedules_max};
+    explore_run(&options, result);
+    assert_false(result->verdict.failed);
+    assert_true(result->ended + result->cut == result->schedules);
+}
+
+/* A complete search ends by itself, at the same number however it is bounded; a bounded one says that it is a part. */
+static void test_explore_counts_each_schedule_once(void **state)
+{
+    (void)state;
+    struct explore_result *whole = alloc_zeroed(sizeof(*whole));
+    struct explore_result *other = alloc_zeroed(sizeof(*other));
+    explore(2, 0, 0, whole);
+    assert_true(whole->is_complete);
+    explore(2, 0, whole->schedules * 10, other);
+    assert_true(other->is_complete);
+    assert_true(other->schedules == whole->schedules && other->steps == whole->steps);
+    explore(2, 0, whole->schedules - 1, other);
+    assert_false(other->is_complete);
+    assert_true(other->schedules == whole->schedules - 1 && other->layers[0].left > 0);
+    free(whole);
+    free(other);
+}
+
+/* Few faults first, and still a share for more: a bounded search is complete below and spread above. */
+static void test_explore_completes_few_faults_first(void **state)
+{
+    (void)state;
+    struct explore_result *result = alloc_zeroed(sizeof(*result));
+    explore(1, 2, 20000, result);
+    assert_true(result->layers[0].is_complete);
+    assert_false(result->layers[1].is_complete);
+    assert_true(result->layers[1].schedules > 5000 && result->layers[2].schedules > 3000);
+    assert_true(result->layers[0].schedules + result->layers[1].schedules +
+                    result->layers[2].schedules ==
+                20000);
+    for (int i = EXPLORE_END + 1; i < EXPLORE_KIND_COUNT; i++) {
+        assert_true(result->acts[i] > 0); /* every kind of fault struck */
+    }
+    free(result);
+}
+
+/* The batch that is being synced when a coordinator dies is lost, or it is there, as the explorer wants it. */
+static void test_explore_batch_is_lost_or_kept(void **state)
+{
+    (void)state;
+    for (int keeps = 0; keeps < 2; keeps++) {
+        struct bench bench;
+        bench_init(&bench);
+        struct sim_coord *coord = &bench.world->coords[0];
+        while (!coord->thread.is_writing) {
+            world_dispatch(bench.world, queue_pop(bench.world));
+        }
+        const struct sim_disk *disk = &bench.world->disks[coord->disk];
+        assert_true(coord->thread.writing.count > 0 && disk->last_epoch == 0);
+        const struct explore_action action = {.kind =
+                                                  keeps ? EXPLORE_COORD_KEPT : EXPLORE_COORD_KILL};
+        explore_act(bench.world, &action);
+        assert_int_equal(disk->last_epoch, keeps ? 1 : 0);
+        bench_done(&bench);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +410,15 @@ int main(void)
         cmocka_unit_test(test_database_lost_tail_takes_the_commit_back),
         cmocka_unit_test(test_database_witness_keeps_the_highest),
         cmocka_unit_test(test_database_rotation_keeps_what_is_above_the_floor),
+        cmocka_unit_test(test_law_sees_a_wrong_effect_at_once),
+        cmocka_unit_test(test_law_sees_a_wrong_lock_at_once),
+        cmocka_unit_test(test_law_follows_a_lost_tail),
+        cmocka_unit_test(test_keeper_scan_leaves_other_databases_out),
+        cmocka_unit_test(test_note_sees_contents_and_rows),
+        cmocka_unit_test(test_repro_is_read_as_written),
+        cmocka_unit_test(test_explore_counts_each_schedule_once),
+        cmocka_unit_test(test_explore_completes_few_faults_first),
+        cmocka_unit_test(test_explore_batch_is_lost_or_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
