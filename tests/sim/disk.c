@@ -3,8 +3,11 @@
  *
  * What is durable lies in a real memory journal (recovery/journal_memory.c): numbers, hash chain, state, trimming and
  * look-ups are the product's own. The model adds what a disk does to the batch that is being written: a sync takes time;
- * when the process or the machine dies under it, the whole batch is there afterwards or none of it (one SQLite
- * transaction; a torn one is found by its checksums and does not count); after a failed sync either. A batch that
+ * when the process or the machine dies under it, the whole batch is there afterwards or none of it; after a failed sync
+ * either. A torn batch, of which only the first pages or records reached the platter, is not a third case here: a batch is
+ * one SQLite transaction, its commit mark is in the last frame of the WAL, and each frame's checksum goes over all before it,
+ * so a batch that lacks or has damaged any byte ends before its mark and was never written. That files are so is shown where
+ * there are files: tests/spec/test_p16_journal_damage.c cuts and damages real ones at every place. A batch that
  * survived in the page cache alone is made durable by the next start, before anybody hears of it (P-16), or lost with
  * the machine.
  */

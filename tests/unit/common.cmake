@@ -1,4 +1,5 @@
 # The basics in common/.
+assent_test(NAME test_cli_value SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_cli_value.c LIBS assent_cli)
 foreach(unit IN ITEMS alloc blob error fault heap inbox log map messages outcome xid)
     set(labels unit)
     if(unit MATCHES "^(blob|inbox|log)$")
