@@ -73,6 +73,8 @@ struct participant {
     uint32_t prepared_count, foreign_count;
     uint64_t oldest_prepared_ms;
     uint64_t swept_number;
+    uint64_t
+        left_number; /* a sweep from here on has seen every branch of an abort that was left to it; 0: none */
     uint64_t in_doubt;
     uint64_t votes_yes, votes_no, heuristics;
     bool has_known;
