@@ -240,6 +240,29 @@ static void test_agent_p13_floor_only_rises(void **state)
     assert_int_equal(bench_count_commands(bench, COMMAND_STORE_WITNESS), 0);
 }
 
+/* P-9, P-13: a copy of WORK whose transaction is below the floor is refused: nobody could judge what it prepared. */
+static void test_agent_p9_work_below_the_floor_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    const struct journal_floor floor = {.epoch = EPOCH, .sequence = 50, .first_number = 8};
+    head(bench, 20, &floor);
+    const uint64_t forgotten[] = {50, 49, 1};
+    for (size_t i = 0; i < 3; i++) {
+        bench_work(bench, forgotten[i]);
+        assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+        const struct message_vote *vote = &bench_send(bench, MESSAGE_VOTE)->message.as.vote;
+        assert_int_equal(vote->vote, VOTE_ABORT);
+        assert_int_equal(vote->gid.attempt, 0);
+    }
+    bench_work(bench, 51);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 1);
+    const struct journal_floor later = {.epoch = EPOCH + 1, .sequence = 1, .first_number = 9};
+    head(bench, 21, &later);
+    bench_work(bench, 60);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+}
+
 static size_t rotations(struct bench *bench, uint64_t ms)
 {
     size_t count = 0;
@@ -929,6 +952,7 @@ int main(void)
         TEST(test_agent_deadline_is_the_earliest),
         TEST(test_agent_p12_pauses_grow),
         TEST(test_agent_p13_floor_only_rises),
+        TEST(test_agent_p9_work_below_the_floor_is_refused),
         TEST(test_agent_p12_rotation_follows_a_stored_floor),
         TEST(test_agent_p10_loaded_witness_is_the_higher_of_both),
         TEST(test_agent_p10_loads_are_told_apart),
