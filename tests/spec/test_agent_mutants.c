@@ -575,6 +575,37 @@ static void test_agent_p8_unowned_branch_hears_a_later_verdict(void **state)
     assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.commit, false);
 }
 
+/* P-8: nor does one do anything about a branch that is not here any more. */
+static void test_agent_p8_unknown_about_nothing_changes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_gid(7, 9);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 0);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+}
+
+/* P-11: a branch that is being cancelled waits for its backend, whatever becomes of the database meanwhile. */
+static void test_agent_p11_cancelled_branch_outlasts_the_database(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_work(bench, 1);
+    uint64_t execute = bench_command(bench, COMMAND_EXECUTE)->id;
+    struct gtrid gtrid = bench_gtrid(1);
+    bench_rollback_all(bench, &gtrid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 1);
+    bench_status(bench, HEALTH_READ_ONLY, false);
+    bench_status(bench, HEALTH_UP, false);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 1);
+    bench_answer(bench, execute, COMMAND_EXECUTE, PG_ROLLED_BACK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+}
+
 /* ---- looking ---- */
 
 /* Of what a look finds, only this participant's attempts of this transaction count, and only the branch's own row is it. */
@@ -967,6 +998,8 @@ int main(void)
         TEST(test_agent_p9_rollback_without_an_attempt_is_nameless),
         TEST(test_agent_rollback_of_another_attempt_cancels_the_running_one),
         TEST(test_agent_p8_unowned_branch_hears_a_later_verdict),
+        TEST(test_agent_p8_unknown_about_nothing_changes_nothing),
+        TEST(test_agent_p11_cancelled_branch_outlasts_the_database),
         TEST(test_agent_p6_look_believes_exact_names_only),
         TEST(test_agent_p20_committing_attempt_does_not_hold_up_the_erasure),
         TEST(test_agent_p10_two_journals_do_not_mix),
