@@ -384,7 +384,6 @@ void peer_released(struct coord *coord, uint64_t call, const char *name, struct 
         participant->configured = false;
         participant->must_report = false;
     }
-    peer_check_reconciled(coord, ready);
     struct api_answer *answer = ready_answer(ready, call, gone ? API_OK : API_CONFLICT);
     snprintf(answer->participant, sizeof(answer->participant), "%s", name);
     if (!gone) {
