@@ -37,6 +37,7 @@ static struct sim_backend *backend_take(struct sim_database *database, uint32_t 
             backend->incarnation = incarnation;
             backend->is_attached = true;
             backend->no_kind = SIM_FAULT_COUNT;
+            database->backend_count = i < database->backend_count ? database->backend_count : i + 1;
             return backend;
         }
     }

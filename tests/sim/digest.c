@@ -128,7 +128,7 @@ static uint64_t digest_database(const struct sim_database *database)
     for (size_t i = 0; i < database->prepared_count; i++) {
         sum += fold(1, database->prepared[i]->gid.attempt);
     }
-    for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
+    for (size_t i = 0; i < database->backend_count; i++) {
         if (database->backends[i].stage != BACKEND_FREE) {
             sum += digest_backend(&database->backends[i]);
         }

@@ -193,7 +193,7 @@ static void database_faults_find(const struct sim_world *world, uint32_t index,
 {
     const struct sim_database *database = &world->databases[index];
     bool works = false;
-    for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
+    for (size_t i = 0; i < database->backend_count; i++) {
         const struct sim_backend *backend = &database->backends[i];
         if (backend->stage != BACKEND_FREE && backend->is_attached) {
             add(actions, EXPLORE_CONNECTION, (size_t)index * SIM_BACKENDS_MAX + i);
@@ -256,7 +256,7 @@ static bool everything_is_over(const struct sim_world *world)
         if (agent.branches_live > 0) {
             return false;
         }
-        for (size_t k = 0; k < SIM_BACKENDS_MAX; k++) {
+        for (size_t k = 0; k < world->databases[i].backend_count; k++) {
             if (world->databases[i].backends[k].stage != BACKEND_FREE) {
                 return false;
             }
@@ -364,7 +364,7 @@ static struct sim_event backend_says(const struct sim_database *database, size_t
 static void crash_database(struct sim_world *world, uint32_t index, bool keeps_work)
 {
     struct sim_database *database = &world->databases[index];
-    for (size_t i = 0; keeps_work && i < SIM_BACKENDS_MAX; i++) {
+    for (size_t i = 0; keeps_work && i < database->backend_count; i++) {
         if (may_be_done_unheard(&database->backends[i])) {
             struct sim_event event = backend_says(database, i);
             backend_lost_answer(world, &event);

@@ -275,6 +275,7 @@ static void test_note_sees_contents_and_rows(void **state)
     (void)state;
     struct bench bench;
     bench_init(&bench);
+    bench.world->options.is_explored = false; /* an explored run has no hash */
     struct sim_event event = {
         .kind = EVENT_COORD_MESSAGE,
         .as.message = {.kind = MESSAGE_ACK, .as.ack = {.ack = ACK_COMMITTED}}};

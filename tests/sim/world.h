@@ -246,6 +246,7 @@ struct sim_database {
     struct witness *witnesses;
     size_t wal_count, wal_capacity;
     struct sim_wal *wal;
+    size_t backend_count; /* of them, the first so many have been in use */
     struct sim_backend backends[SIM_BACKENDS_MAX];
 };
 
