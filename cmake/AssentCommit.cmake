@@ -3,6 +3,7 @@
 #
 # Without git, or where SOURCE is no checkout of its own (an archive unpacked inside another repository), it is "unknown".
 set(commit "${COMMIT}")
+set(ENV{GIT_OPTIONAL_LOCKS} 0) # it only looks: somebody may be committing
 find_program(GIT_PROGRAM git)
 if(commit STREQUAL "" AND GIT_PROGRAM)
     execute_process(COMMAND "${GIT_PROGRAM}" rev-parse --show-toplevel WORKING_DIRECTORY "${SOURCE}"
