@@ -35,6 +35,7 @@ struct layer {
     size_t count, capacity;
     struct open *opens;
     uint64_t left;
+    bool is_cut; /* some situation of it was not remembered */
 };
 
 struct explorer {
@@ -84,6 +85,15 @@ static void set_grow(struct set *set)
     set->capacity = larger.capacity;
     set->count = larger.count;
     free(old);
+}
+
+static bool set_has(const struct set *set, uint64_t value)
+{
+    size_t at = (size_t)value & (set->capacity - 1);
+    while (set->slots[at] != 0 && set->slots[at] != value) {
+        at = (at + 1) & (set->capacity - 1);
+    }
+    return set->slots[at] == value;
 }
 
 static bool set_put(struct set *set, uint64_t value)
@@ -150,6 +160,29 @@ static void node_new(struct explorer *explorer, const struct explore_actions *ac
 
 enum next { GO_ON = 1, OVER, SEEN };
 
+/* A situation that no choice was planned for. */
+static enum next arrive(struct explorer *explorer, struct sim_world *world,
+                        const struct explore_actions *actions)
+{
+    uint64_t digest = world_digest(world) ^ sim_mix(explorer->faults_used, 77);
+    uint64_t most = explorer->options->situations_max != 0 ? explorer->options->situations_max
+                                                           : EXPLORE_SITUATIONS_MAX;
+    if (explorer->node_count >= most) {
+        if (set_has(&explorer->seen, digest)) {
+            return SEEN;
+        }
+        for (uint32_t i = explorer->faults_used; i <= EXPLORE_FAULTS_MAX; i++) {
+            explorer->layers[i].is_cut = true;
+        }
+        return GO_ON;
+    }
+    if (!set_put(&explorer->seen, digest)) {
+        return SEEN;
+    }
+    node_new(explorer, actions);
+    return GO_ON;
+}
+
 /* Which of the actions; SEEN: somebody has been here before. */
 static enum next choose(struct explorer *explorer, struct sim_world *world,
                         const struct explore_actions *actions, size_t *ret_choice)
@@ -159,12 +192,8 @@ static enum next choose(struct explorer *explorer, struct sim_world *world,
         return OVER;
     }
     if (explorer->depth >= explorer->planned) {
-        uint64_t digest = world_digest(world) ^ sim_mix(explorer->faults_used, 77);
-        if (!explorer->is_replay && !set_put(&explorer->seen, digest)) {
+        if (!explorer->is_replay && arrive(explorer, world, actions) == SEEN) {
             return SEEN;
-        }
-        if (!explorer->is_replay) {
-            node_new(explorer, actions);
         }
         explorer->choices[explorer->depth] = 0;
     }
@@ -298,10 +327,11 @@ static void layers_tell(const struct explorer *explorer, struct explore_result *
     bool is_complete = !result->verdict.failed;
     for (uint32_t i = 0; i <= EXPLORE_FAULTS_MAX; i++) {
         result->layers[i].left = explorer->layers[i].left;
-        is_complete = is_complete && explorer->layers[i].left == 0;
+        is_complete = is_complete && explorer->layers[i].left == 0 && !explorer->layers[i].is_cut;
         result->layers[i].is_complete = is_complete;
     }
     result->is_complete = is_complete;
+    result->is_full = explorer->layers[EXPLORE_FAULTS_MAX].is_cut;
     result->situations = explorer->seen.count;
 }
 

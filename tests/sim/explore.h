@@ -34,10 +34,15 @@ enum explore_kind {
 #define EXPLORE_DEPTH_MAX  4096
 #define EXPLORE_FAULTS_MAX 4
 
+/* Some 50 bytes each at most: 1.6 GB. */
+#define EXPLORE_SITUATIONS_MAX (UINT64_C(1) << 25)
+
 struct explore_options {
     uint32_t op_count, fault_count;
     uint64_t schedules_max; /* 0: no limit */
     uint64_t seconds_max;   /* 0: no limit */
+    /* 0: EXPLORE_SITUATIONS_MAX. So many are remembered; what is new beyond is run through, once, and not searched further. */
+    uint64_t situations_max;
     bool wants_every_order; /* also of handshakes and heartbeats */
     bool wants_progress;
 };
@@ -55,6 +60,7 @@ struct explore_result {
     uint64_t steps, deepest;
     double seconds;
     bool is_complete; /* every schedule was run */
+    bool is_full;     /* more situations than are remembered */
     struct explore_layer layers[EXPLORE_FAULTS_MAX + 1];
     uint64_t acts[EXPLORE_KIND_COUNT];
     struct sim_verdict verdict;

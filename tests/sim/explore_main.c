@@ -157,10 +157,12 @@ static void show_json(const struct explore_options *options, const struct explor
     printf("{\"version\":\"%s\",\"commit\":\"%s\",\"transactions\":%" PRIu32 ",\"faults\":%" PRIu32
            ",\"schedules\":%" PRIu64 ",\"ended\":%" PRIu64 ",\"cut\":%" PRIu64
            ",\"states\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"deepest\":%" PRIu64
-           ",\"seconds\":%.2f,\"schedules_per_second\":%.0f,\"complete\":%s,\"by_faults\":[",
+           ",\"seconds\":%.2f,\"schedules_per_second\":%.0f,\"complete\":%s,\"full\":%s,\"by_"
+           "faults\":[",
            ASSENT_VERSION, assent_commit, options->op_count, options->fault_count,
            result->schedules, result->ended, result->cut, result->situations, result->steps,
-           result->deepest, result->seconds, rate, result->is_complete ? "true" : "false");
+           result->deepest, result->seconds, rate, result->is_complete ? "true" : "false",
+           result->is_full ? "true" : "false");
     for (uint32_t i = 0; i <= options->fault_count; i++) {
         const struct explore_layer *layer = &result->layers[i];
         printf("%s{\"faults\":%" PRIu32 ",\"schedules\":%" PRIu64 ",\"left\":%" PRIu64
@@ -201,6 +203,10 @@ static void show(const struct explore_options *options, const struct explore_res
            result->ended, result->cut);
     printf("  situations  %" PRIu64 " with a choice, told apart by the hash of their state\n",
            result->situations);
+    if (result->is_full) {
+        printf("              more are not remembered: those were run through and not searched "
+               "further\n");
+    }
     printf("  steps       %" PRIu64 ", deepest schedule %" PRIu64 " choices\n", result->steps,
            result->deepest);
     for (int i = EXPLORE_END + 1; i < EXPLORE_KIND_COUNT; i++) {

@@ -380,6 +380,20 @@ static void test_explore_completes_few_faults_first(void **state)
     free(result);
 }
 
+/* More situations than are remembered: it still ends, still counts once, and does not call itself complete. */
+static void test_explore_ends_where_memory_is_bounded(void **state)
+{
+    (void)state;
+    struct explore_result *result = alloc_zeroed(sizeof(*result));
+    const struct explore_options options = {.op_count = 2, .situations_max = 500};
+    explore_run(&options, result);
+    assert_false(result->verdict.failed);
+    assert_true(result->is_full && !result->is_complete && result->situations == 500);
+    assert_true(result->layers[0].left == 0);
+    assert_true(result->ended + result->cut == result->schedules);
+    free(result);
+}
+
 /* The batch that is being synced when a coordinator dies is lost, or it is there, as the explorer wants it. */
 static void test_explore_batch_is_lost_or_kept(void **state)
 {
@@ -419,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_repro_is_read_as_written),
         cmocka_unit_test(test_explore_counts_each_schedule_once),
         cmocka_unit_test(test_explore_completes_few_faults_first),
+        cmocka_unit_test(test_explore_ends_where_memory_is_bounded),
         cmocka_unit_test(test_explore_batch_is_lost_or_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
