@@ -33,6 +33,16 @@ bool heuristic_explained(const struct history *history, uint32_t key, int64_t t)
     return false;
 }
 
+bool heuristic_possible(const struct history *history)
+{
+    for (size_t i = 0; i < history->nemeses.count; i++) {
+        if (is_cause(&history->nemeses.items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool heuristic_expected(const struct history *history, uint32_t key)
 {
     for (size_t i = 0; i < history->nemeses.count; i++) {

@@ -376,6 +376,71 @@ static void test_checker_growth_is_b1(void **state)
     kit_done(&kit);
 }
 
+/* So many samples, one a second, of which each life of the process begins at 9 descriptors and 10 MB, and has what it
+ * needs after some seconds: as a daemon does that is killed now and then. */
+static void warm_lives(struct kit *kit, int seconds, int life, int fds_step)
+{
+    kit_begin(kit);
+    for (int second = 0; second < seconds; second++) {
+        int age = second % life, warm = age < 8 ? age : 8;
+        kit_line(kit,
+                 "{'type':'sample','t':%lld,'processes':{'assentd':{'pid':%d,'rss':%d,'fds':%d}}}",
+                 second * 1000000LL, 100 + second / life, 10000000 + warm * 1200000,
+                 9 + (age < 3 ? age : 3) * 9 + age * fds_step + second % 3);
+    }
+}
+
+/* Half a minute is enough to see what leaks by the request, and what warms up is no leak, however often it is
+ * started again. */
+static void test_checker_growth_of_short_lives_is_judged_right(void **state)
+{
+    static const struct {
+        int seconds, life, fds_step;
+        enum status status;
+    } cases[] = {
+        {30, 30, 0, STATUS_PASSED},        {30, 30, 2, STATUS_FAILED},
+        {3600, 40, 0, STATUS_PASSED},      {3600, 40, 2, STATUS_FAILED},
+        {3600, 20, 0, STATUS_NOT_CHECKED}, /* no life is long enough */
+        {20, 20, 0, STATUS_NOT_CHECKED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kit kit;
+        warm_lives(&kit, cases[i].seconds, cases[i].life, cases[i].fds_step);
+        kit_judge(&kit);
+        assert_int_equal(kit.report.status[CHECK_B1], cases[i].status);
+        kit_done(&kit);
+    }
+}
+
+/* A journal grows until it begins to forget: told as not tested before that, and judged after it. */
+static void test_checker_growth_of_journal_counts_from_its_time(void **state)
+{
+    static const struct {
+        const char *meta;
+        int until;
+        enum status status;
+    } cases[] = {{"'journal_steady_from':1000000000,", 600, STATUS_NOT_CHECKED},
+                 {"'journal_steady_from':300000000,", 300, STATUS_PASSED},
+                 {"'journal_steady_from':300000000,", 600, STATUS_FAILED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kit kit;
+        kit_begin_with(&kit, cases[i].meta);
+        for (int second = 0; second < 600; second++) {
+            int grown = second < cases[i].until ? second : cases[i].until;
+            kit_line(&kit, "{'type':'sample','t':%lld,'journal':%d}", second * 1000000LL,
+                     1000000 + grown * 100000 + second % 2 * 5000);
+        }
+        kit_judge(&kit);
+        assert_int_equal(kit.report.status[CHECK_B1], cases[i].status);
+        assert_int_equal(kit.report.growths.count, 1);
+        assert_true(kit.report.growths.items[0].tested ==
+                    (kit.report.growths.items[0].why_not == NULL));
+        kit_done(&kit);
+    }
+}
+
 /* Without material nothing is said to hold. */
 static void test_checker_nothing_to_check_is_not_passed(void **state)
 {
@@ -408,6 +473,8 @@ int main(void)
         cmocka_unit_test(test_checker_slow_heal_is_l1),
         cmocka_unit_test(test_checker_heuristics_are_h1),
         cmocka_unit_test(test_checker_growth_is_b1),
+        cmocka_unit_test(test_checker_growth_of_short_lives_is_judged_right),
+        cmocka_unit_test(test_checker_growth_of_journal_counts_from_its_time),
         cmocka_unit_test(test_checker_nothing_to_check_is_not_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
