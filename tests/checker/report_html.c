@@ -168,6 +168,10 @@ static void print_faults(const struct history *history, const struct report *rep
         fputs("</tr>\n", file);
     }
     fputs("</table>\n", file);
+    if (report->faults.count > PLOT_FAULTS_MAX) {
+        fprintf(file, "<p><small>Of %zu faults one in %zu is marked in the drawings.</small></p>\n",
+                report->faults.count, report->faults.count / PLOT_FAULTS_MAX + 1);
+    }
     if (report->faults.count > FAULTS_MAX) {
         fprintf(file, "<p><small>%zu more are in the JSON report.</small></p>\n",
                 report->faults.count - FAULTS_MAX);

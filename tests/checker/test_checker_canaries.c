@@ -289,6 +289,35 @@ static void test_checker_slow_heal_is_l1(void **state)
     kit_done(&kit);
 }
 
+/* A fault that never healed is as bad as one that healed late; the last one of a run that was interrupted is none. */
+static void test_checker_fault_that_never_healed_is_l1(void **state)
+{
+    struct kit kit;
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        kit_begin(&kit);
+        fault(&kit, 1, 1000000, "begin");
+        fault(&kit, 1, 2000000, "end");
+        fault(&kit, 1, 2500000, "healed");
+        fault(&kit, 2, 4000000, "begin");
+        fault(&kit, 2, 5000000, "end");
+        fault(&kit, 3, 6000000, "point"); /* a process that ended meanwhile */
+        if (more > 0) {
+            fault(&kit, 4, 66000000, "begin");
+            fault(&kit, 4, 67000000, "end");
+            fault(&kit, 4, 68000000, "healed");
+        }
+        kit_rest(&kit, "", "");
+        kit_judge(&kit);
+        if (more > 0) {
+            kit_only(&kit, CHECK_L1, "not-healed");
+        } else {
+            kit_passes(&kit);
+        }
+        kit_done(&kit);
+    }
+}
+
 /* Heuristic outcomes: without a cause; with a cause and listed (and then excused); with a cause and not listed. */
 static void test_checker_heuristics_are_h1(void **state)
 {
@@ -471,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_checker_wrong_money_is_c1),
         cmocka_unit_test(test_checker_leftovers_are_l1_and_k1),
         cmocka_unit_test(test_checker_slow_heal_is_l1),
+        cmocka_unit_test(test_checker_fault_that_never_healed_is_l1),
         cmocka_unit_test(test_checker_heuristics_are_h1),
         cmocka_unit_test(test_checker_growth_is_b1),
         cmocka_unit_test(test_checker_growth_of_short_lives_is_judged_right),
