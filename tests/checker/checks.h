@@ -31,6 +31,10 @@ bool heuristic_possible(const struct history *history);
 /* That, and it touched this key (or any). */
 bool heuristic_explained(const struct history *history, uint32_t key, int64_t t);
 
+/* A hand committed an aborted attempt of this key there, which is listed and explained: its rows stay, also when the key,
+ * which was free again, was executed once more. */
+bool heuristic_committed(const struct history *history, uint32_t key, uint16_t db);
+
 /* The first, and it names the key. */
 bool heuristic_expected(const struct history *history, uint32_t key);
 

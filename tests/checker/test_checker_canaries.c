@@ -318,6 +318,44 @@ static void test_checker_fault_that_never_healed_is_l1(void **state)
     }
 }
 
+/* A hand commits one branch of an aborted attempt, and the key, free again, is executed with another body: both rows are
+ * there and nothing is wrong but what is listed. Where no hand was, or none is listed, it is X1. */
+static void test_checker_hand_then_execution_is_not_twice(void **state)
+{
+    static const char *const in_b[] = {
+        "'effects':[['k',0,8,'q',5],['k',0,9,'q',6]],'balances':{'q':111},",
+        "'effects':[['k',0,9,'q',6],['k',0,8,'q',5]],'balances':{'q':111},"};
+    static const struct {
+        const char *listed_in; /* NULL: nowhere */
+        uint64_t twice;
+    } cases[] = {{"b", 0}, {"a", 1}, {NULL, 1}};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        struct kit kit;
+        kit_begin(&kit);
+        kit_line(&kit, BEGIN_A);
+        kit_line(&kit, BEGIN_B);
+        kit_keyed(&kit, 1, 0, 10, "k", "fail", "'body':'x',", MOVE);
+        kit_keyed(&kit, 2, 20, 30, "k", "ok", "'body':'y',",
+                  ADD("a", "p", -6, 0) "," ADD("b", "q", 6, 0));
+        kit_line(&kit, "{'type':'nemesis','t':5,'n':1,'fault':'human-commit','target':'b','phase':"
+                       "'point','heuristic':true,'keys':['k']}");
+        if (cases[i / 2].listed_in) {
+            kit_line(
+                &kit,
+                "{'type':'heuristic','t':40,'key':'k','db':'%s','outcome':'commit','txid':'x'}",
+                cases[i / 2].listed_in);
+        }
+        kit_rest(&kit, "'effects':[['k',0,7,'p',-6]],'balances':{'p':94},", in_b[i % 2]);
+        kit_judge(&kit);
+        assert_int_equal(kit_count(&kit, CHECK_X1, "executed-twice"), cases[i / 2].twice);
+        if (cases[i / 2].twice == 0) {
+            kit_passes(&kit);
+        }
+        kit_done(&kit);
+    }
+}
+
 /* Heuristic outcomes: without a cause; with a cause and listed (and then excused); with a cause and not listed. */
 static void test_checker_heuristics_are_h1(void **state)
 {
@@ -502,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_checker_slow_heal_is_l1),
         cmocka_unit_test(test_checker_fault_that_never_healed_is_l1),
         cmocka_unit_test(test_checker_heuristics_are_h1),
+        cmocka_unit_test(test_checker_hand_then_execution_is_not_twice),
         cmocka_unit_test(test_checker_growth_is_b1),
         cmocka_unit_test(test_checker_growth_of_short_lives_is_judged_right),
         cmocka_unit_test(test_checker_growth_of_journal_counts_from_its_time),
