@@ -1,5 +1,5 @@
 /*
- * link_tick.c - what a link does without being asked, a few times a second, under its lock:
+ * link_tick.c - what a link does by time, on its ticker and under its lock, a few times a second:
  * heartbeats, the ends of silent sessions and stuck handshakes, connections that never prove
  * anything, renewed diallers, and the health of our own listener.
  *
@@ -177,4 +177,33 @@ void link_tick(struct link *link)
     }
     tick_inlets(link, now_ms);
     tick_listener(link, now_ms);
+}
+
+void peer_redial_soon(struct peer *peer)
+{
+    if (peer->redial_ms == 0) {
+        peer->redial_ms = clock_monotonic_ms() + LINK_REDIAL_MIN_MS;
+        pthread_cond_signal(&peer->link->alarm);
+    }
+}
+
+uint64_t link_pass_time(struct link *link)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (now_ms >= link->next_tick_ms) {
+        link_tick(link);
+        link->next_tick_ms = now_ms + link->tick_ms;
+    }
+    uint64_t due_ms = link->next_tick_ms;
+    for (struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
+        if (peer->redial_ms != 0 && now_ms >= peer->redial_ms) {
+            peer->redial_ms = 0;
+            if (peer->state == PEER_DIALING && !peer->has_dialer) {
+                (void)socket_dial(peer, NULL); /* where that fails the tick tries again */
+            }
+        } else if (peer->redial_ms != 0 && peer->redial_ms < due_ms) {
+            due_ms = peer->redial_ms;
+        }
+    }
+    return due_ms;
 }

@@ -52,6 +52,7 @@ void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *read
             coord->participants[branch->participant]->session == 0) {
             /* Nobody to tell. The agent's sweep finds what is prepared, asks, and hears ABORT (P-11). */
             branch_move(coord, branch, BRANCH_ROLLED_BACK);
+            coord->participants[branch->participant]->left_number = coord->head.number + 1;
             txn_note(coord, txn, "left-to-sweep", branch->participant, NULL);
         }
         if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK) {

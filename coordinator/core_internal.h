@@ -1,7 +1,9 @@
 /*
  * core_internal.h - the state behind core.h, shared by the core's own files and nobody else.
  *
- *   core.c          the step: dispatch, start and recovery, durable records, timers, drain
+ *   core.c          the step: dispatch, durable records, timers, drain
+ *   core_start.c    recovery from the journal's live records, this start's EPOCH
+ *   core_trim.c     how far the floor may rise (P-13)
  *   core_txn.c      one transaction: its life, its state table, its answers and its timeline
  *   core_submit.c   SUBMIT: keys, limits, admission
  *   core_vote.c     WORK out, VOTE in, the decision
@@ -73,6 +75,8 @@ struct participant {
     uint32_t prepared_count, foreign_count;
     uint64_t oldest_prepared_ms;
     uint64_t swept_number;
+    uint64_t
+        left_number; /* a sweep from here on has seen every branch of an abort that was left to it; 0: none */
     uint64_t in_doubt;
     uint64_t votes_yes, votes_no, heuristics;
     bool has_known;
@@ -316,7 +320,13 @@ void resolve_force(struct coord *coord, const struct gtrid *gtrid, const char *p
 /* core.c */
 void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token,
                  const struct gtrid *gtrid, const struct pending *like);
-void trim_note_abort(struct coord *coord, const struct txn *txn); /* it is over */
 uint64_t coord_running_ms(const struct coord *coord);
+
+/* core_start.c */
+void start_step(struct coord *coord, const struct coord_event *event, struct coord_ready *ready);
+
+/* core_trim.c */
+void trim_note_abort(struct coord *coord, const struct txn *txn); /* it is over */
+void trim_step(struct coord *coord, struct coord_ready *ready);
 
 #endif

@@ -18,7 +18,7 @@ static bool may_stay(const struct sim_world *world, const struct sim_attempt *at
     bool is_orphan =
         world->disks[coord->disk].identity != law_identity(world, &attempt->gid.gtrid.journal);
     return attempt->is_stranger || is_orphan || world->has_forked || attempt->is_lost ||
-           attempt->truth->is_excused;
+           attempt->in_hole;
 }
 
 static bool databases_are_quiet(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE])

@@ -466,6 +466,8 @@ void process_inbox_drop(struct sim_world *world, struct sim_process *process);
 /* coord.c */
 void coord_proc_start(struct sim_world *world, uint32_t coord);
 void coord_proc_take(struct sim_world *world, uint32_t coord, struct sim_event *event);
+/* An event of this process is over, also if nobody took it: a round that has no more events hands out what it has. */
+void coord_proc_passed(struct sim_world *world, uint32_t coord);
 void coord_proc_kill(struct sim_world *world, uint32_t coord, bool with_machine);
 /* Steps a SUBMIT and carries out what comes of it; the process may be gone afterwards. */
 void coord_proc_step_submit(struct sim_world *world, uint32_t coord, struct coord_event *event,

@@ -362,6 +362,62 @@ static void test_h1_outcomes_are_counted_apart(void **state)
     world_done(&world);
 }
 
+/* H1: what was first found out about a branch stands until a person has seen it; another finding, or a vote from before,
+ * changes nothing and is not recorded. */
+static void test_h1_first_outcome_stands(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_decided;
+        enum ack first;
+        enum branch_state becomes;
+    } cases[] = {
+        {true, ACK_HEURISTIC_ROLLBACK, BRANCH_HEURISTIC_ROLLBACK},
+        {true, ACK_HAZARD, BRANCH_HAZARD},
+        {false, ACK_HEURISTIC_COMMIT, BRANCH_HEURISTIC_COMMIT},
+        {false, ACK_HAZARD, BRANCH_HAZARD},
+    };
+    static const enum ack later[] = {ACK_HEURISTIC_COMMIT, ACK_HEURISTIC_ROLLBACK, ACK_HAZARD};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world world;
+        world_init(&world);
+        struct pair pair =
+            cases[i].is_decided ? world_committing(&world, NULL) : world_begin(&world, NULL);
+        if (!cases[i].is_decided) {
+            world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+            world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+        }
+        world_ack(&world, "order", &pair.order, cases[i].first);
+        world_durable(&world);
+        for (size_t k = 0; k < sizeof(later) / sizeof(later[0]); k++) {
+            world_ack(&world, "order", &pair.order, later[k]);
+            assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+            assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), cases[i].becomes);
+        }
+        world_vote(&world, "order", &pair.order, VOTE_ABORT);
+        assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), cases[i].becomes);
+        world_done(&world);
+    }
+}
+
+/* P-7: who has refused has refused; another vote of the same branch is answered as what came too late. */
+static void test_p07_refusal_stands(void **state)
+{
+    (void)state;
+    static const enum vote later[] = {VOTE_UNKNOWN, VOTE_COMMIT, VOTE_READONLY, VOTE_ABORT};
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_begin(&world, NULL);
+    world_vote(&world, "order", &pair.order, VOTE_ABORT);
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_REFUSED);
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        world_vote(&world, "order", &pair.order, later[i]);
+        assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_REFUSED);
+        assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), i < 2 ? 1 : 0);
+    }
+    world_done(&world);
+}
+
 /* P-8: a gid of a transaction that still waits for admission is undecided. */
 static void test_p08_queued_transaction_is_undecided(void **state)
 {
@@ -909,6 +965,8 @@ int main(void)
         cmocka_unit_test(test_p08_recorded_verdict_is_for_the_unjudged_only),
         cmocka_unit_test(test_p05_repetitions_are_counted),
         cmocka_unit_test(test_h1_outcomes_are_counted_apart),
+        cmocka_unit_test(test_h1_first_outcome_stands),
+        cmocka_unit_test(test_p07_refusal_stands),
         cmocka_unit_test(test_p08_queued_transaction_is_undecided),
         cmocka_unit_test(test_p18_key_runs_again_after_the_end_of_an_abort),
         cmocka_unit_test(test_p18_replays_are_counted),
