@@ -146,6 +146,7 @@ static void branch_result(struct agent *agent, struct agent_branch *branch,
     case BRANCH_DOUBTFUL:
     case BRANCH_UNOWNED:
     case BRANCH_PAUSED:
+    case BRANCH_TELLING:
     case BRANCH_DONE:
     case BRANCH_STATE_COUNT:
         CHECK(!"a branch in this state has no command in flight");
@@ -338,6 +339,9 @@ static void branch_due(struct agent *agent, struct agent_branch *branch)
         break;
     case BRANCH_UNSURE:
         agent_branch_look(agent, branch);
+        break;
+    case BRANCH_TELLING:
+        agent_branch_tell(agent, branch, "");
         break;
     case BRANCH_NEW:
     case BRANCH_EXECUTING:

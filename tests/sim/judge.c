@@ -181,6 +181,17 @@ static void judge_truth(struct sim_world *world, const struct sim_truth *truth)
                        : attempt->is_rolled_back ? "decided commit and rolled back"
                                                  : "decided commit and not there");
         }
+        /* H1: an abort that a person has committed, and that an agent which lives has told: on record. */
+        const struct sim_process *teller =
+            &world->agents[world->agent_of[attempt->database]].process;
+        const struct sim_coord *coord = &world->coords[0];
+        if (attempt->told_contrary_by == teller->incarnation && teller->is_alive &&
+            !truth->is_decided && !law_is_reported(truth, attempt->database) && !attempt->is_lost &&
+            !world->has_forked &&
+            coord_presume(coord->core, &attempt->gid.gtrid) == VERDICT_ABORT) {
+            law_broken(world, "H1", "%s was committed by hand, told, and is not on record",
+                       attempt->text);
+        }
         /* H1: against the decision, by hand: reported, or nobody was ever asked about it. */
         if (attempt->by_human && named && attempt->is_rolled_back && !attempt->is_lost &&
             !attempt->is_reported && truth->is_ended && !world->has_forked) {
