@@ -64,6 +64,7 @@ struct participant {
     bool configured;  /* false: known from the journal only, nobody can be dialled */
     bool must_report; /* named in the last EPOCH or a later COMMIT: its witness is awaited (P-10) */
     bool reported;
+    bool is_new;      /* added to a coordinator that runs, and never connected since */
     bool releasing;   /* its RELEASE record is on its way: no new work, and ADD takes it back */
     bool witnessed;   /* this session's witness was checked */
     bool claimed;     /* CLAIM sent on this session */
