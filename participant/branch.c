@@ -227,6 +227,12 @@ static void message_subject(const struct message *message, const struct gtrid **
     }
 }
 
+/* That it does not know a branch a coordinator may also say of an epoch that is still to come: somebody made the name up. */
+static bool message_is_no_word(const struct message *message)
+{
+    return message->kind == MESSAGE_VERDICT && message->as.verdict.verdict == VERDICT_UNKNOWN;
+}
+
 /* P-6, P-10: a coordinator speaks for its own journal, up to its own epoch, and to us about us. */
 static bool message_is_in_scope(const struct agent *agent, const struct agent_peer *peer,
                                 const struct message *message)
@@ -235,7 +241,7 @@ static bool message_is_in_scope(const struct agent *agent, const struct agent_pe
     const char *participant = NULL;
     message_subject(message, &gtrid, &participant);
     if (gtrid != NULL && (!journal_id_equal(&gtrid->journal, &peer->journal->id) ||
-                          gtrid->epoch > peer->claim.epoch)) {
+                          (gtrid->epoch > peer->claim.epoch && !message_is_no_word(message)))) {
         return false;
     }
     return participant == NULL || strcmp(participant, agent->config.participant) == 0;
