@@ -46,6 +46,10 @@ bool cli_arm_faults(const struct cli_daemon *daemon, struct error *ret_error);
 /* "program: text" and "  hint: ..." on stderr, for the time before there is a log. */
 void cli_print_error(const char *program, const struct error *error);
 
+/* Whether a file can be written there; for the start of what takes long and writes it at the end. What is there stays as
+ * it is, what is not there is not there afterwards. */
+bool cli_can_write(const char *path, struct error *ret_error);
+
 /* A decimal number from least to most, and nothing else around it. */
 bool cli_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_number);
 

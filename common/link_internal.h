@@ -151,7 +151,8 @@ struct link {
     bool closing;
     struct retired *retired;
     size_t retired_count;
-    size_t burials; /* sockets that are being closed, each by a thread of its own */
+    bool is_burying; /* the janitor is in nng now; it may stay there for ever */
+    size_t burials;  /* sockets that are being closed, each by a thread of its own */
     struct peer *peers;
     uint64_t last_session;
     struct inlet inlets[LINK_INLETS_MAX];
@@ -181,7 +182,7 @@ void socket_close_retired(struct link *link);
 void socket_quiesce(struct link *link); /* begins no new work; never blocks */
 bool socket_listen(struct link *link, const char *url, struct error *ret_error);
 void socket_unlisten(struct link *link);
-void socket_probe_start(struct link *link);
+bool socket_probe_start(struct link *link); /* false: not now */
 void socket_probe_stop(struct link *link);
 
 bool socket_peer_open(struct peer *peer, struct error *ret_error);

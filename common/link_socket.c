@@ -217,12 +217,14 @@ void socket_close_retired(struct link *link)
     size_t count = link->retired_count;
     link->retired = NULL;
     link->retired_count = 0;
+    link->is_burying = true;
     pthread_mutex_unlock(&link->lock);
     for (size_t i = 0; i < count; i++) {
         close_retired(link, &retired[i]);
     }
     free(retired);
     pthread_mutex_lock(&link->lock);
+    link->is_burying = false;
 }
 
 /* ---- the way in ---- */
@@ -252,13 +254,19 @@ void socket_unlisten(struct link *link)
     }
 }
 
-void socket_probe_start(struct link *link)
+bool socket_probe_start(struct link *link)
 {
     socket_probe_stop(link);
+    /* Each probe is a dialler to close. Where the last one is not closed yet, another one would only be one more: a janitor that
+     * hangs in nng must not cost a connection a second for the rest of the process's life. */
+    if (link->is_burying || link->retired_count > 0) {
+        return false;
+    }
     if (nng_dialer_create(&link->probe_dialer, link->probe, link->probe_url) == 0) {
         link->has_probe = true;
         (void)nng_dialer_start(link->probe_dialer, NNG_FLAG_NONBLOCK);
     }
+    return link->has_probe;
 }
 
 void socket_probe_stop(struct link *link)

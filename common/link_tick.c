@@ -137,6 +137,16 @@ static void tick_inlets(struct link *link, uint64_t now_ms)
     }
 }
 
+static bool any_up(const struct link *link)
+{
+    for (const struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
+        if (peer->state == PEER_UP) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* nng 1.5.2 stops accepting for ever when a connection is reset between its end of stream and our
  * half of nng's handshake: any stranger can do that (docs/adr/0007-nng-pattern.md). So a listener
  * that nobody connected to for a while is asked by ourselves, and opened anew if it does not take
@@ -147,7 +157,10 @@ static void tick_listener(struct link *link, uint64_t now_ms)
         (void)socket_listen(link, link->address, NULL); /* the port may take a moment to be free */
         return;
     }
-    if (now_ms - link->checked_ms < attempt_ms(link) / 2) {
+    /* Who has a session is not waited for at the door, so there it may take longer. */
+    uint32_t pause_ms = any_up(link) && !link->probe_unanswered ? link->options.silence_ms / 2
+                                                                : attempt_ms(link) / 2;
+    if (now_ms - link->checked_ms < pause_ms) {
         return;
     }
     link->checked_ms = now_ms;
@@ -157,8 +170,7 @@ static void tick_listener(struct link *link, uint64_t now_ms)
         link->probe_unanswered = false;
         socket_probe_stop(link);
     } else if (!link->probe_unanswered) {
-        link->probe_unanswered = true;
-        socket_probe_start(link);
+        link->probe_unanswered = socket_probe_start(link);
     } else {
         link->probe_unanswered = false;
         socket_probe_stop(link);

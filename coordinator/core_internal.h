@@ -64,6 +64,7 @@ struct participant {
     bool configured;  /* false: known from the journal only, nobody can be dialled */
     bool must_report; /* named in the last EPOCH or a later COMMIT: its witness is awaited (P-10) */
     bool reported;
+    bool is_new;      /* added to a coordinator that runs, and never connected since */
     bool releasing;   /* its RELEASE record is on its way: no new work, and ADD takes it back */
     bool witnessed;   /* this session's witness was checked */
     bool claimed;     /* CLAIM sent on this session */
@@ -239,6 +240,8 @@ void txn_set_timer(struct coord *coord, struct txn *txn);
 void txn_retire(struct coord *coord, struct txn *txn); /* finished: into the recent list */
 void txn_revive(struct coord *coord, struct txn *txn); /* out of it again: it was not over */
 bool txn_is_finished(const struct txn *txn);
+/* An aborted transaction has no record that lists its branches: of one that is known from a note, another one shows up. */
+struct branch *txn_add_branch(struct coord *coord, struct txn *txn, const struct gid *gid);
 /* Known from a heuristic note alone: it aborted, or its COMMIT was forgotten before the note was written. */
 bool txn_is_a_note(const struct txn *txn);
 bool txn_completed(const struct txn *txn);

@@ -80,6 +80,7 @@ static void peer_up(struct coord *coord, const struct coord_event *event, uint32
 {
     struct participant *participant = coord->participants[index];
     participant->session = event->session;
+    participant->is_new = false;
     participant->witnessed = false;
     participant->claimed = false;
     participant->welcomed = false;
@@ -338,7 +339,7 @@ static bool peer_is_used(const struct coord *coord, uint32_t index)
 static bool peer_is_unswept(const struct participant *participant)
 {
     return participant->swept_number < participant->left_number ||
-           (participant->must_report && participant->swept_number == 0);
+           (participant->swept_number == 0 && !participant->is_new);
 }
 
 static void peer_remove(struct coord *coord, const struct coord_event *event,
@@ -398,6 +399,8 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     switch (event->kind) {
     case COORD_EVENT_PARTICIPANT_ADD: {
         struct participant *participant = peer_get(coord, event->participant, NULL);
+        participant->is_new = coord->epoch != 0 && !participant->must_report &&
+                              (participant->is_new || !participant->configured);
         participant->configured = true;
         participant->releasing = false;
         snprintf(participant->address, sizeof(participant->address), "%s", event->address);

@@ -31,14 +31,8 @@ static void start_heuristic(struct coord *coord, const struct record_heuristic *
         txn_move(coord, txn, TXN_ABORTING);
     }
     struct branch *branch = txn_branch(coord, txn, heuristic->gid.participant);
-    if (branch == NULL) { /* an aborted transaction has no record that lists its branches */
-        txn->branches = alloc_resize(txn->branches, txn->branch_count + 1, sizeof(*branch));
-        branch = &txn->branches[txn->branch_count++];
-        memset(branch, 0, sizeof(*branch));
-        branch->state = BRANCH_ROLLING_BACK;
-        branch->has_gid = true;
-        branch->gid = heuristic->gid;
-        peer_get(coord, heuristic->gid.participant, &branch->participant);
+    if (branch == NULL) {
+        branch = txn_add_branch(coord, txn, &heuristic->gid);
     }
     if ((branch->state == BRANCH_COMMITTING || branch->state == BRANCH_COMMITTED) &&
         heuristic->ack == ACK_HEURISTIC_COMMIT) {

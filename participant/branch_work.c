@@ -104,6 +104,7 @@ static void work_repeated(struct agent *agent, uint64_t session, struct agent_br
     case BRANCH_FINISHING:
     case BRANCH_PROVING:
     case BRANCH_PAUSED:
+    case BRANCH_TELLING:
         break; /* decided already: this WORK is an old copy */
     case BRANCH_DONE:
         if (branch->vote == VOTE_ABORT) {

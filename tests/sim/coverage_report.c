@@ -37,6 +37,7 @@ static const char *const agent_events[MEETS_AGENT_COUNT] = {
     [MEETS_VERDICT_ABORT] = "VERDICT abort",
     [MEETS_VERDICT_WAIT] = "VERDICT wait",
     [MEETS_VERDICT_UNKNOWN] = "VERDICT unknown",
+    [MEETS_NOTED] = "NOTED",
     [MEETS_RESULT_OK] = "RESULT ok",
     [MEETS_RESULT_ROLLED_BACK] = "RESULT rolled back",
     [MEETS_RESULT_NOT_FOUND] = "RESULT not found",
@@ -126,7 +127,7 @@ size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
          coord_events},
         {"branch", coverage->branch, BRANCH_FORGOTTEN + 1, MEETS_COORD_COUNT, probe_branch_state,
          coord_events},
-        {"agent", coverage->agent, 12, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
+        {"agent", coverage->agent, 13, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
     };
     size_t wrong = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
     wrong += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);

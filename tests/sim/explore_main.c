@@ -259,7 +259,7 @@ int main(int argc, char **argv)
     cli_init("assent-fault-explore");
     struct arguments arguments = {.options = {.fault_count = 2}};
     (void)argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    if (arguments.svg_path != NULL && !trace_can_save(arguments.svg_path, &error)) {
+    if (arguments.svg_path != NULL && !cli_can_write(arguments.svg_path, &error)) {
         cli_print_error(PROGRAM, &error);
         return EX_IOERR;
     }

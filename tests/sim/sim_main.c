@@ -264,7 +264,7 @@ int main(int argc, char **argv)
     cli_init("assent-fault-sim");
     arguments_parse(argc, argv, &arguments);
     int code = EX_IOERR;
-    if (arguments.svg_path != NULL && !trace_can_save(arguments.svg_path, &error)) {
+    if (arguments.svg_path != NULL && !cli_can_write(arguments.svg_path, &error)) {
         cli_print_error(PROGRAM, &error); /* now, and not after hours */
     } else {
         arguments.runner.wants_progress = isatty(STDERR_FILENO) == 1 && !arguments.wants_json;

@@ -2,11 +2,9 @@
 #include "tests/sim/trace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "tests/sim/world.h"
@@ -59,21 +57,4 @@ bool trace_save_svg(const struct trace *trace, const char *title, const char *pa
     bool written = ferror(file) == 0;
     written = fclose(file) == 0 && written;
     return written || error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
-}
-
-bool trace_can_save(const char *path, struct error *ret_error)
-{
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    bool is_new = file >= 0;
-    if (file < 0 && errno == EEXIST) {
-        file = open(path, O_WRONLY | O_CLOEXEC);
-    }
-    if (file < 0) {
-        return error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
-    }
-    (void)close(file);
-    if (is_new) {
-        (void)unlink(path);
-    }
-    return true;
 }

@@ -31,7 +31,5 @@ void trace_draw_text(const struct trace *trace, FILE *file);
 void trace_draw_svg(const struct trace *trace, const char *title, FILE *file);
 bool trace_save_svg(const struct trace *trace, const char *title, const char *path,
                     struct error *ret_error);
-/* Could it be saved there? Asked before a long run; leaves nothing behind. */
-bool trace_can_save(const char *path, struct error *ret_error);
 
 #endif

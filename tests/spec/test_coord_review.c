@@ -349,6 +349,9 @@ static void test_p10_a_lost_welcome_is_asked_for_again(void **state)
 
 static void remove_payment(struct world *world, uint64_t call)
 {
+    struct message health = {.kind = MESSAGE_HEALTH,
+                             .as.health = {.health = HEALTH_UP, .swept_number = 1}};
+    world_message(world, "payment", world->payment_session, &health);
     struct coord_event remove = {
         .kind = COORD_EVENT_PARTICIPANT_REMOVE, .participant = "payment", .call = call};
     world_step(world, &remove);
