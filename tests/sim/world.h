@@ -159,6 +159,8 @@ struct sim_attempt { /* of one gid */
     uint64_t busy_until_ms;
     uint64_t xid8;
     uint64_t prepared_at_ms;
+    const char *
+        tag; /* static: of the server's answer to its last end (PREPARE TRANSACTION ...); NULL: none */
     bool is_stranger, is_read_only;
     /* what happened to it */
     uint64_t made_by; /* the agent's incarnation */
