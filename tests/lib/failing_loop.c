@@ -187,7 +187,7 @@ static size_t stride_of(const struct loop_case *operation, bool is_fresh)
         return strtoul(wanted, NULL, 10);
     }
     size_t costly = is_fresh ? COSTLY_FRESH : COSTLY_WARM;
-    return STRIDE * (operation->is_costly ? costly : 1);
+    return STRIDE * (operation->is_costly || operation->is_threaded ? costly : 1);
 }
 
 size_t loop_allocations(const struct loop_case *operation)
@@ -198,7 +198,7 @@ size_t loop_allocations(const struct loop_case *operation)
     for (int mode = 0; mode < 4; mode++) {
         round.for_ever = mode % 2 == 1;
         round.is_fresh = mode < 2;
-        if (!round.is_fresh && operation->only_fresh) {
+        if (!round.is_fresh && (operation->only_fresh || operation->is_threaded)) {
             break;
         }
         size_t stride = stride_of(operation, round.is_fresh);

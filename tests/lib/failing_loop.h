@@ -29,6 +29,8 @@ struct loop_case {
     void (*close)(void *user);
     /* In the parent, after each child, however it ended: what must hold in files. May be NULL. */
     void (*end)(void *user);
+    bool
+        is_threaded; /* threads of libraries work on: no leaks are looked for, and not every n is tried */
     bool only_fresh; /* the operation cannot run twice in one process */
     bool is_costly;  /* not every n is tried, unless ASSENT_LOOP_STRIDE=1 */
 };

@@ -16,6 +16,8 @@ if(ASSENT_SANITIZE STREQUAL "" OR ASSENT_SANITIZE STREQUAL "address")
     endfunction()
 
     assent_memory_test(test_out_of_memory_journal)
+    assent_memory_test(test_out_of_memory_edges ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
+        LIBS assent_http_stand_in assent_client assent_client_edge assent_link)
     assent_memory_test(test_out_of_memory_codecs ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
         LIBS assent_http assent_client assent_client_edge assent_client_msgpack assent_coordinator
              assent_agent_config assent_codec)

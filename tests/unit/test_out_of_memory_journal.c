@@ -105,7 +105,7 @@ static void work_make(struct work *work, bool is_marked_copy)
     struct error error = {0};
     char original[160];
     failing_vfs_install();
-    failing_vfs_arm(FAILING_SYNC, 1, SQLITE_OK, true);
+    failing_vfs_skip_syncs();
     kit_init(&work->template, false);
     kit_init(&work->kit, false);
     (void)snprintf(work->copy_path, sizeof work->copy_path, "%s/copy.db", work->kit.folder);
