@@ -29,13 +29,14 @@ struct loop_case {
     void (*close)(void *user);
     /* In the parent, after each child, however it ended: what must hold in files. May be NULL. */
     void (*end)(void *user);
-    bool
-        is_threaded; /* threads of libraries work on: no leaks are looked for, and not every n is tried */
+    const char *fatal_text; /* of another CHECK that means the same; may be NULL */
+    /* Threads of libraries work on: no leaks are looked for. */
+    bool is_threaded;
     bool only_fresh; /* the operation cannot run twice in one process */
     bool is_costly;  /* not every n is tried, unless ASSENT_LOOP_STRIDE=1 */
 };
 
-/* Returns how many allocations failed in turn. */
+/* Returns how many allocations the operation makes. */
 size_t loop_allocations(const struct loop_case *operation);
 
 /* For `open`, `run` and `close`: ends the child, and fails the test, if the condition does not hold. */
