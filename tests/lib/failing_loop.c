@@ -19,16 +19,18 @@
 /* The child's last words, where our own allocator ended it. */
 #define FATAL_TEXT "common/alloc.c:"
 
+/* Every so many n have their turn. A child costs some ten times as much with the sanitizer; where an operation is costly, some ten
+ * milliseconds without. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
-/* A child costs some ten times as much with the sanitizer; without it every n has its turn. */
-#define STRIDE 3
+#define STRIDE       3
+#define COSTLY_FRESH 50
+#define COSTLY_WARM  100
 #else
-#define STRIDE 1
-#endif
-/* Where a child costs some ten milliseconds. */
-#define COSTLY_FRESH 4
+#define STRIDE       1
+#define COSTLY_FRESH 6
 #define COSTLY_WARM  28
+#endif
 
 enum loop_code { LOOP_DONE = 0, LOOP_REFUSED = 20, LOOP_UNTOUCHED, LOOP_WRONG };
 
@@ -189,7 +191,7 @@ static size_t stride_of(const struct loop_case *operation, bool is_fresh)
         return strtoul(wanted, NULL, 10);
     }
     size_t costly = is_fresh ? COSTLY_FRESH : COSTLY_WARM;
-    return STRIDE * (operation->is_costly ? costly : 1);
+    return operation->is_costly ? costly : STRIDE;
 }
 
 size_t loop_allocations(const struct loop_case *operation)
