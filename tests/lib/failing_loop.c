@@ -24,8 +24,8 @@
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
 #define STRIDE       3
-#define COSTLY_FRESH 50
-#define COSTLY_WARM  100
+#define COSTLY_FRESH 100
+#define COSTLY_WARM  200
 #else
 #define STRIDE       1
 #define COSTLY_FRESH 6
