@@ -1,7 +1,7 @@
 /*
  * client.c - the public calls on a client: submitting, asking, dispatching (assent.h).
  *
- * Completed exchanges are queued by nng's threads and turned into answers by the caller's: a
+ * Completed exchanges are queued by nng's threads (or the timer's) and turned into answers by the caller's: a
  * synchronous call waits for its own, dispatch takes the queue of the asynchronous ones,
  * whose eventfd is readable while it holds something. Callbacks never run with the lock held.
  */
@@ -14,7 +14,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "client/connection.h"
 #include "client/exchange.h"
+#include "client/timer.h"
 #include "common/alloc.h"
 #include "common/check.h"
 #include "common/clock.h"
@@ -27,7 +29,8 @@
 
 struct assent_client {
     char url[CLIENT_URL_SIZE];
-    nng_socket socket;
+    struct connection *connection;
+    struct timer *timer;
     int event_fd;
     pthread_mutex_t lock; /* guards everything below, and exchanges' is_done */
     uint32_t connect_timeout_ms;
@@ -57,18 +60,28 @@ static bool client_url(const char *address, char ret_url[CLIENT_URL_SIZE])
     return size > 0 && size < CLIENT_URL_SIZE;
 }
 
+/* What a client has of the system; nothing of it where it fails. */
+static int client_equip(struct assent_client *client)
+{
+    client->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (client->event_fd < 0) {
+        return ASSENT_E_SYSTEM;
+    }
+    int result = connection_take(client->url, &client->connection);
+    if (result == ASSENT_OK && !timer_start(client->connection, &client->timer)) {
+        connection_park(client->connection);
+        result = ASSENT_E_SYSTEM;
+    }
+    if (result != ASSENT_OK) {
+        close(client->event_fd);
+    }
+    return result;
+}
+
 int assent_client_open(const char *address, struct assent_client **ret_client)
 {
     struct assent_client *client = alloc_zeroed(sizeof *client);
-    int result = client_url(address, client->url) ? ASSENT_OK : ASSENT_E_ARGUMENT;
-    if (result == ASSENT_OK) {
-        client->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        result =
-            client->event_fd >= 0 ? connection_take(client->url, &client->socket) : ASSENT_E_SYSTEM;
-        if (result != ASSENT_OK && client->event_fd >= 0) {
-            close(client->event_fd);
-        }
-    }
+    const int result = client_url(address, client->url) ? client_equip(client) : ASSENT_E_ARGUMENT;
     if (result != ASSENT_OK) {
         free(client);
         return result;
@@ -102,7 +115,8 @@ void assent_client_close(struct assent_client *client)
         pthread_cond_destroy(&exchange->wake);
         free(exchange);
     }
-    connection_park(client->url, client->socket);
+    timer_stop(client->timer);
+    connection_park(client->connection);
     close(client->event_fd);
     pthread_mutex_destroy(&client->lock);
     free(client);
@@ -136,7 +150,7 @@ static struct exchange *client_take_exchange(struct assent_client *client,
     }
     exchange = alloc_zeroed(sizeof *exchange);
     exchange->client = client;
-    if (exchange_open(client->socket, exchange) != ASSENT_OK) {
+    if (exchange_open(client->connection, client->timer, exchange) != ASSENT_OK) {
         free(exchange);
         return NULL;
     }

@@ -1,113 +1,18 @@
 /*
  * exchange.c - see exchange.h.
  *
- * Why a request never runs twice by itself: NNG_OPT_REQ_RESENDTIME is set to 0 before any context
- * is opened. With any other value nng sends a request again when its connection dies, and the
- * coordinator would run it twice. With 0 the context gets NNG_ECONNRESET at once, which we report
- * as "lost": the caller knows whether asking again is safe.
- *
- * Why sockets are never closed: nng_close of a socket on which something is under way can hang for
- * ever (nng 1543), and takes nng's only reaper thread with it. A client that is closed therefore
- * parks its socket, and the next client of the same address takes it over. The list below is the
- * library's only global.
+ * Limits of time are the timer's (timer.h); nng's own stay off.
  *
  * SIGPIPE: nng writes to a connection from the thread that calls it. The signal is blocked around
  * such calls and taken away if it came.
  */
 #include "client/exchange.h"
 
-#include <nng/protocol/reqrep0/req.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "common/alloc.h"
-
-#define RECONNECT_MIN_MS 50
-#define RECONNECT_MAX_MS 1000
-
-struct parked {
-    struct parked *next;
-    nng_socket socket;
-    char url[];
-};
-
-static pthread_mutex_t parked_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct parked *parked_first;
-
-static bool connection_unpark(const char *url, nng_socket *ret_socket)
-{
-    bool found = false;
-    pthread_mutex_lock(&parked_lock);
-    for (struct parked **link = &parked_first; *link != NULL; link = &(*link)->next) {
-        struct parked *parked = *link;
-        if (strcmp(parked->url, url) == 0) {
-            *ret_socket = parked->socket;
-            *link = parked->next;
-            free(parked);
-            found = true;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&parked_lock);
-    return found;
-}
-
-void connection_park(const char *url, nng_socket socket)
-{
-    const size_t url_bytes = strlen(url) + 1;
-    struct parked *parked = alloc_zeroed(sizeof *parked + url_bytes);
-    parked->socket = socket;
-    memcpy(parked->url, url, url_bytes);
-    pthread_mutex_lock(&parked_lock);
-    parked->next = parked_first;
-    parked_first = parked;
-    pthread_mutex_unlock(&parked_lock);
-}
-
-static int connection_error(int code)
-{
-    return code == NNG_EINVAL || code == NNG_EADDRINVAL || code == NNG_ENOTSUP ? ASSENT_E_ARGUMENT
-                                                                               : ASSENT_E_SYSTEM;
-}
-
-int connection_take(const char *url, nng_socket *ret_socket)
-{
-    if (connection_unpark(url, ret_socket)) {
-        return ASSENT_OK;
-    }
-    nng_socket socket = NNG_SOCKET_INITIALIZER;
-    nng_dialer dialer = NNG_DIALER_INITIALIZER;
-    int code = nng_req0_open(&socket);
-    if (code != 0) {
-        return ASSENT_E_SYSTEM;
-    }
-    code = nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, 0);
-    if (code == 0) {
-        code = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, CLIENT_ANSWER_FRAME_MAX_BYTES);
-    }
-    if (code == 0) {
-        code = nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS);
-    }
-    if (code == 0) {
-        code = nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
-    }
-    if (code == 0) {
-        code = nng_dialer_create(&dialer, socket, url);
-    }
-    if (code == 0) {
-        (void)nng_dialer_set_bool(dialer, NNG_OPT_TCP_KEEPALIVE, true);
-        code = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
-    }
-    if (code != 0) {
-        nng_close(socket); /* nothing ever ran on it */
-        return connection_error(code);
-    }
-    *ret_socket = socket;
-    return ASSENT_OK;
-}
+#include "client/connection.h"
 
 struct quiet_signal {
     sigset_t old;
@@ -147,11 +52,10 @@ static void exchange_finish(struct exchange *exchange, enum exchange_result resu
     exchange->done(exchange);
 }
 
-/* On nng's threads. A request whose send failed was never handed to a connection: nng completes the
+/* A request whose send failed was never handed to a connection: nng completes the
  * send when a connection takes the message, and from then on it may have left. */
-static void exchange_callback(void *user)
+void exchange_step(struct exchange *exchange)
 {
-    struct exchange *exchange = user;
     const int code = nng_aio_result(exchange->aio);
     if (exchange->is_receiving) {
         if (code == 0) {
@@ -170,19 +74,35 @@ static void exchange_callback(void *user)
         return;
     }
     exchange->is_receiving = true;
-    nng_aio_set_timeout(exchange->aio, (nng_duration)exchange->answer_timeout_ms);
+    timer_arm(exchange->timer, exchange, exchange->answer_timeout_ms, false);
     nng_ctx_recv(exchange->ctx, exchange->aio);
 }
 
-int exchange_open(nng_socket socket, struct exchange *exchange)
+/* On nng's threads. */
+static void exchange_callback(void *user)
 {
-    if (nng_ctx_open(&exchange->ctx, socket) != 0) {
+    struct exchange *exchange = user;
+    if (timer_disarm(exchange->timer, exchange)) {
+        exchange_step(exchange);
+    }
+}
+
+void exchange_time_out(struct exchange *exchange)
+{
+    nng_aio_abort(exchange->aio, NNG_ETIMEDOUT);
+}
+
+int exchange_open(struct connection *connection, struct timer *timer, struct exchange *exchange)
+{
+    exchange->timer = timer;
+    if (nng_ctx_open(&exchange->ctx, connection_socket(connection)) != 0) {
         return ASSENT_E_SYSTEM;
     }
     if (nng_aio_alloc(&exchange->aio, exchange_callback, exchange) != 0) {
         nng_ctx_close(exchange->ctx);
         return ASSENT_E_SYSTEM;
     }
+    nng_aio_set_timeout(exchange->aio, NNG_DURATION_INFINITE);
     return ASSENT_OK;
 }
 
@@ -205,13 +125,14 @@ void exchange_start(struct exchange *exchange, struct pack *pack, uint32_t conne
     struct quiet_signal quiet;
     signal_quieten(&quiet);
     nng_aio_set_msg(exchange->aio, message);
-    nng_aio_set_timeout(exchange->aio, (nng_duration)connect_timeout_ms);
+    timer_arm(exchange->timer, exchange, connect_timeout_ms, true);
     nng_ctx_send(exchange->ctx, exchange->aio);
     signal_restore(&quiet);
 }
 
 void exchange_close(struct exchange *exchange)
 {
+    timer_forget(exchange->timer, exchange);
     nng_aio_stop(exchange->aio); /* waits for the callback */
     if (exchange->is_under_way) {
         /* The stop came between send and receive: nng refuses the receive without a callback. */

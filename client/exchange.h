@@ -1,10 +1,9 @@
 /*
- * exchange.h - the connection of a client, and one request with its answer on it. The only user of
- * nng in libassent.
+ * exchange.h - one request with its answer on a connection.
  *
  * An exchange is one turn of an nng REQ context: send, receive, done. It is reused for the next
- * request. What came of it is told by exchange_done_fn on one of nng's threads, which may only
- * queue or wake.
+ * request. What came of it is told by exchange_done_fn on one of nng's threads or the timer's,
+ * which may only queue or wake.
  */
 #ifndef ASSENT_CLIENT_EXCHANGE_H
 #define ASSENT_CLIENT_EXCHANGE_H
@@ -13,6 +12,7 @@
 #include <pthread.h>
 
 #include "client/internal.h"
+#include "client/timer.h"
 
 enum exchange_result {
     EXCHANGE_ANSWERED = 1, /* message is the answer */
@@ -37,6 +37,8 @@ struct exchange {
     bool is_timeout;
     nng_msg *message; /* owned: the answer */
     /* private */
+    struct timer *timer;
+    struct timed timed;
     nng_ctx ctx;
     nng_aio *aio;
     bool is_under_way;
@@ -44,17 +46,16 @@ struct exchange {
     uint32_t answer_timeout_ms;
 };
 
-/* A socket with its dialer, taken from the parked ones of that address or made. "tcp://HOST:PORT".
- */
-int connection_take(const char *url, nng_socket *ret_socket);
-/* Gives it back; it stays open (see exchange.c). */
-void connection_park(const char *url, nng_socket socket);
-
-int exchange_open(nng_socket socket, struct exchange *exchange);
+int exchange_open(struct connection *connection, struct timer *timer, struct exchange *exchange);
 /* Sends; takes the pack's contents. done comes exactly once, perhaps before this returns. */
 void exchange_start(struct exchange *exchange, struct pack *pack, uint32_t connect_timeout_ms,
                     uint32_t answer_timeout_ms);
 /* Gives up what is under way (done comes first) and frees what the exchange holds in nng. */
 void exchange_close(struct exchange *exchange);
+
+/* For the timer. Ends what nng does for it, if it does something; what came of it is still told by exchange_step. */
+void exchange_time_out(struct exchange *exchange);
+/* Goes on where nng has ended something. */
+void exchange_step(struct exchange *exchange);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * internal.h - what libassent's files share; nothing of it is visible outside the library.
  *
- *   request.c   building a request            answer.c  reading an answer
- *   wire.c      requests to frames, frames to answers
- *   exchange.c  one request and its answer on an nng context; the connection
- *   client.c    the public calls on a client, dispatch
+ *   request.c     building a request            answer.c  reading an answer
+ *   wire.c        requests to frames, frames to answers
+ *   exchange.c    one request and its answer on an nng context
+ *   connection.c  nng's socket and what dials   timer.c   limits of time
+ *   client.c      the public calls on a client, dispatch
  */
 #ifndef ASSENT_CLIENT_INTERNAL_H
 #define ASSENT_CLIENT_INTERNAL_H

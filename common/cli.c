@@ -1,7 +1,10 @@
 /* cli.c - see cli.h. */
 #include "common/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/fault.h"
 
@@ -109,6 +112,20 @@ void cli_print_error(const char *program, const struct error *error)
     if (error->hint[0] != '\0') {
         fprintf(stderr, "%s: hint: %s\n", program, error->hint);
     }
+}
+
+bool cli_can_write(const char *path, struct error *ret_error)
+{
+    bool existed = access(path, F_OK) == 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+    }
+    (void)close(fd);
+    if (!existed) {
+        (void)unlink(path);
+    }
+    return true;
 }
 
 int cli_exit_code(enum error_kind kind)

@@ -45,6 +45,10 @@ bool cli_arm_faults(const struct cli_daemon *daemon, struct error *ret_error);
 /* "program: text" and "  hint: ..." on stderr, for the time before there is a log. */
 void cli_print_error(const char *program, const struct error *error);
 
+/* Whether a file can be written there; for the start of what takes long and writes it at the end. What is there stays as
+ * it is, what is not there is not there afterwards. */
+bool cli_can_write(const char *path, struct error *ret_error);
+
 /* Which sysexits code an error at start is. */
 int cli_exit_code(enum error_kind kind);
 

@@ -55,7 +55,7 @@ static const struct field rollback_fields[] = {
 
 static const struct field verdict_fields[] = {
     PLAIN(1, FIELD_GID, verdict.gid),
-    CHOICE(2, verdict.verdict, VERDICT_COMMIT, VERDICT_UNKNOWN),
+    CHOICE(2, verdict.verdict, VERDICT_COMMIT, VERDICT_NOTED),
     OPTIONAL(3, FIELD_PROOF, verdict.proof),
 };
 

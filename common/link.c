@@ -136,6 +136,7 @@ static void link_free(struct link *link)
     }
     free(link->retired);
     pthread_cond_destroy(&link->work);
+    pthread_cond_destroy(&link->alarm);
     pthread_cond_destroy(&link->drained);
     pthread_mutex_destroy(&link->lock);
     sodium_memzero(link, sizeof *link);
@@ -150,6 +151,7 @@ static void init_locks(struct link *link)
     CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_cond_init(&link->drained, &attributes) == 0);
     CHECK(pthread_cond_init(&link->work, &attributes) == 0);
+    CHECK(pthread_cond_init(&link->alarm, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -177,8 +179,27 @@ static void *run_janitor(void *argument)
         }
     }
     pthread_mutex_unlock(&link->lock);
+    if (link->has_ticker) {
+        (void)pthread_join(link->ticker, NULL);
+    }
     socket_close(link);
     link_free(link);
+    return NULL;
+}
+
+/* The ticker's life. By the monotonic clock, as every wait of ours (P-15). */
+static void *run_ticker(void *argument)
+{
+    struct link *link = argument;
+    pthread_mutex_lock(&link->lock);
+    while (!link->stopping) {
+        uint64_t due_ms = link_pass_time(link);
+        struct timespec due = {.tv_sec = (time_t)(due_ms / 1000),
+                               .tv_nsec = (long)(due_ms % 1000) * 1000000};
+        (void)pthread_cond_timedwait(&link->alarm, &link->lock,
+                                     &due); /* woken or not: looks again */
+    }
+    pthread_mutex_unlock(&link->lock);
     return NULL;
 }
 
@@ -206,6 +227,7 @@ static void send_janitor_home(struct link *link)
     pthread_t janitor = link->janitor;
     link->closing = true;
     pthread_cond_signal(&link->work);
+    pthread_cond_signal(&link->alarm);
     pthread_mutex_unlock(&link->lock);
 
     if (!join_within(janitor, CLOSE_GRACE_MS)) {
@@ -232,14 +254,23 @@ bool link_start(const struct link_options *options, struct link **ret_link, stru
         return error_set_errno(ret_error, ERROR_SYSTEM, failure, "cannot start a thread");
     }
     pthread_mutex_lock(&link->lock);
-    if (!socket_listen(link, url, ret_error) || !learn_address(link, url, ret_error)) {
+    bool well = socket_listen(link, url, ret_error) && learn_address(link, url, ret_error);
+    if (!well) {
+        (void)error_wrap(ret_error, "cannot listen");
+    }
+    link->checked_ms = clock_monotonic_ms();
+    link->next_tick_ms = link->checked_ms + link->tick_ms;
+    failure = well ? pthread_create(&link->ticker, NULL, run_ticker, link) : 0;
+    if (failure != 0) {
+        well = error_set_errno(ret_error, ERROR_SYSTEM, failure, "cannot start a thread");
+    }
+    link->has_ticker = well;
+    if (!well) {
         link->stopping = true;
         socket_quiesce(link);
         send_janitor_home(link);
-        return error_wrap(ret_error, "cannot listen");
+        return false;
     }
-    link->checked_ms = clock_monotonic_ms();
-    socket_tick_after(link, link->tick_ms);
     pthread_mutex_unlock(&link->lock);
     *ret_link = link;
     return true;

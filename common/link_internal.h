@@ -1,7 +1,7 @@
 /*
  * link_internal.h - what the files of the link share; nobody else includes it.
  *
- *   link.c         the interface of link.h: start, stop, participants
+ *   link.c         the interface of link.h: start, stop, participants; the two threads of a link
  *   link_peer.c    the other side: states, session, sending
  *   link_receive.c what arrives: handshake and data frames
  *   link_tick.c    what happens by itself: silence, heartbeats, redialling, the listener's health
@@ -82,14 +82,13 @@ struct peer {
     bool push_used; /* it has had its connection, and gets no other (link_socket.c) */
     nng_dialer dialer;
     nng_aio *send_aio;
-    nng_aio *redial_aio;
-    bool redial_waits;
     bool has_dialer;
     bool sending;
     bool out_ready; /* the pipe may be sent to */
     uint32_t out_pipe;
     uint32_t in_pipe;
     uint64_t dialled_ms;
+    uint64_t redial_ms; /* dials then, if it is still DIALING without a dialler; 0: not */
 
     /* handshake */
     struct codec_buffer hello;
@@ -140,13 +139,20 @@ struct link {
     pthread_mutex_t lock;
     pthread_cond_t drained;
     bool stopping; /* nothing new; callbacks are over */
+    /* The ticker: everything that is done by time. nng 1.5.2 keeps time by the wall clock, so none of its timers is
+     * used: a clock that is set back would stop them for as long (P-15). */
+    pthread_t ticker;
+    bool has_ticker;
+    pthread_cond_t alarm; /* something falls due earlier, or the link is over */
+    uint64_t next_tick_ms;
     /* the janitor: closes what may not be closed elsewhere, and in the end everything */
     pthread_t janitor;
     pthread_cond_t work;
     bool closing;
     struct retired *retired;
     size_t retired_count;
-    size_t burials; /* sockets that are being closed, each by a thread of its own */
+    bool is_burying; /* the janitor is in nng now; it may stay there for ever */
+    size_t burials;  /* sockets that are being closed, each by a thread of its own */
     struct peer *peers;
     uint64_t last_session;
     struct inlet inlets[LINK_INLETS_MAX];
@@ -157,7 +163,6 @@ struct link {
     nng_listener listener;
     bool has_listener;
     nng_aio *receive_aio;
-    nng_aio *tick_aio;
     /* the listener's health */
     nng_socket probe;
     nng_dialer probe_dialer;
@@ -177,21 +182,17 @@ void socket_close_retired(struct link *link);
 void socket_quiesce(struct link *link); /* begins no new work; never blocks */
 bool socket_listen(struct link *link, const char *url, struct error *ret_error);
 void socket_unlisten(struct link *link);
-void socket_probe_start(struct link *link);
+bool socket_probe_start(struct link *link); /* false: not now */
 void socket_probe_stop(struct link *link);
 
 bool socket_peer_open(struct peer *peer, struct error *ret_error);
 bool socket_dial(struct peer *peer, struct error *ret_error); /* drops an earlier dialler */
-/* Dials when the state is still DIALING after the shortest pause, so that who hangs up on us at once is
- * not dialled in a loop. */
-void socket_redial_soon(struct peer *peer);
-void socket_hang_up(struct peer *peer); /* no dialler, no pipe out */
+void socket_hang_up(struct peer *peer);                       /* no dialler, no pipe out */
 void socket_cancel_send(struct peer *peer);
 void socket_kick(struct peer *peer); /* sends the next frame if none is on its way */
 /* Closes a connection; false if it is gone already, so that no event will come. */
 bool socket_close_pipe(uint32_t pipe);
 bool socket_pipe_lives(uint32_t pipe); /* asks the connection itself, not what events told of it */
-void socket_tick_after(struct link *link, uint32_t delay_ms);
 
 /* ---- link_peer.c: all need the lock ---- */
 
@@ -226,6 +227,12 @@ void link_receive(struct link *link, uint32_t pipe, const uint8_t *bytes, size_t
 
 /* ---- link_tick.c ---- */
 
-void link_tick(struct link *link); /* needs the lock */
+/* Both need the lock. */
+void link_tick(struct link *link);
+/* Dials when the state is still DIALING after the shortest pause, so that who hangs up on us at once is
+ * not dialled in a loop. */
+void peer_redial_soon(struct peer *peer);
+/* Does what is due; returns when to come again. */
+uint64_t link_pass_time(struct link *link);
 
 #endif

@@ -95,7 +95,7 @@ static void start_over(struct peer *peer)
     }
     socket_hang_up(peer);
     peer_move(peer, PEER_DIALING);
-    socket_redial_soon(peer);
+    peer_redial_soon(peer);
 }
 
 void peer_end(struct peer *peer, enum link_trouble trouble, const char *format, ...)

@@ -23,6 +23,8 @@
  *   send on that socket would use its memory. So after a connection there is no next send: the socket is
  *   retired, too. Sends before REM_POST are safe, because (4) comes behind it.
  *   tests/unit/test_link_reset.c shows it.
+ * - nng keeps time by the wall clock (1.5.2; upstream 1526). Its only timers here are those between a dialler's attempts;
+ *   the tick gives up a dialler that has not connected for a while, and has a clock of its own (link_tick.c).
  * - One receive operation only: two would let frames of one session overtake each other.
  */
 /* nng.h must come before its protocols' headers, hence the blank line. */
@@ -95,19 +97,6 @@ static void push_sent(void *argument)
     pthread_mutex_unlock(&link->lock);
 }
 
-static void redial_came(void *argument)
-{
-    struct peer *peer = argument;
-    struct link *link = peer->link;
-    pthread_mutex_lock(&link->lock);
-    peer->redial_waits = false;
-    if (!link->stopping && nng_aio_result(peer->redial_aio) == 0 && peer->state == PEER_DIALING &&
-        !peer->has_dialer) {
-        (void)socket_dial(peer, NULL); /* where that fails the tick tries again */
-    }
-    pthread_mutex_unlock(&link->lock);
-}
-
 static void forget_inlet(struct link *link, uint32_t pipe)
 {
     for (size_t i = 0; i < link->inlet_count; i++) {
@@ -156,22 +145,6 @@ static void pull_received(void *argument)
         nng_msg_free(message);
     }
     nng_recv_aio(link->pull, link->receive_aio);
-}
-
-static void tick_came(void *argument)
-{
-    struct link *link = argument;
-    pthread_mutex_lock(&link->lock);
-    if (!link->stopping && nng_aio_result(link->tick_aio) == 0) {
-        link_tick(link);
-        socket_tick_after(link, link->tick_ms);
-    }
-    pthread_mutex_unlock(&link->lock);
-}
-
-void socket_tick_after(struct link *link, uint32_t delay_ms)
-{
-    nng_sleep_aio((nng_duration)delay_ms, link->tick_aio);
 }
 
 /* ---- what a thread of our own closes ---- */
@@ -244,12 +217,14 @@ void socket_close_retired(struct link *link)
     size_t count = link->retired_count;
     link->retired = NULL;
     link->retired_count = 0;
+    link->is_burying = true;
     pthread_mutex_unlock(&link->lock);
     for (size_t i = 0; i < count; i++) {
         close_retired(link, &retired[i]);
     }
     free(retired);
     pthread_mutex_lock(&link->lock);
+    link->is_burying = false;
 }
 
 /* ---- the way in ---- */
@@ -279,13 +254,19 @@ void socket_unlisten(struct link *link)
     }
 }
 
-void socket_probe_start(struct link *link)
+bool socket_probe_start(struct link *link)
 {
     socket_probe_stop(link);
+    /* Each probe is a dialler to close. Where the last one is not closed yet, another one would only be one more: a janitor that
+     * hangs in nng must not cost a connection a second for the rest of the process's life. */
+    if (link->is_burying || link->retired_count > 0) {
+        return false;
+    }
     if (nng_dialer_create(&link->probe_dialer, link->probe, link->probe_url) == 0) {
         link->has_probe = true;
         (void)nng_dialer_start(link->probe_dialer, NNG_FLAG_NONBLOCK);
     }
+    return link->has_probe;
 }
 
 void socket_probe_stop(struct link *link)
@@ -310,8 +291,7 @@ bool socket_open(struct link *link, struct error *ret_error)
                                       link->options.frame_limit_bytes)) != 0 ||
         (result = nng_pipe_notify(link->pull, NNG_PIPE_EV_ADD_PRE, pull_event, link)) != 0 ||
         (result = nng_pipe_notify(link->pull, NNG_PIPE_EV_REM_POST, pull_event, link)) != 0 ||
-        (result = nng_aio_alloc(&link->receive_aio, pull_received, link)) != 0 ||
-        (result = nng_aio_alloc(&link->tick_aio, tick_came, link)) != 0) {
+        (result = nng_aio_alloc(&link->receive_aio, pull_received, link)) != 0) {
         socket_close(link);
         return nng_failed(ret_error, result, "cannot set up a socket");
     }
@@ -340,14 +320,12 @@ static bool open_push(struct peer *peer, nng_socket *ret_push, struct error *ret
 
 bool socket_peer_open(struct peer *peer, struct error *ret_error)
 {
-    int result;
-    if ((result = nng_aio_alloc(&peer->send_aio, push_sent, peer)) != 0 ||
-        (result = nng_aio_alloc(&peer->redial_aio, redial_came, peer)) != 0) {
-        (void)nng_failed(ret_error, result, "cannot set up a socket");
+    int result = nng_aio_alloc(&peer->send_aio, push_sent, peer);
+    if (result != 0) {
+        return nng_failed(ret_error, result, "cannot set up a socket");
     }
-    if (result != 0 || !open_push(peer, &peer->push, ret_error)) {
-        nng_aio_free(peer->send_aio); /* NULL is fine */
-        nng_aio_free(peer->redial_aio);
+    if (!open_push(peer, &peer->push, ret_error)) {
+        nng_aio_free(peer->send_aio);
         return false;
     }
     return true;
@@ -391,14 +369,6 @@ bool socket_dial(struct peer *peer, struct error *ret_error)
         return nng_failed(ret_error, result, peer->address);
     }
     return true;
-}
-
-void socket_redial_soon(struct peer *peer)
-{
-    if (!peer->redial_waits) {
-        peer->redial_waits = true;
-        nng_sleep_aio(LINK_REDIAL_MIN_MS, peer->redial_aio);
-    }
 }
 
 void socket_hang_up(struct peer *peer)
@@ -458,13 +428,9 @@ void socket_quiesce(struct link *link)
     socket_probe_stop(link);
     for (struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
         socket_hang_up(peer);
-        nng_aio_cancel(peer->redial_aio);
     }
     for (size_t i = 0; i < link->inlet_count; i++) {
         (void)socket_close_pipe(link->inlets[i].pipe);
-    }
-    if (link->tick_aio != NULL) {
-        nng_aio_cancel(link->tick_aio);
     }
     if (link->receive_aio != NULL) {
         nng_aio_cancel(link->receive_aio);
@@ -474,14 +440,9 @@ void socket_quiesce(struct link *link)
 void socket_close(struct link *link)
 {
     for (struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
-        nng_aio_stop(peer->redial_aio);
         nng_aio_stop(peer->send_aio);
         (void)nng_close(peer->push);
-        nng_aio_free(peer->redial_aio);
         nng_aio_free(peer->send_aio);
-    }
-    if (link->tick_aio != NULL) {
-        nng_aio_stop(link->tick_aio);
     }
     if (link->receive_aio != NULL) {
         nng_aio_stop(link->receive_aio);
@@ -489,5 +450,4 @@ void socket_close(struct link *link)
     (void)nng_close(link->probe);
     (void)nng_close(link->pull);
     nng_aio_free(link->receive_aio);
-    nng_aio_free(link->tick_aio);
 }

@@ -1,5 +1,5 @@
 /*
- * link_tick.c - what a link does without being asked, a few times a second, under its lock:
+ * link_tick.c - what a link does by time, on its ticker and under its lock, a few times a second:
  * heartbeats, the ends of silent sessions and stuck handshakes, connections that never prove
  * anything, renewed diallers, and the health of our own listener.
  *
@@ -137,6 +137,16 @@ static void tick_inlets(struct link *link, uint64_t now_ms)
     }
 }
 
+static bool any_up(const struct link *link)
+{
+    for (const struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
+        if (peer->state == PEER_UP) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* nng 1.5.2 stops accepting for ever when a connection is reset between its end of stream and our
  * half of nng's handshake: any stranger can do that (docs/adr/0007-nng-pattern.md). So a listener
  * that nobody connected to for a while is asked by ourselves, and opened anew if it does not take
@@ -147,7 +157,10 @@ static void tick_listener(struct link *link, uint64_t now_ms)
         (void)socket_listen(link, link->address, NULL); /* the port may take a moment to be free */
         return;
     }
-    if (now_ms - link->checked_ms < attempt_ms(link) / 2) {
+    /* Who has a session is not waited for at the door, so there it may take longer. */
+    uint32_t pause_ms = any_up(link) && !link->probe_unanswered ? link->options.silence_ms / 2
+                                                                : attempt_ms(link) / 2;
+    if (now_ms - link->checked_ms < pause_ms) {
         return;
     }
     link->checked_ms = now_ms;
@@ -157,8 +170,7 @@ static void tick_listener(struct link *link, uint64_t now_ms)
         link->probe_unanswered = false;
         socket_probe_stop(link);
     } else if (!link->probe_unanswered) {
-        link->probe_unanswered = true;
-        socket_probe_start(link);
+        link->probe_unanswered = socket_probe_start(link);
     } else {
         link->probe_unanswered = false;
         socket_probe_stop(link);
@@ -177,4 +189,33 @@ void link_tick(struct link *link)
     }
     tick_inlets(link, now_ms);
     tick_listener(link, now_ms);
+}
+
+void peer_redial_soon(struct peer *peer)
+{
+    if (peer->redial_ms == 0) {
+        peer->redial_ms = clock_monotonic_ms() + LINK_REDIAL_MIN_MS;
+        pthread_cond_signal(&peer->link->alarm);
+    }
+}
+
+uint64_t link_pass_time(struct link *link)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (now_ms >= link->next_tick_ms) {
+        link_tick(link);
+        link->next_tick_ms = now_ms + link->tick_ms;
+    }
+    uint64_t due_ms = link->next_tick_ms;
+    for (struct peer *peer = link->peers; peer != NULL; peer = peer->next) {
+        if (peer->redial_ms != 0 && now_ms >= peer->redial_ms) {
+            peer->redial_ms = 0;
+            if (peer->state == PEER_DIALING && !peer->has_dialer) {
+                (void)socket_dial(peer, NULL); /* where that fails the tick tries again */
+            }
+        } else if (peer->redial_ms != 0 && peer->redial_ms < due_ms) {
+            due_ms = peer->redial_ms;
+        }
+    }
+    return due_ms;
 }

@@ -1,7 +1,8 @@
 /*
  * log.c - one diagnostic line per event on standard error, as text or as JSON.
  *
- * A line is built on the stack and leaves in one write(2), so lines of several threads never mix. A
+ * A line is built on the stack and leaves in one write(2), so lines of several threads never mix. It is of one
+ * format, though the sink be configured anew by another thread (SIGHUP) meanwhile. A
  * value is cut at VALUE_MAX_BYTES and a field that does not fit into the line any more is dropped;
  * both show as truncated=true. A write that fails is ignored: diagnostics must not stop a
  * transaction.
@@ -9,6 +10,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,15 +23,17 @@
 #define TAIL_BYTES      32 /* kept free for the truncation mark, brace and line end */
 #define VALUE_MAX_BYTES 1024
 
+/* Members by themselves: written by whoever reads the configuration again, while others log. */
 static struct {
-    const char *program;
-    enum log_level level;
-    enum log_format format;
+    _Atomic(const char *) program;
+    _Atomic(enum log_level) level;
+    _Atomic(enum log_format) format;
 } sink = {.program = "assent", .level = LOG_INFO, .format = LOG_FORMAT_TEXT};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 struct line {
+    enum log_format format;
     size_t length;
     bool truncated;
     char bytes[LINE_MAX_BYTES];
@@ -37,9 +41,9 @@ struct line {
 
 void log_configure(const char *program, enum log_level level, enum log_format format)
 {
-    sink.program = program;
-    sink.level = level;
-    sink.format = format;
+    atomic_store_explicit(&sink.program, program, memory_order_relaxed);
+    atomic_store_explicit(&sink.level, level, memory_order_relaxed);
+    atomic_store_explicit(&sink.format, format, memory_order_relaxed);
 }
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
@@ -55,7 +59,7 @@ bool log_level_parse(const char *text, enum log_level *ret_level)
 
 bool log_enabled(enum log_level level)
 {
-    return level >= sink.level;
+    return level >= atomic_load_explicit(&sink.level, memory_order_relaxed);
 }
 
 /* False when it does not fit; nothing is written then. */
@@ -98,7 +102,7 @@ static size_t utf8_length(const unsigned char *text)
 /* One character of a quoted value; *ret_used is how many bytes of text it stood for. */
 static bool put_escaped(struct line *line, const unsigned char *text, size_t *ret_used)
 {
-    const bool is_json = sink.format == LOG_FORMAT_JSON;
+    const bool is_json = line->format == LOG_FORMAT_JSON;
     size_t length = utf8_length(text);
     char escape[8];
     *ret_used = length == 0 ? 1 : length;
@@ -156,7 +160,7 @@ static bool needs_quotes(const char *text)
 
 static bool put_key(struct line *line, const char *key)
 {
-    if (sink.format == LOG_FORMAT_JSON) {
+    if (line->format == LOG_FORMAT_JSON) {
         return put_text(line, line->length > 1 ? ",\"" : "\"") && put_text(line, key) &&
                put_text(line, "\":");
     }
@@ -169,7 +173,7 @@ static bool put_value(struct line *line, const struct log_field *field)
     char digits[24];
     switch (field->kind) {
     case LOG_FIELD_TEXT:
-        if (sink.format == LOG_FORMAT_TEXT && !needs_quotes(field->text)) {
+        if (line->format == LOG_FORMAT_TEXT && !needs_quotes(field->text)) {
             return put_text(line, field->text);
         }
         return put_quoted(line, field->text);
@@ -211,7 +215,7 @@ static void format_time(char *ret_text, size_t size_bytes)
 
 static void finish_line(struct line *line)
 {
-    const bool is_json = sink.format == LOG_FORMAT_JSON;
+    const bool is_json = line->format == LOG_FORMAT_JSON;
     const char *tail = "\n";
     if (line->truncated) {
         tail = is_json ? ",\"truncated\":true}\n" : " truncated=true\n";
@@ -230,16 +234,17 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     }
     int saved_errno = errno;
     struct line line;
+    line.format = atomic_load_explicit(&sink.format, memory_order_relaxed);
     line.length = 0;
     line.truncated = false;
-    if (sink.format == LOG_FORMAT_JSON) {
+    if (line.format == LOG_FORMAT_JSON) {
         (void)put_text(&line, "{");
     }
     char now[48];
     format_time(now, sizeof now);
     put_field(&line, &LOG_S("time", now));
     put_field(&line, &LOG_S("level", level_names[level]));
-    put_field(&line, &LOG_S("program", sink.program));
+    put_field(&line, &LOG_S("program", atomic_load_explicit(&sink.program, memory_order_relaxed)));
     put_field(&line, &LOG_S("event", event));
     for (const struct log_field *field = fields; field->kind != LOG_FIELD_END; field++) {
         put_field(&line, field);

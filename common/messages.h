@@ -100,7 +100,13 @@ struct message_rollback {
     struct proof proof; /* PROOF_NONE if no vote was seen */
 };
 
-enum verdict { VERDICT_COMMIT = 1, VERDICT_ABORT, VERDICT_WAIT, VERDICT_UNKNOWN };
+enum verdict {
+    VERDICT_COMMIT = 1,
+    VERDICT_ABORT,
+    VERDICT_WAIT,
+    VERDICT_UNKNOWN,
+    VERDICT_NOTED, /* unasked: the contradiction that an ACK told is on record, or needs none (H1) */
+};
 
 struct message_verdict {
     struct gid gid;

@@ -52,6 +52,7 @@ void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *read
             coord->participants[branch->participant]->session == 0) {
             /* Nobody to tell. The agent's sweep finds what is prepared, asks, and hears ABORT (P-11). */
             branch_move(coord, branch, BRANCH_ROLLED_BACK);
+            coord->participants[branch->participant]->left_number = coord->head.number + 1;
             txn_note(coord, txn, "left-to-sweep", branch->participant, NULL);
         }
         if (branch->state == BRANCH_COMMITTING || branch->state == BRANCH_ROLLING_BACK) {
@@ -326,32 +327,33 @@ static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branc
     }
 }
 
-void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
-                const struct coord_prior *prior, struct coord_ready *ready)
+static bool ack_contradicts_abort(const struct message_ack *ack)
 {
-    const struct participant *sender = coord->participants[from];
-    if (strcmp(ack->gid.participant, sender->name) != 0 ||
-        !journal_id_equal(&ack->gid.gtrid.journal, &coord->config.journal)) {
-        coord->counters.stale_messages++;
-        return;
-    }
+    return ack->ack == ACK_HEURISTIC_COMMIT || ack->ack == ACK_HAZARD;
+}
+
+static void finish_ack_known(struct coord *coord, uint32_t from, const struct message_ack *ack,
+                             const struct coord_prior *prior, struct coord_ready *ready)
+{
     struct txn *txn = txn_find(coord, &ack->gid.gtrid);
     if (txn == NULL && prior->found &&
         (ack->ack == ACK_HEURISTIC_ROLLBACK || ack->ack == ACK_HAZARD)) {
         txn = finish_bring_back_commit(coord, prior->entry, &ack->gid);
     }
     if (txn == NULL) {
-        bool contradicts = ack->ack == ACK_HEURISTIC_COMMIT || ack->ack == ACK_HAZARD;
         /* Retained means decided commit (another attempt's business, P-20); what this journal never gave out, or
          * has forgotten, is nothing that it could record anything about. */
-        if (!contradicts || !prior->looked_up || prior->found ||
+        if (!ack_contradicts_abort(ack) || !prior->looked_up || prior->found ||
             coord_presume(coord, &ack->gid.gtrid) == VERDICT_UNKNOWN) {
             coord->counters.stale_messages++; /* a repetition for something that is over */
             return;
         }
         txn = finish_bring_back(coord, from, ack);
     }
-    struct branch *branch = txn_branch(coord, txn, sender->name);
+    struct branch *branch = txn_branch(coord, txn, coord->participants[from]->name);
+    if (branch == NULL && txn_is_a_note(txn) && ack_contradicts_abort(ack)) {
+        branch = txn_add_branch(coord, txn, &ack->gid);
+    }
     if (branch == NULL) {
         coord->counters.stale_messages++;
         return;
@@ -359,5 +361,33 @@ void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ac
     finish_ack_branch(coord, txn, branch, ack, ready);
     if (!txn_is_finished(txn)) {
         txn_set_timer(coord, txn);
+    }
+}
+
+/* H1. The agent repeats what contradicts an abort until it hears that it is on record, or is nothing to record. While the
+ * record is being written, or the journal cannot be read, it is not answered: it comes again. */
+static void finish_noted(struct coord *coord, uint32_t from, const struct message_ack *ack,
+                         const struct coord_prior *prior, struct coord_ready *ready)
+{
+    const struct txn *txn = txn_find(coord, &ack->gid.gtrid);
+    if (txn != NULL ? txn->heuristic_pending == 0 : prior->looked_up) {
+        struct message *message =
+            ready_send(ready, coord->participants[from]->session, MESSAGE_VERDICT);
+        message->as.verdict.gid = ack->gid;
+        message->as.verdict.verdict = VERDICT_NOTED;
+    }
+}
+
+void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
+                const struct coord_prior *prior, struct coord_ready *ready)
+{
+    if (strcmp(ack->gid.participant, coord->participants[from]->name) != 0 ||
+        !journal_id_equal(&ack->gid.gtrid.journal, &coord->config.journal)) {
+        coord->counters.stale_messages++;
+        return;
+    }
+    finish_ack_known(coord, from, ack, prior, ready);
+    if (ack_contradicts_abort(ack) && ack->gid.attempt != 0) {
+        finish_noted(coord, from, ack, prior, ready);
     }
 }

@@ -1,7 +1,9 @@
 /*
  * core_internal.h - the state behind core.h, shared by the core's own files and nobody else.
  *
- *   core.c          the step: dispatch, start and recovery, durable records, timers, drain
+ *   core.c          the step: dispatch, durable records, timers, drain
+ *   core_start.c    recovery from the journal's live records, this start's EPOCH
+ *   core_trim.c     how far the floor may rise (P-13)
  *   core_txn.c      one transaction: its life, its state table, its answers and its timeline
  *   core_submit.c   SUBMIT: keys, limits, admission
  *   core_vote.c     WORK out, VOTE in, the decision
@@ -62,6 +64,7 @@ struct participant {
     bool configured;  /* false: known from the journal only, nobody can be dialled */
     bool must_report; /* named in the last EPOCH or a later COMMIT: its witness is awaited (P-10) */
     bool reported;
+    bool is_new;      /* added to a coordinator that runs, and never connected since */
     bool releasing;   /* its RELEASE record is on its way: no new work, and ADD takes it back */
     bool witnessed;   /* this session's witness was checked */
     bool claimed;     /* CLAIM sent on this session */
@@ -73,6 +76,8 @@ struct participant {
     uint32_t prepared_count, foreign_count;
     uint64_t oldest_prepared_ms;
     uint64_t swept_number;
+    uint64_t
+        left_number; /* a sweep from here on has seen every branch of an abort that was left to it; 0: none */
     uint64_t in_doubt;
     uint64_t votes_yes, votes_no, heuristics;
     bool has_known;
@@ -235,6 +240,8 @@ void txn_set_timer(struct coord *coord, struct txn *txn);
 void txn_retire(struct coord *coord, struct txn *txn); /* finished: into the recent list */
 void txn_revive(struct coord *coord, struct txn *txn); /* out of it again: it was not over */
 bool txn_is_finished(const struct txn *txn);
+/* An aborted transaction has no record that lists its branches: of one that is known from a note, another one shows up. */
+struct branch *txn_add_branch(struct coord *coord, struct txn *txn, const struct gid *gid);
 /* Known from a heuristic note alone: it aborted, or its COMMIT was forgotten before the note was written. */
 bool txn_is_a_note(const struct txn *txn);
 bool txn_completed(const struct txn *txn);
@@ -316,7 +323,13 @@ void resolve_force(struct coord *coord, const struct gtrid *gtrid, const char *p
 /* core.c */
 void pending_add(struct coord *coord, enum pending_kind kind, uint64_t token,
                  const struct gtrid *gtrid, const struct pending *like);
-void trim_note_abort(struct coord *coord, const struct txn *txn); /* it is over */
 uint64_t coord_running_ms(const struct coord *coord);
+
+/* core_start.c */
+void start_step(struct coord *coord, const struct coord_event *event, struct coord_ready *ready);
+
+/* core_trim.c */
+void trim_note_abort(struct coord *coord, const struct txn *txn); /* it is over */
+void trim_step(struct coord *coord, struct coord_ready *ready);
 
 #endif

@@ -80,6 +80,7 @@ static void peer_up(struct coord *coord, const struct coord_event *event, uint32
 {
     struct participant *participant = coord->participants[index];
     participant->session = event->session;
+    participant->is_new = false;
     participant->witnessed = false;
     participant->claimed = false;
     participant->welcomed = false;
@@ -333,6 +334,14 @@ static bool peer_is_used(const struct coord *coord, uint32_t index)
     return count > 0;
 }
 
+/* What aborted while it was out of reach, or in an earlier process, may be prepared there until a sweep was told (P-11). Who
+ * is let go is not waited for by the floor, below which an abort cannot be told from a forgotten commit. */
+static bool peer_is_unswept(const struct participant *participant)
+{
+    return participant->swept_number < participant->left_number ||
+           (participant->swept_number == 0 && !participant->is_new);
+}
+
 static void peer_remove(struct coord *coord, const struct coord_event *event,
                         struct coord_ready *ready)
 {
@@ -342,10 +351,14 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
         ready_answer(ready, event->call, API_NOT_FOUND);
         return;
     }
-    if (event->untrimmed || participant->prepared_count > 0 || peer_is_used(coord, index)) {
+    bool is_used =
+        event->untrimmed || participant->prepared_count > 0 || peer_is_used(coord, index);
+    if (is_used || peer_is_unswept(participant)) {
         struct api_answer *answer = ready_answer(ready, event->call, API_CONFLICT);
         snprintf(answer->text, sizeof(answer->text),
-                 "participant %s is still in doubt or within the retention period",
+                 is_used ? "participant %s is still in doubt or within the retention period"
+                         : "participant %s may hold prepared branches of aborted transactions "
+                           "until its agent has connected and swept",
                  participant->name);
         snprintf(answer->participant, sizeof(answer->participant), "%s", participant->name);
         return;
@@ -372,7 +385,6 @@ void peer_released(struct coord *coord, uint64_t call, const char *name, struct 
         participant->configured = false;
         participant->must_report = false;
     }
-    peer_check_reconciled(coord, ready);
     struct api_answer *answer = ready_answer(ready, call, gone ? API_OK : API_CONFLICT);
     snprintf(answer->participant, sizeof(answer->participant), "%s", name);
     if (!gone) {
@@ -387,6 +399,8 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     switch (event->kind) {
     case COORD_EVENT_PARTICIPANT_ADD: {
         struct participant *participant = peer_get(coord, event->participant, NULL);
+        participant->is_new = coord->epoch != 0 && !participant->must_report &&
+                              (participant->is_new || !participant->configured);
         participant->configured = true;
         participant->releasing = false;
         snprintf(participant->address, sizeof(participant->address), "%s", event->address);

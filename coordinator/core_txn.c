@@ -228,6 +228,19 @@ void txn_free(struct coord *coord, struct txn *txn)
     free(txn);
 }
 
+struct branch *txn_add_branch(struct coord *coord, struct txn *txn, const struct gid *gid)
+{
+    struct branch *branch = NULL;
+    txn->branches = alloc_resize(txn->branches, txn->branch_count + 1, sizeof(*branch));
+    branch = &txn->branches[txn->branch_count++];
+    memset(branch, 0, sizeof(*branch));
+    branch->state = BRANCH_ROLLING_BACK;
+    branch->has_gid = true;
+    branch->gid = *gid;
+    peer_get(coord, gid->participant, &branch->participant);
+    return branch;
+}
+
 bool txn_is_a_note(const struct txn *txn)
 {
     return txn->recovered && !txn->decided_commit;

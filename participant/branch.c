@@ -146,6 +146,7 @@ static void branch_result(struct agent *agent, struct agent_branch *branch,
     case BRANCH_DOUBTFUL:
     case BRANCH_UNOWNED:
     case BRANCH_PAUSED:
+    case BRANCH_TELLING:
     case BRANCH_DONE:
     case BRANCH_STATE_COUNT:
         CHECK(!"a branch in this state has no command in flight");
@@ -226,6 +227,12 @@ static void message_subject(const struct message *message, const struct gtrid **
     }
 }
 
+/* That it does not know a branch a coordinator may also say of an epoch that is still to come: somebody made the name up. */
+static bool message_is_no_word(const struct message *message)
+{
+    return message->kind == MESSAGE_VERDICT && message->as.verdict.verdict == VERDICT_UNKNOWN;
+}
+
 /* P-6, P-10: a coordinator speaks for its own journal, up to its own epoch, and to us about us. */
 static bool message_is_in_scope(const struct agent *agent, const struct agent_peer *peer,
                                 const struct message *message)
@@ -234,7 +241,7 @@ static bool message_is_in_scope(const struct agent *agent, const struct agent_pe
     const char *participant = NULL;
     message_subject(message, &gtrid, &participant);
     if (gtrid != NULL && (!journal_id_equal(&gtrid->journal, &peer->journal->id) ||
-                          gtrid->epoch > peer->claim.epoch)) {
+                          (gtrid->epoch > peer->claim.epoch && !message_is_no_word(message)))) {
         return false;
     }
     return participant == NULL || strcmp(participant, agent->config.participant) == 0;
@@ -338,6 +345,9 @@ static void branch_due(struct agent *agent, struct agent_branch *branch)
         break;
     case BRANCH_UNSURE:
         agent_branch_look(agent, branch);
+        break;
+    case BRANCH_TELLING:
+        agent_branch_tell(agent, branch, "");
         break;
     case BRANCH_NEW:
     case BRANCH_EXECUTING:

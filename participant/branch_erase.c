@@ -46,6 +46,7 @@ void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch)
     case BRANCH_FINISHING:
     case BRANCH_PROVING:
     case BRANCH_PAUSED:
+    case BRANCH_TELLING:
     case BRANCH_DONE:
         return;
     case BRANCH_NEW:
@@ -204,7 +205,8 @@ void agent_erase_check(struct agent *agent, struct agent_txn *txn)
     struct agent_branch *branch = NULL;
     TAILQ_FOREACH(branch, &txn->branches, siblings)
     {
-        if (branch->state != BRANCH_DONE && branch->word != WORD_COMMIT) {
+        if (branch->state != BRANCH_DONE && branch->state != BRANCH_TELLING &&
+            branch->word != WORD_COMMIT) {
             return;
         }
     }

@@ -74,17 +74,24 @@ void agent_branch_end(struct agent *agent, struct agent_branch *branch, enum ack
                      "not prepared any more, and nothing tells how it ended: %s", detail);
         break;
     }
-    if (branch->asked_by_gid) {
-        ack_send(agent, branch, ack, detail);
-    }
+    /* An abort needs no acknowledgement, so nobody asks again for what contradicts it: this side repeats it (H1). */
+    bool is_contrary = branch->word == WORD_ROLLBACK && ack != ACK_ROLLED_BACK;
     branch->ack = ack;
     branch->tries = 0;
-    agent_branch_move(agent, branch, BRANCH_DONE);
+    if (is_contrary) {
+        agent_branch_move(agent, branch, BRANCH_TELLING);
+        agent_branch_tell(agent, branch, detail);
+    } else {
+        if (branch->asked_by_gid) {
+            ack_send(agent, branch, ack, detail);
+        }
+        agent_branch_move(agent, branch, BRANCH_DONE);
+    }
     struct agent_txn *txn = branch->txn;
     if (txn->erase != NULL && ack > txn->erase->ack) {
         txn->erase->ack = ack; /* the enum grows with how bad it is */
     }
-    if (ack == ACK_HAZARD) {
+    if (ack == ACK_HAZARD && !is_contrary) {
         /* No outcome to remember: asked again, it is looked at again. */
         struct agent_txn *kept = txn->erase != NULL ? txn : NULL;
         agent_branch_free(agent, branch);
@@ -92,6 +99,27 @@ void agent_branch_end(struct agent *agent, struct agent_branch *branch, enum ack
     }
     if (txn != NULL) {
         agent_erase_check(agent, txn);
+    }
+}
+
+void agent_branch_tell(struct agent *agent, struct agent_branch *branch, const char *detail)
+{
+    bool is_heard = agent_session_for(agent, &branch->gid.gtrid) != 0;
+    ack_send(agent, branch, branch->ack, detail);
+    branch->tries++;
+    agent_timer_set(agent, &branch->timer,
+                    is_heard ? agent->now_ms + agent_backoff(agent, branch->tries,
+                                                             agent->config.retry_min_ms,
+                                                             agent->config.retry_max_ms)
+                             : UINT64_MAX); /* the welcome goes on with it */
+}
+
+/* H1. It is on record: whatever comes now finds the outcome, or looks again. */
+static void branch_noted(struct agent *agent, struct agent_branch *branch)
+{
+    agent_branch_move(agent, branch, BRANCH_DONE);
+    if (branch->ack == ACK_HAZARD) {
+        agent_branch_free(agent, branch);
     }
 }
 
@@ -161,7 +189,8 @@ static bool ack_agrees(enum ack ack, enum branch_word word)
 static void branch_hear(struct agent *agent, struct agent_branch *branch, enum branch_word word,
                         const struct proof *proof)
 {
-    if (branch->word != WORD_NONE && branch->word != word && branch->state != BRANCH_DONE) {
+    bool is_over = branch->state == BRANCH_DONE || branch->state == BRANCH_TELLING;
+    if (branch->word != WORD_NONE && branch->word != word && !is_over) {
         agent_notice(agent, AGENT_NOTICE_REFUSED, &branch->gid,
                      "the coordinator contradicts itself; its first word stands");
         return;
@@ -194,6 +223,7 @@ static void branch_hear(struct agent *agent, struct agent_branch *branch, enum b
             branch->proof = *proof;
         }
         return;
+    case BRANCH_TELLING:
     case BRANCH_DONE:
         if (ack_agrees(branch->ack, word)) {
             ack_send(agent, branch, branch->ack, "");
@@ -276,6 +306,12 @@ void agent_rollback(struct agent *agent, const struct message_rollback *rollback
 void agent_verdict(struct agent *agent, const struct message_verdict *verdict)
 {
     struct agent_branch *branch = agent_branch_find(agent, &verdict->gid);
+    if (verdict->verdict == VERDICT_NOTED) {
+        if (branch != NULL && branch->state == BRANCH_TELLING) {
+            branch_noted(agent, branch);
+        }
+        return;
+    }
     if (branch == NULL || (branch->state != BRANCH_PREPARED && branch->state != BRANCH_DOUBTFUL &&
                            branch->state != BRANCH_UNOWNED)) {
         return;
@@ -303,5 +339,7 @@ void agent_verdict(struct agent *agent, const struct message_verdict *verdict)
             agent_branch_await(agent, branch);
         }
         return;
+    case VERDICT_NOTED:
+        return; /* handled above */
     }
 }

@@ -30,6 +30,7 @@
  *    |  |       |                           |          PAUSED <---+-- try again -----+    |
  *    v  v       v                           v                  |                          |
  *   DONE <----- nothing is prepared --------(row gone: freed)--+--------------------------+
+ *    ^-- NOTED -- TELLING <---- contrary to the word to roll back -+
  *
  *   state       true in it                                   durable               entered in
  *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       work_execute
@@ -42,6 +43,8 @@
  *   FINISHING   the coordinator's word is carried out        the row, or the end   branch_finish
  *   PROVING     FINISH found nothing: what became of it?     unknown               agent_finished
  *   PAUSED      FINISH must be tried again at the timer      unknown               agent_finished
+ *   TELLING     rolled back by word, and it is not: told     the outcome, if any   branch_end
+ *               until its coordinator has it on record (H1)
  *   DONE        over; kept a while to answer repetitions     the outcome           branch_end
  *
  * If the process dies in any state, the row (if there is one) is all that stays; the next process
@@ -80,6 +83,7 @@ enum branch_state {
     BRANCH_FINISHING,
     BRANCH_PROVING,
     BRANCH_PAUSED,
+    BRANCH_TELLING,
     BRANCH_DONE,
     BRANCH_STATE_COUNT,
 };
@@ -303,6 +307,8 @@ void agent_commit(struct agent *agent, const struct message_commit *commit);
 void agent_rollback(struct agent *agent, const struct message_rollback *rollback);
 void agent_verdict(struct agent *agent, const struct message_verdict *verdict);
 void agent_branch_finish(struct agent *agent, struct agent_branch *branch);
+/* TELLING: acknowledges what contradicts an abort, again and again until it is on record. */
+void agent_branch_tell(struct agent *agent, struct agent_branch *branch, const char *detail);
 void agent_branch_end(struct agent *agent, struct agent_branch *branch, enum ack ack,
                       const char *detail);
 void agent_finished(struct agent *agent, struct agent_branch *branch,

@@ -25,7 +25,8 @@ static const unsigned allowed[BRANCH_STATE_COUNT] = {
     [BRANCH_DOUBTFUL] = TO(BRANCH_FINISHING) | TO(BRANCH_UNOWNED),
     [BRANCH_UNOWNED] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
     [BRANCH_FINISHING] = TO(BRANCH_DONE) | TO(BRANCH_PROVING) | TO(BRANCH_PAUSED),
-    [BRANCH_PROVING] = TO(BRANCH_DONE) | TO(BRANCH_PAUSED),
+    [BRANCH_PROVING] = TO(BRANCH_DONE) | TO(BRANCH_TELLING) | TO(BRANCH_PAUSED),
+    [BRANCH_TELLING] = TO(BRANCH_DONE) | TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
     [BRANCH_PAUSED] = TO(BRANCH_FINISHING),
     [BRANCH_DONE] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
 };
@@ -44,6 +45,7 @@ const char *agent_branch_state_text(enum branch_state state)
         [BRANCH_FINISHING] = "finishing",
         [BRANCH_PROVING] = "proving",
         [BRANCH_PAUSED] = "paused",
+        [BRANCH_TELLING] = "telling",
         [BRANCH_DONE] = "done",
     };
     return names[state];

@@ -77,7 +77,12 @@ void agent_branches_await(struct agent *agent, const struct journal_id *journal)
     struct agent_branch *branch = NULL;
     TAILQ_FOREACH(branch, &agent->live, list)
     {
-        if (branch_is_waiting(branch) && journal_id_equal(&branch->gid.gtrid.journal, journal)) {
+        if (branch->state == BRANCH_TELLING &&
+            journal_id_equal(&branch->gid.gtrid.journal, journal)) {
+            branch->tries = 0;
+            agent_timer_set(agent, &branch->timer, agent->now_ms);
+        } else if (branch_is_waiting(branch) &&
+                   journal_id_equal(&branch->gid.gtrid.journal, journal)) {
             branch->tries = 0;
             if (branch->state == BRANCH_UNOWNED) {
                 /* Another coordinator process of this journal may know more. */
@@ -116,7 +121,8 @@ static struct agent_branch *row_seen(struct agent *agent, const struct gid *gid,
         }
         branch = agent_branch_new(agent, gid);
         agent_branch_adopt(agent, branch, age_ms);
-    } else if (branch->state == BRANCH_DONE && branch->since_step < agent->scan_step) {
+    } else if ((branch->state == BRANCH_DONE || branch->state == BRANCH_TELLING) &&
+               branch->since_step < agent->scan_step) {
         /* It was over before the scan was issued, and is prepared again: a late second PREPARE. */
         branch->word = WORD_NONE;
         branch->asked_by_gid = false;
@@ -201,7 +207,8 @@ static void scan_vanished(struct agent *agent)
 static bool branch_is_stranded(const struct agent *agent, const struct agent_branch *branch,
                                uint64_t session)
 {
-    return branch->state == BRANCH_DOUBTFUL && branch->since_step < agent->scan_step &&
+    bool has_no_row = branch->state == BRANCH_DOUBTFUL || branch->state == BRANCH_TELLING;
+    return has_no_row && branch->since_step < agent->scan_step &&
            branch->seen_scan != agent->scan_number && session == 0;
 }
 
@@ -211,7 +218,8 @@ static bool branch_is_stranded(const struct agent *agent, const struct agent_bra
  * commit by hand of what it had aborted. Hence the bound, no time limit, and a word about each. */
 static void scan_bound_stranded(struct agent *agent)
 {
-    if (agent->state_count[BRANCH_DOUBTFUL] <= BRANCH_STRANDED_MAX) {
+    if (agent->state_count[BRANCH_DOUBTFUL] + agent->state_count[BRANCH_TELLING] <=
+        BRANCH_STRANDED_MAX) {
         return;
     }
     size_t count = 0;

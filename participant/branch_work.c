@@ -104,6 +104,7 @@ static void work_repeated(struct agent *agent, uint64_t session, struct agent_br
     case BRANCH_FINISHING:
     case BRANCH_PROVING:
     case BRANCH_PAUSED:
+    case BRANCH_TELLING:
         break; /* decided already: this WORK is an old copy */
     case BRANCH_DONE:
         if (branch->vote == VOTE_ABORT) {
@@ -131,9 +132,19 @@ static struct agent_branch *txn_spokesman(const struct agent_txn *txn)
     return TAILQ_FIRST(&txn->branches);
 }
 
-static enum reason work_obstacle(struct agent *agent, const struct message_work *work)
+/* A copy of WORK from long ago: its transaction is over and forgotten, so nobody could judge what it prepared (P-13). */
+static bool work_is_forgotten(const struct agent_peer *peer, const struct gtrid *gtrid)
 {
-    if (agent_tombstone_has(agent, &work->gtrid) || work->remaining_ms == 0) {
+    const struct journal_floor *floor = &peer->journal->witness.floor;
+    return gtrid->epoch < floor->epoch ||
+           (gtrid->epoch == floor->epoch && gtrid->sequence <= floor->sequence);
+}
+
+static enum reason work_obstacle(struct agent *agent, const struct agent_peer *peer,
+                                 const struct message_work *work)
+{
+    if (agent_tombstone_has(agent, &work->gtrid) || work->remaining_ms == 0 ||
+        work_is_forgotten(peer, &work->gtrid)) {
         return REASON_TIMEOUT; /* P-9: the abort overtook it; P-15: too late to begin */
     }
     if (agent->is_draining) {
@@ -190,7 +201,7 @@ void agent_work(struct agent *agent, struct agent_peer *peer, struct message_wor
         work_repeated(agent, peer->session, txn_spokesman(txn));
         return;
     }
-    enum reason obstacle = work_obstacle(agent, work);
+    enum reason obstacle = work_obstacle(agent, peer, work);
     if (obstacle != REASON_NONE) {
         work_refuse(agent, peer->session, &work->gtrid, obstacle);
         return;

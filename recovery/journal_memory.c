@@ -123,13 +123,9 @@ bool memory_has_open_note(const struct txn *txn)
     return false;
 }
 
-static bool index_commit(struct memory_journal *journal, const struct record_commit *commit,
-                         struct error *ret_error)
+static void index_commit(struct memory_journal *journal, const struct record_commit *commit)
 {
     struct txn *txn = need_txn(journal, &commit->gtrid);
-    if (txn->place.found) {
-        return error_set(ret_error, ERROR_INVALID, "a second COMMIT record of one transaction");
-    }
     txn->place.found = true;
     txn->place.commit_number = journal->now.head.number;
     (void)close_notes(txn, RECORD_ACCEPT, "");
@@ -143,53 +139,47 @@ static bool index_commit(struct memory_journal *journal, const struct record_com
         memcpy(txn->key, commit->key, commit->key_bytes);
         map_insert(&journal->by_key, hash, txn);
     }
-    return true;
 }
 
-static bool index_end(struct memory_journal *journal, const struct record_end *end,
-                      struct error *ret_error)
+static void index_end(struct memory_journal *journal, const struct record_end *end)
 {
     struct txn *txn = memory_find_txn(journal, &end->gtrid);
-    if (txn == NULL || !txn->place.found || txn->place.ended) {
-        return error_set(ret_error, ERROR_INVALID,
-                         "an END record without a COMMIT that is not ended");
-    }
     txn->place.ended = true;
     txn->place.end_number = journal->now.head.number;
     txn->place.end_running_ms = end->running_ms;
-    return true;
 }
 
-static bool index_record(struct memory_journal *journal, const struct record *record,
-                         struct error *ret_error)
+/* Can be carried out: batch_fits has looked. */
+static void index_record(struct memory_journal *journal, const struct record *record)
 {
     switch (record->kind) {
     case RECORD_COMMIT:
-        return index_commit(journal, &record->as.commit, ret_error);
+        index_commit(journal, &record->as.commit);
+        return;
     case RECORD_END:
-        return index_end(journal, &record->as.end, ret_error);
+        index_end(journal, &record->as.end);
+        return;
     case RECORD_HEURISTIC:
         add_note(journal, record, record->as.heuristic.gid.participant, true);
-        return true;
+        return;
     case RECORD_RESOLVED:
         index_resolved(journal, record);
-        return true;
+        return;
     case RECORD_ACCEPT:
         add_note(journal, record, "", true);
-        return true;
+        return;
     case RECORD_REFUSED:
         (void)close_notes(memory_find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
         add_note(journal, record, "", false);
-        return true;
+        return;
     case RECORD_EPOCH:
         journal->last_epoch_number = journal->now.head.number;
-        return true;
+        return;
     case RECORD_FLOOR:
     case RECORD_RELEASE:
     case RECORD_ADOPT:
-        return true;
+        return;
     }
-    return error_set(ret_error, ERROR_INVALID, "unknown record kind %d", (int)record->kind);
 }
 
 /* ---- append ---- */
@@ -210,14 +200,13 @@ void memory_put_row(struct memory_journal *journal, struct record record)
     memcpy(row->hash, head->hash, HASH_BYTES);
 }
 
-static bool put_record(struct memory_journal *journal, const struct record *record,
-                       struct error *ret_error)
+static void put_record(struct memory_journal *journal, const struct record *record)
 {
     struct record copy;
     record_copy(record, &copy);
     memory_put_row(journal, copy);
     journal_state_apply(&journal->now, record);
-    return index_record(journal, record, ret_error);
+    index_record(journal, record);
 }
 
 static bool has_kind(const struct record *records, size_t count, enum record_kind kind)
@@ -244,14 +233,52 @@ static bool fails_now(struct memory_journal *journal)
     return true;
 }
 
+static bool holds(const struct record *records, size_t count, enum record_kind kind,
+                  const struct gtrid *gtrid)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct gtrid own;
+        if (records[i].kind == kind && record_gtrid(&records[i], &own) &&
+            gtrid_equal(&own, gtrid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A batch is there as a whole or not at all, so what it may not hold is found out before its first record is written. */
+static bool batch_fits(const struct memory_journal *journal, const struct record *records,
+                       size_t count, struct error *ret_error)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct gtrid gtrid = {0};
+        bool is_end = records[i].kind == RECORD_END;
+        if (!is_end && records[i].kind != RECORD_COMMIT) {
+            continue;
+        }
+        (void)record_gtrid(&records[i], &gtrid);
+        const struct txn *txn = memory_find_txn(journal, &gtrid);
+        bool has_commit =
+            (txn != NULL && txn->place.found) || holds(records, i, RECORD_COMMIT, &gtrid);
+        bool has_end =
+            is_end && ((txn != NULL && txn->place.ended) || holds(records, i, RECORD_END, &gtrid));
+        if (!is_end && has_commit) {
+            return error_set(ret_error, ERROR_INVALID, "a second COMMIT record of one transaction");
+        }
+        if (is_end && (!has_commit || has_end)) {
+            return error_set(ret_error, ERROR_INVALID,
+                             "an END record without a COMMIT that is not ended");
+        }
+    }
+    return true;
+}
+
 static bool write_batch(struct memory_journal *journal, const struct record *records, size_t count,
                         struct error *ret_error)
 {
     bool failing = fails_now(journal);
     for (size_t i = 0; (!failing || journal->fail_written) && i < count; i++) {
-        if (!put_record(journal, &records[i], ret_error)) {
-            return false;
-        }
+        put_record(journal, &records[i]);
     }
     if (failing) {
         return error_set(ret_error, journal->fail_kind, "a fault ordered by a test");
@@ -272,6 +299,7 @@ static bool memory_append(struct journal *base, uint64_t epoch, const struct rec
     if (!appended) {
         error = journal->poison;
     } else if (!journal_check_batch(&journal->now, epoch, records, count, &error) ||
+               !batch_fits(journal, records, count, &error) ||
                !write_batch(journal, records, count, &error)) {
         appended = false;
         journal->poisoned = true;
@@ -520,7 +548,7 @@ struct journal *journal_memory_copy(const struct journal *base)
         const struct record *put = &to->rows[i].record;
         /* The END of a transaction whose COMMIT was trimmed may still be there. */
         if (put->kind != RECORD_END || memory_find_txn(to, &put->as.end.gtrid) != NULL) {
-            CHECK(index_record(to, put, &error));
+            index_record(to, put);
         }
     }
     journal_memory_reopen(&copied);

@@ -6,6 +6,8 @@
  */
 #include "tests/checker/checks.h"
 
+#include <string.h>
+
 static bool names_key(const struct history *history, const struct nemesis *nemesis, uint32_t key)
 {
     for (uint32_t i = 0; i < nemesis->key_count; i++) {
@@ -33,6 +35,16 @@ bool heuristic_explained(const struct history *history, uint32_t key, int64_t t)
     return false;
 }
 
+bool heuristic_possible(const struct history *history)
+{
+    for (size_t i = 0; i < history->nemeses.count; i++) {
+        if (is_cause(&history->nemeses.items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool heuristic_expected(const struct history *history, uint32_t key)
 {
     for (size_t i = 0; i < history->nemeses.count; i++) {
@@ -53,6 +65,21 @@ static uint32_t find_key(const struct history *history, uint32_t txid)
         }
     }
     return NAME_NONE;
+}
+
+bool heuristic_committed(const struct history *history, uint32_t key, uint16_t db)
+{
+    for (size_t i = 0; i < history->heuristics.count; i++) {
+        const struct heuristic *heuristic = &history->heuristics.items[i];
+        uint32_t of =
+            heuristic->key != NAME_NONE ? heuristic->key : find_key(history, heuristic->txid);
+        if (of == key && heuristic->db_name == history->databases.items[db].name &&
+            strcmp(names_text(&history->names, heuristic->outcome), "commit") == 0 &&
+            heuristic_explained(history, key, heuristic->t)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void judge(struct history *history, struct report *report, const struct heuristic *heuristic)

@@ -123,6 +123,31 @@ static void judge_healing(const struct history *history, struct report *report)
     }
 }
 
+/* Where healing was measured at all, a fault that ended and had not healed when a later one began never did: whoever
+ * made the faults gave up waiting. The last ones may just have been too late. */
+static void judge_unhealed(const struct history *history, struct report *report)
+{
+    int64_t last_begin = -1;
+    bool measured = false;
+    for (size_t i = 0; i < report->faults.count; i++) {
+        const struct fault_span *span = &report->faults.items[i];
+        measured = measured || span->heal_us >= 0;
+        if (span->t_end != span->t_begin && span->t_begin > last_begin) { /* no point */
+            last_begin = span->t_begin;
+        }
+    }
+    for (size_t i = 0; i < report->faults.count && measured; i++) {
+        const struct fault_span *span = &report->faults.items[i];
+        if (span->heal_us < 0 && span->t_end > span->t_begin && span->t_end < last_begin) {
+            report_add(report, CHECK_L1, "not-healed", -1,
+                       "fault %lld (%s of %s) ended at %.1f s and had not healed when the next one "
+                       "began",
+                       (long long)span->n, names_text(&history->names, span->fault),
+                       names_text(&history->names, span->target), (double)span->t_end / 1e6);
+        }
+    }
+}
+
 /* A commit in one database, by the time it was sent. */
 struct success {
     int64_t t_inv, t_ret; /* t_ret: the earliest of this one and all that were sent later */
@@ -219,6 +244,7 @@ void check_leftovers(const struct history *history, struct report *report)
     make_spans(history, report);
     measure_recovery(history, report);
     judge_healing(history, report);
+    judge_unhealed(history, report);
     judge_left(history, report);
     if (prepared && history->has_state) {
         report_checked(report, CHECK_L1);

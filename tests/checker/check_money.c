@@ -14,7 +14,8 @@ struct shape {
 
 static struct shape look_at_adds(const struct history *history)
 {
-    struct shape shape = {true, true};
+    /* A history that was cut does not say what hands took apart: those are listed at the end. */
+    struct shape shape = {!history->cut || !heuristic_possible(history), true};
     for (size_t i = 0; i < history->ops.count; i++) {
         const struct op *op = &history->ops.items[i];
         wide sum = 0;

@@ -25,10 +25,17 @@ void check_growth(const struct history *history, struct report *report);
 /* G1. False if the history contradicts itself. */
 bool check_cycles(struct history *history, struct report *report, struct problem *ret_problem);
 
-/* A fault says that it may leave heuristic outcomes, and touched this key (or any). */
+/* A fault says that it may leave heuristic outcomes. */
+bool heuristic_possible(const struct history *history);
+
+/* That, and it touched this key (or any). */
 bool heuristic_explained(const struct history *history, uint32_t key, int64_t t);
 
-/* That, and it names the key. */
+/* A hand committed an aborted attempt of this key there, which is listed and explained: its rows stay, also when the key,
+ * which was free again, was executed once more. */
+bool heuristic_committed(const struct history *history, uint32_t key, uint16_t db);
+
+/* The first, and it names the key. */
 bool heuristic_expected(const struct history *history, uint32_t key);
 
 #endif

@@ -24,6 +24,13 @@ static char *tell_ww(const struct teller *teller, const struct edge *edge)
     bool list = teller->history->objects.items[write->object].kind == OBJECT_LIST;
     char name[OBJECT_NAME_SIZE];
     object_name(teller->history, write->object, name, sizeof name);
+    if (!write->placed) {
+        return text_format(
+            "nobody saw T%lld's append of %lld to %s, so it is behind the last that was "
+            "seen, T%lld's %lld",
+            number(teller, edge->to), (long long)write->v, name, number(teller, edge->from),
+            (long long)before->v);
+    }
     return text_format(list ? "T%lld appended %lld to %s right behind T%lld's %lld"
                             : "T%lld wrote %lld to %s right over T%lld's %lld",
                        number(teller, edge->to), (long long)write->v, name,
@@ -42,12 +49,27 @@ static char *tell_wr(const struct teller *teller, const struct edge *edge)
         number(teller, edge->to), number(teller, edge->from), (long long)write->v, name);
 }
 
+/* What the reader did not see: the version after the one it saw, or else something of the tail. */
+static const struct write *not_seen(const struct teller *teller, const struct edge *edge)
+{
+    uint32_t unseen = versions_unseen(teller->history, teller->versions, edge->what);
+    uint32_t txn = teller->graph->txn_of[edge->to], count;
+    if (unseen != NONE && teller->versions->writes.items[unseen].txn == txn) {
+        return &teller->versions->writes.items[unseen];
+    }
+    const uint32_t *tail = versions_tail(teller->history, teller->versions, edge->what, &count);
+    uint32_t i = 0;
+    while (i + 1 < count && teller->versions->writes.items[tail[i]].txn != txn) {
+        i++;
+    }
+    return &teller->versions->writes.items[tail[i]];
+}
+
 static char *tell_rw(const struct teller *teller, const struct edge *edge)
 {
     const struct micro *micro = &teller->history->micros.items[edge->what];
     uint32_t saw = teller->versions->of_micro[edge->what];
-    uint32_t unseen = versions_unseen(teller->history, teller->versions, edge->what);
-    const struct write *write = &teller->versions->writes.items[unseen];
+    const struct write *write = not_seen(teller, edge);
     bool list = teller->history->objects.items[micro->object].kind == OBJECT_LIST;
     char name[OBJECT_NAME_SIZE], found[60] = "nothing";
     object_name(teller->history, micro->object, name, sizeof name);

@@ -35,6 +35,27 @@ static bool saw_part_of(const struct history *history, const struct versions *ve
     return false;
 }
 
+/* One version that this read did not see. Returns whether it shows that R is fractured. */
+static bool look_at_version(const struct history *history, struct report *report,
+                            const struct versions *versions, const struct op *reader,
+                            const struct write *write, bool *told_stale)
+{
+    const struct txn *txn = &history->txns.items[write->txn];
+    const struct op *writer = &history->ops.items[txn->op];
+    if (!*told_stale && writer->result == RESULT_OK && writer->completed &&
+        writer->t_ret < history->txns.items[reader->txn].t_inv) { /* its first request */
+        char name[OBJECT_NAME_SIZE];
+        *told_stale = true;
+        report_add(report, CHECK_G1, "stale-read", -1,
+                   "T%lld, sent at %.6f s, did not find T%lld's %lld in %s, which had been "
+                   "completed everywhere at %.6f s",
+                   (long long)reader->i, (double)reader->t_inv / 1e6, (long long)writer->i,
+                   (long long)write->v, object_name(history, write->object, name, sizeof name),
+                   (double)writer->t_ret / 1e6);
+    }
+    return saw_part_of(history, versions, reader, write->txn);
+}
+
 /* Looks at the versions that this read did not see. Returns whether one shows that R is fractured. */
 static bool look_at_read(const struct history *history, struct report *report,
                          const struct versions *versions, const struct op *reader, uint32_t m,
@@ -47,38 +68,56 @@ static bool look_at_read(const struct history *history, struct report *report,
         if (write->txn == NONE || !history->txns.items[write->txn].committed) {
             continue;
         }
-        const struct txn *txn = &history->txns.items[write->txn];
-        if (txn->t_inv > reader->t_ret) {
+        if (history->txns.items[write->txn].t_inv > reader->t_ret) {
             break;
         }
-        const struct op *writer = &history->ops.items[txn->op];
-        if (!*told_stale && writer->result == RESULT_OK && writer->completed &&
-            writer->t_ret < history->txns.items[reader->txn].t_inv) { /* its first request */
-            char name[OBJECT_NAME_SIZE];
-            *told_stale = true;
-            report_add(report, CHECK_G1, "stale-read", -1,
-                       "T%lld, sent at %.6f s, did not find T%lld's %lld in %s, which had been "
-                       "completed everywhere at %.6f s",
-                       (long long)reader->i, (double)reader->t_inv / 1e6, (long long)writer->i,
-                       (long long)write->v, object_name(history, write->object, name, sizeof name),
-                       (double)writer->t_ret / 1e6);
+        if (look_at_version(history, report, versions, reader, write, told_stale)) {
+            fractured = true;
         }
-        fractured = fractured || saw_part_of(history, versions, reader, write->txn);
+    }
+    uint32_t count;
+    const uint32_t *tail = versions_tail(history, versions, m, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct write *write = &versions->writes.items[tail[i]];
+        if (history->txns.items[write->txn].t_inv > reader->t_ret) {
+            break;
+        }
+        if (look_at_version(history, report, versions, reader, write, told_stale)) {
+            fractured = true;
+        }
     }
     return fractured;
+}
+
+/* What a transaction wrote last to an object, NONE if nothing. */
+static uint32_t last_write(const struct history *history, const struct versions *versions,
+                           uint32_t txn, uint32_t object)
+{
+    const struct op *op = txn_op(history, txn);
+    for (uint32_t m = op->micro_first + op->micro_count; m > op->micro_first; m--) {
+        const struct micro *micro = &history->micros.items[m - 1];
+        if (micro->object == object && (micro->kind == F_APPEND || micro->kind == F_WRITE)) {
+            return versions->of_micro[m - 1];
+        }
+    }
+    return NONE;
 }
 
 /* A version that its own transaction replaced later. */
 static void find_intermediate(const struct history *history, struct report *report,
                               const struct versions *versions, const struct op *reader, uint32_t m)
 {
-    uint32_t saw = versions->of_micro[m], unseen = versions_unseen(history, versions, m);
-    if (saw == NONE || saw == READ_UNUSABLE || unseen == NONE) {
+    uint32_t saw = versions->of_micro[m];
+    if (saw == NONE || saw == READ_UNUSABLE) {
         return;
     }
     const struct write *write = &versions->writes.items[saw];
     if (write->txn == NONE || write->txn == reader->txn ||
-        write->txn != versions->writes.items[unseen].txn) {
+        !history->txns.items[write->txn].committed) {
+        return;
+    }
+    uint32_t last = last_write(history, versions, write->txn, write->object);
+    if (last == NONE || last == saw) {
         return;
     }
     char name[OBJECT_NAME_SIZE];
@@ -89,7 +128,7 @@ static void find_intermediate(const struct history *history, struct report *repo
         "after it",
         (long long)reader->i, writer, (long long)write->v,
         object_name(history, write->object, name, sizeof name),
-        (long long)versions->writes.items[unseen].v, writer);
+        (long long)versions->writes.items[last].v, writer);
 }
 
 void fractured_count(const struct history *history, struct report *report,

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TAIL_ALWAYS                                                                                \
+    64 /* so many edges also where time alone gives the order: a better name for a cycle */
+
 static void add_edge(struct graph *graph, enum edge_kind kind, uint32_t from, uint32_t to,
                      uint32_t what, bool weak)
 {
@@ -46,6 +49,33 @@ static void add_versions(const struct versions *versions, struct graph *graph)
             add_edge(graph, EDGE_WW, from, to, write->next, false);
         }
     }
+    for (uint32_t i = 0; i < versions->tail.count; i++) {
+        uint32_t index = versions->tail.items[i];
+        const struct write *write = &versions->writes.items[index];
+        if (write->prev != NONE) {
+            uint32_t from = node_of_write(graph, &versions->writes.items[write->prev]);
+            if (from != NONE) {
+                add_edge(graph, EDGE_WW, from, node_of_write(graph, write), index, false);
+            }
+        }
+    }
+}
+
+/* A reader of all that was seen comes before all of the tail. Time orders it before those that were sent later. */
+static void add_tail(const struct history *history, const struct versions *versions,
+                     struct graph *graph, uint32_t node, uint32_t m)
+{
+    const struct op *op = txn_op(history, graph->txn_of[node]);
+    const struct txn *reader = &history->txns.items[op->txn];
+    uint32_t count;
+    const uint32_t *tail = versions_tail(history, versions, m, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct write *write = &versions->writes.items[tail[i]];
+        if (i >= TAIL_ALWAYS && history->txns.items[write->txn].t_inv > reader->t_ret) {
+            break;
+        }
+        add_edge(graph, EDGE_RW, node, graph->node_of[write->txn], m, op->mode == MODE_SNAPSHOT);
+    }
 }
 
 /* Only the reads of the request that stands for its transaction: duplicates were told the same. */
@@ -73,6 +103,7 @@ static void add_reads(const struct history *history, const struct versions *vers
             if (target != NONE) {
                 add_edge(graph, EDGE_RW, node, target, m, op->mode == MODE_SNAPSHOT);
             }
+            add_tail(history, versions, graph, node, m);
         }
     }
 }

@@ -143,8 +143,9 @@ struct database {
 };
 
 struct meta {
-    uint32_t program, command, started;          /* names */
-    int64_t version, seed, heal_us, steady_from; /* steady_from -1: not given */
+    uint32_t program, command, started; /* names */
+    int64_t version, seed, heal_us;
+    int64_t steady_from, journal_steady_from; /* -1: not given */
     enum mode mode;
     VEC_OF(uint32_t) workloads;
 };

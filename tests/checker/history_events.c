@@ -15,7 +15,7 @@ bool read_meta(struct reader *reader, const json_t *line)
     int64_t heal_ms = 10000;
     const json_t *databases = NULL, *workloads = NULL;
     meta->program = meta->command = NAME_NONE;
-    meta->steady_from = -1;
+    meta->steady_from = meta->journal_steady_from = -1;
     if (history->has_meta) {
         return reader_fail(reader, "a second \"meta\"");
     }
@@ -34,7 +34,8 @@ bool read_meta(struct reader *reader, const json_t *line)
         !field_text(reader, line, "command", &meta->command) ||
         !field_choice(reader, line, "mode", OPTIONAL, "L S", &mode) ||
         !field_integer(reader, line, "heal_ms", OPTIONAL, &heal_ms) ||
-        !field_integer(reader, line, "steady_from", OPTIONAL, &meta->steady_from)) {
+        !field_integer(reader, line, "steady_from", OPTIONAL, &meta->steady_from) ||
+        !field_integer(reader, line, "journal_steady_from", OPTIONAL, &meta->journal_steady_from)) {
         return false;
     }
     if (heal_ms < 0 || heal_ms > INT64_C(86400000)) {

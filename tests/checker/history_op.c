@@ -81,6 +81,19 @@ static bool read_list(struct reader *reader, const json_t *value, uint32_t micro
     return true;
 }
 
+/* No list at all, which is not what it found if it had appended to it. */
+static void note_empty_read(struct reader *reader, uint32_t micro_first, struct micro *micro)
+{
+    struct history *history = reader->history;
+    uint32_t own;
+    reader->numbers.count = 0;
+    if (!own_tail(reader, micro_first, micro->object, &own)) {
+        *vec_add(&history->unseen) =
+            (struct unseen){(uint32_t)history->ops.count, (uint32_t)history->micros.count};
+        micro->odd = true;
+    }
+}
+
 /* The value of `r`. What a request without an answer is said to have read is looked at and dropped. */
 static bool read_read(struct reader *reader, const json_t *object, const char *name,
                       enum result result, uint32_t micro_first, struct micro *micro)
@@ -109,6 +122,9 @@ static bool read_read(struct reader *reader, const json_t *object, const char *n
     }
     if (micro->value == VALUE_LIST) {
         return read_list(reader, value, micro_first, micro);
+    }
+    if (micro->value == VALUE_NULL) {
+        note_empty_read(reader, micro_first, micro);
     }
     micro->v = json_integer_value(value);
     micro->n = -1;

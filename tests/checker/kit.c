@@ -28,13 +28,20 @@ void kit_line(struct kit *kit, const char *format, ...)
 
 void kit_begin(struct kit *kit)
 {
+    kit_begin_with(kit, "");
+}
+
+void kit_begin_with(struct kit *kit, const char *meta)
+{
     *kit = (struct kit){.path = "/tmp/assent-checker-XXXXXX"};
     int fd = mkstemp(kit->path);
     assert_true(fd >= 0);
     kit->file = fdopen(fd, "w");
     assert_non_null(kit->file);
-    kit_line(kit, "{'type':'meta','version':1,'seed':1,'started':'2026-11-27T20:00:00Z',"
-                  "'workloads':['W2'],'databases':['a','b']}");
+    kit_line(kit,
+             "{'type':'meta','version':1,'seed':1,%s'started':'2026-11-27T20:00:00Z',"
+             "'workloads':['W2'],'databases':['a','b']}",
+             meta);
 }
 
 void kit_op(struct kit *kit, int i, int t_inv, int t_ret, const char *mode, const char *result,

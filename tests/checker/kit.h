@@ -31,6 +31,8 @@ struct kit {
 
 /* Begins a history with its meta line. */
 void kit_begin(struct kit *kit);
+/* The same with further members ("" or "'heal_ms':5000,"). */
+void kit_begin_with(struct kit *kit, const char *meta);
 
 /* One more line. */
 void kit_line(struct kit *kit, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -3,10 +3,12 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "tests/checker/report.h"
 
@@ -142,23 +144,32 @@ static bool write_drawings(const struct report *report, const char *folder)
     return good;
 }
 
-static bool has_required(const struct report *report, const char *list)
+static void require(struct report *report, const char *list)
 {
-    bool good = true;
     for (int check = 0; check < CHECK_COUNT && list; check++) {
-        bool wanted = strstr(list, check_about[check].id) || strstr(list, "all");
-        if (wanted && report->status[check] == STATUS_NOT_CHECKED) {
-            fprintf(stderr, "assent-fault-check: %s was required and not checked: %s\n",
-                    check_about[check].id, report->why_not[check]);
-            good = false;
-        }
+        report->required[check] = strstr(list, check_about[check].id) || strstr(list, "all");
     }
-    return good;
+}
+
+/* Can it be written? Asked before hours of history are read; what is not there is left so. */
+static bool can_write(const char *path)
+{
+    bool existed = access(path, F_OK) == 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return complain(path);
+    }
+    close(fd);
+    if (!existed) {
+        unlink(path);
+    }
+    return true;
 }
 
 static int judge(struct history *history, const struct options *options, struct report *report)
 {
     bool written = true;
+    require(report, options->require);
     if (options->json) {
         written = report_print_json(history, report, stdout);
     } else {
@@ -174,8 +185,7 @@ static int judge(struct history *history, const struct options *options, struct 
     if (options->draw) {
         written = write_drawings(report, options->draw) && written;
     }
-    bool required = has_required(report, options->require);
-    if (!report_passed(report) || !required) {
+    if (report_verdict(report) != VERDICT_PASSED) {
         return EXIT_VIOLATED;
     }
     return written ? 0 : EX_IOERR;
@@ -190,6 +200,9 @@ int main(int argc, char **argv)
     const struct argp argp = {option_list, parse, "HISTORY", doc, NULL, NULL, NULL};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     int status;
+    if (options.html && !can_write(options.html)) {
+        return EX_IOERR;
+    }
     if (!history_read(options.history, options.partial, &history, &problem)) {
         status = problem.exit_code;
     } else if (!report_make(&history, &report, &problem)) {

@@ -12,7 +12,6 @@
 #define BOTTOM     24.0
 #define POINTS_MAX 600
 #define TICKS_MAX  30
-#define BANDS_MAX  2000
 
 struct frame {
     double t_max, y_max, height;
@@ -66,7 +65,7 @@ static void draw_faults(const struct history *history, const struct report *repo
                         const struct frame *frame)
 {
     FILE *file = frame->file;
-    for (size_t i = 0; i < report->faults.count && i < BANDS_MAX; i++) {
+    for (size_t i = 0; i < report->faults.count; i += report->faults.count / PLOT_FAULTS_MAX + 1) {
         const struct fault_span *fault = &report->faults.items[i];
         double end = fault->t_end < 0 ? frame->t_max : (double)fault->t_end;
         double x = x_of(frame, (double)fault->t_begin), width = x_of(frame, end) - x;

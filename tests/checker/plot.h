@@ -6,6 +6,9 @@
 
 #include "tests/checker/report.h"
 
+/* So many faults are marked at most: of more, one in two, in three ..., over the whole time. */
+#define PLOT_FAULTS_MAX 2000
+
 struct plot_point {
     double t, y; /* microseconds; any unit */
 };

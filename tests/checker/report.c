@@ -130,6 +130,22 @@ bool report_passed(const struct report *report)
     return true;
 }
 
+bool report_lacks(const struct report *report, enum check check)
+{
+    return report->required[check] && report->status[check] == STATUS_NOT_CHECKED;
+}
+
+enum verdict report_verdict(const struct report *report)
+{
+    bool lacking = false;
+    for (int check = 0; check < CHECK_COUNT; check++) {
+        lacking = lacking || report_lacks(report, (enum check)check);
+    }
+    return !report_passed(report) ? VERDICT_VIOLATED
+           : lacking              ? VERDICT_INCOMPLETE
+                                  : VERDICT_PASSED;
+}
+
 void report_done(struct report *report)
 {
     for (size_t i = 0; i < report->findings.count; i++) {

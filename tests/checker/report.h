@@ -70,9 +70,11 @@ struct fault_span {
 struct growth {
     uint32_t process; /* name; NAME_NONE for the journal */
     const char *what; /* "rss", "fds", "journal" */
-    size_t samples;   /* in the steady part */
+    size_t samples;   /* that were looked at */
+    double seconds;   /* the longest life that was looked at */
     double per_hour, growth, allowance;
     bool tested, failed;
+    const char *why_not; /* with tested false */
 };
 
 struct figures {
@@ -86,6 +88,7 @@ struct figures {
 struct report {
     enum status status[CHECK_COUNT];
     const char *why_not[CHECK_COUNT]; /* with STATUS_NOT_CHECKED */
+    bool required[CHECK_COUNT];       /* without material the verdict is not good */
     uint64_t count[CHECK_COUNT];
     VEC_OF(struct finding) findings;
     VEC_OF(struct tally) tallies;
@@ -105,6 +108,15 @@ void report_done(struct report *report);
 
 /* No check failed. */
 bool report_passed(const struct report *report);
+/* It was required and has no material. */
+bool report_lacks(const struct report *report, enum check check);
+
+enum verdict {
+    VERDICT_PASSED,
+    VERDICT_INCOMPLETE /* no violation, but something required is lacking */,
+    VERDICT_VIOLATED
+};
+enum verdict report_verdict(const struct report *report);
 
 /* For the checks. */
 void report_add(struct report *report, enum check check, const char *name, int cycle,

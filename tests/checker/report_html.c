@@ -41,14 +41,20 @@ static void print_head(const struct history *history, const struct report *repor
 {
     const struct figures *figures = &report->figures;
     const struct names *names = &history->names;
-    bool passed = report_passed(report);
+    static const char *const titles[] = {[VERDICT_PASSED] = "no violation",
+                                         [VERDICT_INCOMPLETE] = "incomplete",
+                                         [VERDICT_VIOLATED] = "VIOLATED"};
+    static const char *const texts[] = {
+        [VERDICT_PASSED] = "No violation found",
+        [VERDICT_INCOMPLETE] = "No violation found, but what was required was not checked",
+        [VERDICT_VIOLATED] = "The contract was violated"};
+    enum verdict verdict = report_verdict(report);
     fprintf(file,
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
             "<title>assent-fault: %s</title>%s</head><body>\n<h1>Assent under faults</h1>\n"
             "<p class=\"verdict %s\">%s</p>\n<p>",
-            passed ? "no violation" : "VIOLATED", style, passed ? "good" : "bad",
-            passed ? "No violation found" : "The contract was violated");
+            titles[verdict], style, verdict == VERDICT_PASSED ? "good" : "bad", texts[verdict]);
     markup_escape(names_text(names, history->meta.started), file);
     fprintf(file, ", seed %lld, ", (long long)history->meta.seed);
     markup_escape(names_text(names, history->meta.program), file);
@@ -90,7 +96,9 @@ static void print_checks(const struct report *report, FILE *file)
         if (status == STATUS_NOT_CHECKED) {
             fputs("<br><small>", file);
             markup_escape(report->why_not[check], file);
-            fputs("</small>", file);
+            fputs(report_lacks(report, (enum check)check) ? " (and it was required)</small>"
+                                                          : "</small>",
+                  file);
         }
         fputs("</tr>\n", file);
     }
@@ -160,6 +168,10 @@ static void print_faults(const struct history *history, const struct report *rep
         fputs("</tr>\n", file);
     }
     fputs("</table>\n", file);
+    if (report->faults.count > PLOT_FAULTS_MAX) {
+        fprintf(file, "<p><small>Of %zu faults one in %zu is marked in the drawings.</small></p>\n",
+                report->faults.count, report->faults.count / PLOT_FAULTS_MAX + 1);
+    }
     if (report->faults.count > FAULTS_MAX) {
         fprintf(file, "<p><small>%zu more are in the JSON report.</small></p>\n",
                 report->faults.count - FAULTS_MAX);
@@ -248,8 +260,8 @@ static void print_growth(const struct history *history, const struct report *rep
         fputs(
             "<h2>Memory, descriptors, journal</h2>\n<p>A line is fitted over the steady part, each "
             "life of a process with its own beginning. Growth fails if the slope is above zero "
-            "(99 %) in the whole and in both halves, and adds up to more than the allowance."
-            "</p>\n",
+            "(99 %) in the whole and in both halves of the lives, and adds up to more than the "
+            "allowance in the longest one.</p>\n",
             file);
     }
     for (size_t i = 0; i < report->growths.count; i++) {
@@ -270,16 +282,17 @@ static void print_growth(const struct history *history, const struct report *rep
         plot_draw(history, report, &plot, &points, file);
         vec_done(&points);
         fprintf(file,
-                "<p><small class=\"%s\">%s: %+.3f an hour, %+.3f in the steady part (allowed "
-                "%.3f), %zu samples</small></p>\n",
+                "<p><small class=\"%s\">%s: %+.3f an hour, %+.3f in the %.0f s of the longest life "
+                "(allowed %.3f), %zu samples%s%s</small></p>\n",
                 !growth->tested  ? "skip"
                 : growth->failed ? "bad"
                                  : "good",
                 !growth->tested  ? "not tested"
                 : growth->failed ? "grows"
                                  : "level",
-                growth->per_hour / divide, growth->growth / divide, growth->allowance / divide,
-                growth->samples);
+                growth->per_hour / divide, growth->growth / divide, growth->seconds,
+                growth->allowance / divide, growth->samples, growth->tested ? "" : "; ",
+                growth->tested ? "" : growth->why_not);
     }
 }
 

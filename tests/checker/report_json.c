@@ -104,28 +104,40 @@ static json_t *faults_json(const struct history *history, const struct report *r
     return array;
 }
 
+static json_t *growth_json(const struct history *history, const struct growth *growth)
+{
+    json_t *object = json_pack(
+        "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:b, s:b}", "process",
+        growth->process == NAME_NONE ? "journal" : names_text(&history->names, growth->process),
+        "what", growth->what, "samples", (json_int_t)growth->samples, "seconds", growth->seconds,
+        "per_hour", growth->per_hour, "growth", growth->growth, "allowance", growth->allowance,
+        "tested", (int)growth->tested, "failed", (int)growth->failed);
+    if (!growth->tested) {
+        json_object_set_new(object, "why", json_string(growth->why_not));
+    }
+    return object;
+}
+
 static json_t *growths_json(const struct history *history, const struct report *report)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < report->growths.count; i++) {
-        const struct growth *growth = &report->growths.items[i];
-        json_array_append_new(
-            array,
-            json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:b, s:b}", "process",
-                      growth->process == NAME_NONE ? "journal"
-                                                   : names_text(&history->names, growth->process),
-                      "what", growth->what, "samples", (json_int_t)growth->samples, "per_hour",
-                      growth->per_hour, "growth", growth->growth, "allowance", growth->allowance,
-                      "tested", (int)growth->tested, "failed", (int)growth->failed));
+        json_array_append_new(array, growth_json(history, &report->growths.items[i]));
     }
     return array;
 }
 
 bool report_print_json(const struct history *history, const struct report *report, FILE *file)
 {
-    json_t *checks = json_array(), *examples = json_array();
+    static const char *const verdicts[] = {[VERDICT_PASSED] = "pass",
+                                           [VERDICT_INCOMPLETE] = "incomplete",
+                                           [VERDICT_VIOLATED] = "fail"};
+    json_t *checks = json_array(), *examples = json_array(), *lacking = json_array();
     for (int check = 0; check < CHECK_COUNT; check++) {
         json_array_append_new(checks, check_json(report, (enum check)check));
+        if (report_lacks(report, (enum check)check)) {
+            json_array_append_new(lacking, json_string(check_about[check].id));
+        }
     }
     for (size_t i = 0; i < report->cycles.count; i++) {
         if (report->cycles.items[i].allowed) {
@@ -133,8 +145,9 @@ bool report_print_json(const struct history *history, const struct report *repor
         }
     }
     json_t *root = json_pack(
-        "{s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "verdict",
-        report_passed(report) ? "pass" : "fail", "seed", (json_int_t)history->meta.seed, "started",
+        "{s:s, s:o, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "verdict",
+        verdicts[report_verdict(report)], "required_not_checked", lacking, "seed",
+        (json_int_t)history->meta.seed, "started",
         names_text(&history->names, history->meta.started), "cut", (int)history->cut, "checks",
         checks, "figures", figures_json(&report->figures), "faults", faults_json(history, report),
         "growth", growths_json(history, report), "plain_read_cycles", examples);

@@ -85,6 +85,20 @@ static void print_findings(const struct report *report, enum check check, FILE *
     }
 }
 
+/* B1 may hold for some series and have no material for others. */
+static void print_untested(const struct history *history, const struct report *report, FILE *file)
+{
+    for (size_t i = 0; i < report->growths.count; i++) {
+        const struct growth *growth = &report->growths.items[i];
+        if (!growth->tested && report->status[CHECK_B1] != STATUS_NOT_CHECKED) {
+            fprintf(file, "      not tested: %s%s%s: %s\n",
+                    growth->process == NAME_NONE ? ""
+                                                 : names_text(&history->names, growth->process),
+                    growth->process == NAME_NONE ? "" : ", ", growth->what, growth->why_not);
+        }
+    }
+}
+
 static void print_faults(const struct history *history, const struct report *report, FILE *file)
 {
     int64_t worst_heal = -1, worst_recover = -1;
@@ -103,6 +117,23 @@ static void print_faults(const struct history *history, const struct report *rep
     }
 }
 
+static void print_verdict(const struct report *report, FILE *file)
+{
+    static const char *const words[] = {[VERDICT_PASSED] = "no violation found",
+                                        [VERDICT_INCOMPLETE] =
+                                            "INCOMPLETE, though no violation was found",
+                                        [VERDICT_VIOLATED] = "the contract was VIOLATED"};
+    const char *separator = "; required and not checked: ";
+    fprintf(file, "\nVerdict: %s", words[report_verdict(report)]);
+    for (int check = 0; check < CHECK_COUNT; check++) {
+        if (report_lacks(report, (enum check)check)) {
+            fprintf(file, "%s%s", separator, check_about[check].id);
+            separator = ", ";
+        }
+    }
+    fputc('\n', file);
+}
+
 void report_print_text(const struct history *history, const struct report *report, FILE *file)
 {
     print_run(history, report, file);
@@ -113,10 +144,13 @@ void report_print_text(const struct history *history, const struct report *repor
         fprintf(file, "  %s  %-11s  %s\n", check_about[check].id,
                 status_words[report->status[check]], check_about[check].what);
         if (report->status[check] == STATUS_NOT_CHECKED) {
-            fprintf(file, "      %s\n", report->why_not[check]);
+            fprintf(file, "      %s%s\n", report->why_not[check],
+                    report_lacks(report, (enum check)check) ? " (and it was required)" : "");
         }
         print_findings(report, (enum check)check, file);
+        if (check == CHECK_B1) {
+            print_untested(history, report, file);
+        }
     }
-    fprintf(file, "\nVerdict: %s\n",
-            report_passed(report) ? "no violation found" : "the contract was VIOLATED");
+    print_verdict(report, file);
 }

@@ -289,6 +289,73 @@ static void test_checker_slow_heal_is_l1(void **state)
     kit_done(&kit);
 }
 
+/* A fault that never healed is as bad as one that healed late; the last one of a run that was interrupted is none. */
+static void test_checker_fault_that_never_healed_is_l1(void **state)
+{
+    struct kit kit;
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        kit_begin(&kit);
+        fault(&kit, 1, 1000000, "begin");
+        fault(&kit, 1, 2000000, "end");
+        fault(&kit, 1, 2500000, "healed");
+        fault(&kit, 2, 4000000, "begin");
+        fault(&kit, 2, 5000000, "end");
+        fault(&kit, 3, 6000000, "point"); /* a process that ended meanwhile */
+        if (more > 0) {
+            fault(&kit, 4, 66000000, "begin");
+            fault(&kit, 4, 67000000, "end");
+            fault(&kit, 4, 68000000, "healed");
+        }
+        kit_rest(&kit, "", "");
+        kit_judge(&kit);
+        if (more > 0) {
+            kit_only(&kit, CHECK_L1, "not-healed");
+        } else {
+            kit_passes(&kit);
+        }
+        kit_done(&kit);
+    }
+}
+
+/* A hand commits one branch of an aborted attempt, and the key, free again, is executed with another body: both rows are
+ * there and nothing is wrong but what is listed. Where no hand was, or none is listed, it is X1. */
+static void test_checker_hand_then_execution_is_not_twice(void **state)
+{
+    static const char *const in_b[] = {
+        "'effects':[['k',0,8,'q',5],['k',0,9,'q',6]],'balances':{'q':111},",
+        "'effects':[['k',0,9,'q',6],['k',0,8,'q',5]],'balances':{'q':111},"};
+    static const struct {
+        const char *listed_in; /* NULL: nowhere */
+        uint64_t twice;
+    } cases[] = {{"b", 0}, {"a", 1}, {NULL, 1}};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        struct kit kit;
+        kit_begin(&kit);
+        kit_line(&kit, BEGIN_A);
+        kit_line(&kit, BEGIN_B);
+        kit_keyed(&kit, 1, 0, 10, "k", "fail", "'body':'x',", MOVE);
+        kit_keyed(&kit, 2, 20, 30, "k", "ok", "'body':'y',",
+                  ADD("a", "p", -6, 0) "," ADD("b", "q", 6, 0));
+        kit_line(&kit, "{'type':'nemesis','t':5,'n':1,'fault':'human-commit','target':'b','phase':"
+                       "'point','heuristic':true,'keys':['k']}");
+        if (cases[i / 2].listed_in) {
+            kit_line(
+                &kit,
+                "{'type':'heuristic','t':40,'key':'k','db':'%s','outcome':'commit','txid':'x'}",
+                cases[i / 2].listed_in);
+        }
+        kit_rest(&kit, "'effects':[['k',0,7,'p',-6]],'balances':{'p':94},", in_b[i % 2]);
+        kit_judge(&kit);
+        assert_int_equal(kit_count(&kit, CHECK_X1, "executed-twice"), cases[i / 2].twice);
+        if (cases[i / 2].twice == 0) {
+            kit_passes(&kit);
+        }
+        kit_done(&kit);
+    }
+}
+
 /* Heuristic outcomes: without a cause; with a cause and listed (and then excused); with a cause and not listed. */
 static void test_checker_heuristics_are_h1(void **state)
 {
@@ -376,6 +443,71 @@ static void test_checker_growth_is_b1(void **state)
     kit_done(&kit);
 }
 
+/* So many samples, one a second, of which each life of the process begins at 9 descriptors and 10 MB, and has what it
+ * needs after some seconds: as a daemon does that is killed now and then. */
+static void warm_lives(struct kit *kit, int seconds, int life, int fds_step)
+{
+    kit_begin(kit);
+    for (int second = 0; second < seconds; second++) {
+        int age = second % life, warm = age < 8 ? age : 8;
+        kit_line(kit,
+                 "{'type':'sample','t':%lld,'processes':{'assentd':{'pid':%d,'rss':%d,'fds':%d}}}",
+                 second * 1000000LL, 100 + second / life, 10000000 + warm * 1200000,
+                 9 + (age < 3 ? age : 3) * 9 + age * fds_step + second % 3);
+    }
+}
+
+/* Half a minute is enough to see what leaks by the request, and what warms up is no leak, however often it is
+ * started again. */
+static void test_checker_growth_of_short_lives_is_judged_right(void **state)
+{
+    static const struct {
+        int seconds, life, fds_step;
+        enum status status;
+    } cases[] = {
+        {30, 30, 0, STATUS_PASSED},        {30, 30, 2, STATUS_FAILED},
+        {3600, 40, 0, STATUS_PASSED},      {3600, 40, 2, STATUS_FAILED},
+        {3600, 20, 0, STATUS_NOT_CHECKED}, /* no life is long enough */
+        {20, 20, 0, STATUS_NOT_CHECKED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kit kit;
+        warm_lives(&kit, cases[i].seconds, cases[i].life, cases[i].fds_step);
+        kit_judge(&kit);
+        assert_int_equal(kit.report.status[CHECK_B1], cases[i].status);
+        kit_done(&kit);
+    }
+}
+
+/* A journal grows until it begins to forget: told as not tested before that, and judged after it. */
+static void test_checker_growth_of_journal_counts_from_its_time(void **state)
+{
+    static const struct {
+        const char *meta;
+        int until;
+        enum status status;
+    } cases[] = {{"'journal_steady_from':1000000000,", 600, STATUS_NOT_CHECKED},
+                 {"'journal_steady_from':300000000,", 300, STATUS_PASSED},
+                 {"'journal_steady_from':300000000,", 600, STATUS_FAILED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kit kit;
+        kit_begin_with(&kit, cases[i].meta);
+        for (int second = 0; second < 600; second++) {
+            int grown = second < cases[i].until ? second : cases[i].until;
+            kit_line(&kit, "{'type':'sample','t':%lld,'journal':%d}", second * 1000000LL,
+                     1000000 + grown * 100000 + second % 2 * 5000);
+        }
+        kit_judge(&kit);
+        assert_int_equal(kit.report.status[CHECK_B1], cases[i].status);
+        assert_int_equal(kit.report.growths.count, 1);
+        assert_true(kit.report.growths.items[0].tested ==
+                    (kit.report.growths.items[0].why_not == NULL));
+        kit_done(&kit);
+    }
+}
+
 /* Without material nothing is said to hold. */
 static void test_checker_nothing_to_check_is_not_passed(void **state)
 {
@@ -406,8 +538,12 @@ int main(void)
         cmocka_unit_test(test_checker_wrong_money_is_c1),
         cmocka_unit_test(test_checker_leftovers_are_l1_and_k1),
         cmocka_unit_test(test_checker_slow_heal_is_l1),
+        cmocka_unit_test(test_checker_fault_that_never_healed_is_l1),
         cmocka_unit_test(test_checker_heuristics_are_h1),
+        cmocka_unit_test(test_checker_hand_then_execution_is_not_twice),
         cmocka_unit_test(test_checker_growth_is_b1),
+        cmocka_unit_test(test_checker_growth_of_short_lives_is_judged_right),
+        cmocka_unit_test(test_checker_growth_of_journal_counts_from_its_time),
         cmocka_unit_test(test_checker_nothing_to_check_is_not_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,22 @@ static void test_checker_time_is_one_step_over_many_barriers(void **state)
     kit_done(&kit);
 }
 
+/* A version that its own transaction replaced is intermediate, also if nobody saw the later one. */
+static void test_checker_g1b_is_named_without_a_read_of_the_last_version(void **state)
+{
+    struct kit kit;
+    (void)state;
+    kit_begin(&kit);
+    kit_op(&kit, 1, 0, 10, "L", "ok", APPEND("a", "x", 1) "," APPEND("a", "x", 2));
+    kit_op(&kit, 2, 0, 10, "S", "ok", READ("a", "x", "[1]"));
+    kit_op(&kit, 3, 0, 10, "L", "unknown", WRITE_N("b", "r", 1, 1) "," WRITE_N("b", "r", 2, 2));
+    kit_op(&kit, 4, 0, 10, "S", "ok", READ_N("b", "r", 1, 1));
+    kit_judge(&kit);
+    kit_only(&kit, CHECK_G1, "G1b");
+    assert_int_equal(kit_count(&kit, CHECK_G1, "G1b"), 2);
+    kit_done(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_checker_repeated_plain_read_is_as_old_as_its_first_request),
         cmocka_unit_test(test_checker_shortest_cycle_is_told),
         cmocka_unit_test(test_checker_time_is_one_step_over_many_barriers),
+        cmocka_unit_test(test_checker_g1b_is_named_without_a_read_of_the_last_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

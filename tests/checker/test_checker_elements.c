@@ -185,6 +185,51 @@ static void test_checker_registers_without_versions_show_cycles(void **state)
     kit_done(&kit);
 }
 
+/* A read that found what its own transaction appended or wrote only afterwards. */
+static void test_checker_read_of_an_own_later_write_is_internal(void **state)
+{
+    struct kit kit;
+    (void)state;
+    kit_begin(&kit);
+    kit_op(&kit, 1, 0, 10, "L", "ok", READ("a", "x", "[1]") "," APPEND("a", "x", 1));
+    kit_op(&kit, 2, 0, 10, "L", "ok", READ("b", "r", "7") "," WRITE("b", "r", 7));
+    kit_judge(&kit);
+    kit_only(&kit, CHECK_G1, "internal");
+    assert_int_equal(kit_count(&kit, CHECK_G1, "internal"), 2);
+    kit_done(&kit);
+}
+
+/* No list at all is not what a transaction finds that has appended to it; without an append it may be. */
+static void test_checker_null_after_an_own_append_is_internal(void **state)
+{
+    struct kit kit;
+    (void)state;
+    kit_begin(&kit);
+    kit_op(&kit, 1, 0, 10, "L", "ok", APPEND("a", "x", 1) "," READ("a", "x", "null"));
+    kit_op(&kit, 2, 0, 10, "L", "ok", APPEND("a", "x", 2) "," READ("b", "y", "null"));
+    kit_judge(&kit);
+    kit_only(&kit, CHECK_G1, "internal");
+    assert_int_equal(kit_count(&kit, CHECK_G1, "internal"), 1);
+    kit_done(&kit);
+}
+
+/* What was there before the first request is found by every read. */
+static void test_checker_read_without_the_beginning_is_stale(void **state)
+{
+    struct kit kit;
+    (void)state;
+    kit_begin(&kit);
+    kit_line(&kit, "{'type':'dump','t':0,'at':'begin','db':'a','lists':{'x':[8,9],'y':[]},"
+                   "'registers':{'r':[5,1],'s':[null]}}");
+    kit_op(&kit, 1, 0, 10, "S", "ok", READ("a", "x", "[8]") "," READ("a", "y", "null"));
+    kit_op(&kit, 2, 0, 10, "S", "ok", READ("a", "x", "null") "," READ("a", "s", "null"));
+    kit_op(&kit, 3, 0, 10, "S", "ok", READ("a", "r", "null") "," READ("a", "x", "[8,9]"));
+    kit_judge(&kit);
+    kit_only(&kit, CHECK_G1, "stale-read");
+    assert_int_equal(kit_count(&kit, CHECK_G1, "stale-read"), 3);
+    kit_done(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +245,9 @@ int main(void)
         cmocka_unit_test(test_checker_lost_register_write_is_found),
         cmocka_unit_test(test_checker_lost_update_depends_on_the_mode),
         cmocka_unit_test(test_checker_registers_without_versions_show_cycles),
+        cmocka_unit_test(test_checker_read_of_an_own_later_write_is_internal),
+        cmocka_unit_test(test_checker_null_after_an_own_append_is_internal),
+        cmocka_unit_test(test_checker_read_without_the_beginning_is_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,14 +67,35 @@ expect 65 'line 101' "$check" cut.jsonl
 expect 65 'line 50' "$check" typed
 expect 66 'No such file' "$check" missing
 expect 0 'checked as far as it goes' "$check" --partial cut.jsonl
-expect 1 'required and not checked' "$check" --partial --require A1 cut.jsonl
+expect 1 'required and not checked: A1' "$check" --partial --require A1 cut.jsonl
 expect 0 'no violation' "$check" --require A1,D1,X1,L1,C1,K1,H1,G1 good
-expect 1 'B1 was required' "$check" --require all good
+expect 1 'Verdict: INCOMPLETE, though no violation was found; required and not checked: B1' "$check" --require all good
+expect 1 'VIOLATED; required and not checked: B1' "$check" --require all torn
 expect 74 'No such file' "$check" --html missing/page.html good
+# ... and that is said before the history is read.
+expect 74 'No such file' "$check" --html missing/page.html typed
+expect 65 'line 50' "$check" --html fresh.html typed
+require 'a page that was not written is not there' test ! -e fresh.html
+
+# Of a run that was cut nobody knows yet what a hand took apart; without a hand a wrong sum is a wrong sum.
+cat >hand.jsonl <<'END'
+{"type":"meta","version":1,"seed":1,"started":"2026-11-27T20:00:00Z","workloads":["W1"],"databases":["a","b"]}
+{"type":"dump","t":0,"at":"begin","db":"a","balances":{"p":100}}
+{"type":"dump","t":0,"at":"begin","db":"b","balances":{"q":100}}
+{"type":"op","i":1,"client":"c","workload":"W1","key":"k","t_inv":10,"t_ret":20,"result":"ok","ops":[{"f":"add","db":"a","k":"p","v":-5,"seq":0},{"f":"add","db":"b","k":"q","v":5,"seq":0}]}
+{"type":"nemesis","t":15,"n":1,"fault":"human-rollback","target":"b","phase":"point","heuristic":true,"keys":["k"]}
+{"type":"op","i":2,"client":"c","workload":"W1","t_inv":30,"t_ret":40,"result":"ok","ops":[{"f":"total","db":"a","v":95},{"f":"total","db":"b","v":100}]}
+END
+expect 0 'no violation' "$check" --partial hand.jsonl
+grep -v nemesis hand.jsonl >nohand.jsonl
+expect 1 'global-read' "$check" --partial nohand.jsonl
 
 # JSON.
 require 'JSON of a good history' jq -e '.verdict == "pass" and .figures.transactions == 2000 and
     ([.checks[].id] == ["A1","D1","X1","L1","C1","K1","B1","H1","G1"])' <("$check" --json good) >/dev/null
+require 'JSON of what was required' jq -e '.verdict == "incomplete" and .required_not_checked == ["B1"]' \
+    <("$check" --json --require all good || true) >/dev/null
+require 'JSON of what was not required' jq -e '.required_not_checked == []' <("$check" --json good) >/dev/null
 require 'JSON of a bad one' jq -e '.verdict == "fail" and
     (.checks[] | select(.id == "G1") | .status == "failed" and (.findings | length > 0)
         and ([.findings[].cycle.steps[0].because] | length > 0))' \

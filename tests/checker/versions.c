@@ -270,8 +270,10 @@ bool versions_make(struct history *history, struct report *report, struct versio
     }
     link_list_reads(history, ret_versions);
     registers_order(history, report, ret_versions);
+    tails_make(history, ret_versions);
     find_lost(history, report, ret_versions);
     tell_conflicts(history, report);
+    reads_check(history, report, ret_versions);
     return true;
 }
 
@@ -280,6 +282,9 @@ void versions_done(struct versions *versions)
     vec_done(&versions->writes);
     pairs_done(&versions->by_value);
     free(versions->first);
+    free(versions->last);
+    free(versions->tail_first);
+    vec_done(&versions->tail);
     free(versions->of_micro);
     *versions = (struct versions){0};
 }

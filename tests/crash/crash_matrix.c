@@ -54,7 +54,8 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "How", 2},
     {"jobs", KEY_JOBS, "N", 0, "Stacks at once (default: by the number of cores)", 2},
     {"stop-at-red", KEY_STOP, NULL, 0, "Hand out no cell after the first red one", 2},
-    {NULL, 0, NULL, 0, "Reports", 3},
+    {NULL, 0, NULL, 0, "Reports (FILE - is standard output; the table then goes to standard error)",
+     3},
     {"list", KEY_LIST, NULL, 0, "Print the chosen cells and what is impossible, and why, and leave",
      3},
     {"verbose", KEY_VERBOSE, NULL, 0, "A line for each cell, also in a terminal", 3},
@@ -103,6 +104,34 @@ static unsigned parse_jobs(struct argp_state *state, const char *text)
     return (unsigned)jobs;
 }
 
+static size_t report_paths(const struct arguments *arguments, const char *ret_paths[3])
+{
+    const char *const all[] = {arguments->junit, arguments->html, arguments->json};
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (all[i] != NULL) {
+            ret_paths[count++] = all[i];
+        }
+    }
+    return count;
+}
+
+static bool is_stdout(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* How many reports go to standard output. */
+static size_t count_stdout(const struct arguments *arguments)
+{
+    const char *paths[3];
+    size_t count = report_paths(arguments, paths), found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found += is_stdout(paths[i]) ? 1 : 0;
+    }
+    return found;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -143,6 +172,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_JSON:
         arguments->json = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (count_stdout(arguments) > 1) {
+            argp_error(state, "only one report can go to standard output");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -211,6 +245,19 @@ static void run(struct crash_report *report, const struct arguments *arguments)
     free(order);
 }
 
+/* Before the first cell, not after the last. */
+static bool can_write_reports(const struct arguments *arguments, struct error *ret_error)
+{
+    const char *paths[3];
+    size_t count = report_paths(arguments, paths);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_stdout(paths[i]) && !cli_can_write(paths[i], ret_error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool write_reports(const struct crash_report *report, const struct arguments *arguments,
                           struct error *ret_error)
 {
@@ -228,10 +275,14 @@ static int run_and_report(struct crash_report *report, const struct arguments *a
         print_list(report, is_selection);
         return uncovered == 0 ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
     }
+    if (!can_write_reports(arguments, &error)) {
+        cli_print_error("assent-fault-matrix", &error);
+        return EX_IOERR;
+    }
     run(report, arguments);
     if (!write_reports(report, arguments, &error)) {
         cli_print_error("assent-fault-matrix", &error);
-        return CLI_EXIT_FAILED;
+        return EX_IOERR;
     }
     const bool all_green = report->green == report->chosen_count && report->trouble_count == 0;
     return uncovered == 0 && all_green ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
@@ -246,17 +297,22 @@ int main(int argc, char **argv)
                               "",
                               "Kills, hangs and stops real daemons over real PostgreSQL at every "
                               "named point, lets databases "
-                              "and clients misbehave, and judges what has become of it.",
+                              "and clients misbehave, and judges what has become of it.\v"
+                              "Exit codes: 0 all chosen cells are green, 1 something is red or "
+                              "was not run, 64 usage or nothing of that name, 74 a report cannot "
+                              "be written (told before the first cell where that can be known).",
                               NULL,
                               NULL,
                               NULL};
     cli_init("assent-fault-matrix");
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    FILE *people = count_stdout(&arguments) > 0 ? stderr : stdout;
     struct crash_table *table = crash_table_new();
     struct crash_report report = {.table = table,
                                   .profile = crash_choice_text(&arguments.choice),
                                   .jobs = arguments.jobs,
-                                  .is_terminal = isatty(STDOUT_FILENO) == 1,
+                                  .people = people,
+                                  .is_terminal = isatty(fileno(people)) == 1,
                                   .is_verbose = arguments.verbose};
     int exit_code = EX_USAGE;
     if (crash_choose(&arguments.choice, table, &report.chosen, &report.chosen_count, &error)) {

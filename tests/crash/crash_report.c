@@ -25,39 +25,41 @@ static const char *colour(const struct crash_report *report, const char *code)
 
 void crash_report_heading(const struct crash_report *report)
 {
-    printf("assent-fault matrix: profile %s, %zu of %zu cells, %zu combinations are impossible; "
-           "%u stacks\n",
-           report->profile, report->chosen_count, report->table->count,
-           report->table->impossible_count, report->jobs);
+    fprintf(report->people,
+            "assent-fault matrix: profile %s, %zu of %zu cells, %zu combinations are impossible; "
+            "%u stacks\n",
+            report->profile, report->chosen_count, report->table->count,
+            report->table->impossible_count, report->jobs);
     if (!report->is_terminal || report->is_verbose) {
-        printf("  #  %-24s %1s %-8s %-12s %-13s %-5s  %-6s %7s %7s\n", "point", "k", "victim",
-               "flow", "prelude", "", "result", "heal/ms", "all/ms");
+        fprintf(report->people, "  #  %-24s %1s %-8s %-12s %-13s %-5s  %-6s %7s %7s\n", "point",
+                "k", "victim", "flow", "prelude", "", "result", "heal/ms", "all/ms");
     }
-    (void)fflush(stdout);
+    (void)fflush(report->people);
 }
 
 static void print_line(const struct crash_report *report, size_t index)
 {
     const struct crash_cell *cell = &report->table->cells[index];
     const struct crash_result *result = &report->results[index];
-    printf("%s%3zu  %-24s %1u %-8s %-12s %-13s %-5s  ", colour(report, CLEAR), index + 1,
-           crash_cell_subject(cell), cell->hit, crash_victim_text(cell->victim),
-           crash_flow_text(cell->flow), crash_prelude_text(cell->prelude),
-           crash_action_text(cell->action));
+    fprintf(report->people, "%s%3zu  %-24s %1u %-8s %-12s %-13s %-5s  ", colour(report, CLEAR),
+            index + 1, crash_cell_subject(cell), cell->hit, crash_victim_text(cell->victim),
+            crash_flow_text(cell->flow), crash_prelude_text(cell->prelude),
+            crash_action_text(cell->action));
     if (result->green) {
-        printf("%sgreen%s  %7llu %7llu\n", colour(report, GREEN), colour(report, PLAIN),
-               (unsigned long long)result->heal_ms, (unsigned long long)result->run_ms);
+        fprintf(report->people, "%sgreen%s  %7llu %7llu\n", colour(report, GREEN),
+                colour(report, PLAIN), (unsigned long long)result->heal_ms,
+                (unsigned long long)result->run_ms);
     } else {
-        printf("%sRED%s    %7s %7llu  %s\n", colour(report, RED), colour(report, PLAIN), "",
-               (unsigned long long)result->run_ms, result->error);
+        fprintf(report->people, "%sRED%s    %7s %7llu  %s\n", colour(report, RED),
+                colour(report, PLAIN), "", (unsigned long long)result->run_ms, result->error);
     }
 }
 
-static void print_logs(const char *logs)
+static void print_logs(const struct crash_report *report, const char *logs)
 {
     for (const char *line = logs; line != NULL && *line != '\0';) {
         const size_t length = strcspn(line, "\n");
-        printf("     %.*s\n", (int)length, line);
+        fprintf(report->people, "     %.*s\n", (int)length, line);
         line += length + (line[length] == '\n' ? 1 : 0);
     }
 }
@@ -67,10 +69,10 @@ static void print_progress(const struct crash_report *report, size_t index)
     char name[CRASH_NAME_SIZE];
     const size_t done = report->green + report->red;
     crash_cell_name(&report->table->cells[index], name);
-    printf("%s[%4zu/%zu] %s%zu green%s, %s%zu red%s, %llu s  %.60s", CLEAR, done,
-           report->chosen_count, GREEN, report->green, PLAIN, report->red > 0 ? RED : "",
-           report->red, PLAIN,
-           (unsigned long long)((clock_monotonic_ms() - report->begin_ms) / 1000), name);
+    fprintf(report->people, "%s[%4zu/%zu] %s%zu green%s, %s%zu red%s, %llu s  %.60s", CLEAR, done,
+            report->chosen_count, GREEN, report->green, PLAIN, report->red > 0 ? RED : "",
+            report->red, PLAIN,
+            (unsigned long long)((clock_monotonic_ms() - report->begin_ms) / 1000), name);
 }
 
 void crash_report_cell(struct crash_report *report, size_t cell, struct crash_result *result)
@@ -84,12 +86,12 @@ void crash_report_cell(struct crash_report *report, size_t cell, struct crash_re
     }
     if (!report->results[cell].green || !report->is_terminal || report->is_verbose) {
         print_line(report, cell);
-        print_logs(report->results[cell].logs);
+        print_logs(report, report->results[cell].logs);
     }
     if (report->is_terminal) {
         print_progress(report, cell);
     }
-    (void)fflush(stdout);
+    (void)fflush(report->people);
 }
 
 void crash_report_trouble(struct crash_report *report, const char *text)
@@ -97,9 +99,9 @@ void crash_report_trouble(struct crash_report *report, const char *text)
     report->troubles =
         alloc_resize(report->troubles, report->trouble_count + 1, sizeof *report->troubles);
     report->troubles[report->trouble_count++] = alloc_string(text);
-    printf("%s%sRED%s  %s\n", colour(report, CLEAR), colour(report, RED), colour(report, PLAIN),
-           text);
-    (void)fflush(stdout);
+    fprintf(report->people, "%s%sRED%s  %s\n", colour(report, CLEAR), colour(report, RED),
+            colour(report, PLAIN), text);
+    (void)fflush(report->people);
 }
 
 void crash_report_summary(const struct crash_report *report)
@@ -110,13 +112,14 @@ void crash_report_summary(const struct crash_report *report)
             healed_ms = report->results[i].heal_ms;
         }
     }
-    printf("%s%zu green, %zu red", colour(report, CLEAR), report->green,
-           report->red + report->trouble_count);
+    fprintf(report->people, "%s%zu green, %zu red", colour(report, CLEAR), report->green,
+            report->red + report->trouble_count);
     if (report->green + report->red < report->chosen_count) {
-        printf(", %zu not run", report->chosen_count - report->green - report->red);
+        fprintf(report->people, ", %zu not run",
+                report->chosen_count - report->green - report->red);
     }
-    printf("; %llu s; slowest to heal %llu ms\n", (unsigned long long)(report->run_ms / 1000),
-           (unsigned long long)healed_ms);
+    fprintf(report->people, "; %llu s; slowest to heal %llu ms\n",
+            (unsigned long long)(report->run_ms / 1000), (unsigned long long)healed_ms);
 }
 
 size_t crash_report_uncovered(const struct crash_report *report)
@@ -130,9 +133,9 @@ size_t crash_report_uncovered(const struct crash_report *report)
                     cell->action <= ACTION_STOP;
         }
         if (!found) {
-            printf("RED  %s has no cell in this profile (\"%s\")\n",
-                   fault_point_name((enum fault_point)point),
-                   fault_point_text((enum fault_point)point));
+            fprintf(report->people, "RED  %s has no cell in this profile (\"%s\")\n",
+                    fault_point_name((enum fault_point)point),
+                    fault_point_text((enum fault_point)point));
             uncovered++;
         }
     }
@@ -172,10 +175,19 @@ void crash_report_escape(FILE *file, const char *text)
     }
 }
 
+FILE *crash_report_open(const char *path, struct error *ret_error)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    if (file == NULL) {
+        (void)error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+    }
+    return file;
+}
+
 bool crash_report_close(FILE *file, const char *path, struct error *ret_error)
 {
     bool failed = ferror(file) != 0;
-    failed = fclose(file) != 0 || failed;
+    failed = (file == stdout ? fflush(file) : fclose(file)) != 0 || failed;
     return !failed || error_set(ret_error, ERROR_IO, "cannot write %s", path);
 }
 

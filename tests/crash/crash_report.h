@@ -21,6 +21,7 @@ struct crash_report {
     unsigned jobs;
     time_t started;
     uint64_t begin_ms, run_ms;
+    FILE *people; /* where the table goes; standard error if a report has standard output */
     bool is_terminal, is_verbose;
 };
 
@@ -42,6 +43,8 @@ bool crash_report_json(const struct crash_report *report, const char *path,
 
 /* Text for XML and HTML: markup escaped, control characters and broken UTF-8 replaced. */
 void crash_report_escape(FILE *file, const char *text);
+/* "-" is standard output. NULL if it cannot be written. */
+FILE *crash_report_open(const char *path, struct error *ret_error);
 /* Closes; false if anything was not written. */
 bool crash_report_close(FILE *file, const char *path, struct error *ret_error);
 

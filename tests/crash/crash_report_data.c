@@ -67,9 +67,9 @@ bool crash_report_junit(const struct crash_report *report, const char *path,
                         struct error *ret_error)
 {
     const struct crash_table *table = report->table;
-    FILE *file = fopen(path, "we");
+    FILE *file = crash_report_open(path, ret_error);
     if (file == NULL) {
-        return error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+        return false;
     }
     const size_t not_run = report->chosen_count - report->green - report->red;
     (void)fprintf(file,
@@ -153,7 +153,13 @@ bool crash_report_json(const struct crash_report *report, const char *path, stru
                              (int)report->jobs, "seconds", (double)report->run_ms / 1000, "green",
                              (int)report->green, "red", (int)(report->red + report->trouble_count),
                              "troubles", troubles, "cells", cells, "impossible", impossible);
-    bool written = root != NULL && json_dump_file(root, path, JSON_INDENT(1)) == 0;
+    FILE *file = crash_report_open(path, ret_error);
+    bool written = file != NULL && root != NULL && json_dumpf(root, file, JSON_INDENT(1)) == 0 &&
+                   fputc('\n', file) != EOF;
     json_decref(root);
-    return written || error_set(ret_error, ERROR_IO, "cannot write %s", path);
+    if (file == NULL) {
+        return false;
+    }
+    return crash_report_close(file, path, ret_error) &&
+           (written || error_set(ret_error, ERROR_IO, "cannot write %s", path));
 }

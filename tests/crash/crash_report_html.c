@@ -215,9 +215,9 @@ static void summary(FILE *file, const struct crash_report *report)
 
 bool crash_report_html(const struct crash_report *report, const char *path, struct error *ret_error)
 {
-    FILE *file = fopen(path, "we");
+    FILE *file = crash_report_open(path, ret_error);
     if (file == NULL) {
-        return error_set_errno(ret_error, ERROR_IO, errno, "cannot write %s", path);
+        return false;
     }
     (void)fputs(head, file);
     summary(file, report);

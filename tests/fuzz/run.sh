@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with libFuzzer and the sanitizers (preset `fuzz`, clang) and runs them.
 #
-#   tests/fuzz/run.sh [--time SECONDS] [--jobs N] [NAME...]
+#   tests/fuzz/run.sh [--profile NAME] [--time SECONDS] [--jobs N] [NAME...]
 #
-#   --time SECONDS   for each target; 60 unless given
+#   --profile NAME   how long, by name, for each target: ci (8 s, what ./check runs), nightly (10 minutes),
+#                    release (an hour)
+#   --time SECONDS   for each target; beats the profile; 60 where neither is given
 #   --jobs N         that many targets at a time; the number of processors unless given
 #   NAME...          only these targets (message, coord, ...); all unless given
 #
@@ -14,7 +16,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 folder="$PWD/build-fuzz"
-seconds=60
+seconds=
+profile=
 jobs="$(nproc)"
 names=()
 
@@ -32,7 +35,15 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --time ]; then seconds="$2"; else jobs="$2"; fi
         shift 2
         ;;
-    --help)
+    --profile)
+        profile="${2:-}"
+        if [[ ! "$profile" =~ ^(ci|nightly|release)$ ]]; then
+            echo "--profile needs ci, nightly or release" >&2
+            exit 64
+        fi
+        shift 2
+        ;;
+    --help | -h)
         usage
         exit 0
         ;;
@@ -50,6 +61,14 @@ while [ $# -gt 0 ]; do
         ;;
     esac
 done
+if [ -z "$seconds" ]; then
+    case "$profile" in
+    ci) seconds=8 ;;
+    nightly) seconds=600 ;;
+    release) seconds=3600 ;;
+    *) seconds=60 ;;
+    esac
+fi
 if [ "${#names[@]}" -eq 0 ]; then
     mapfile -t names < <(ls tests/fuzz/corpus)
 fi

@@ -181,6 +181,8 @@ static _Noreturn void run_child(const struct launch *launch)
 {
     const struct process_options *options = launch->options;
     reset_signals();
+    /* Ctrl-C at a terminal is for whoever started this, who then ends it in order. */
+    require(launch, setpgid(0, 0) == 0);
     if (launch->changes_user) {
         require(launch, setgroups((size_t)launch->group_count, launch->groups) == 0);
         require(launch, setgid(launch->gid) == 0);

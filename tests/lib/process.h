@@ -4,7 +4,8 @@
  * Called by C tests and by the other helpers here; knows nothing of Assent. Deadlines are
  * CLOCK_MONOTONIC milliseconds (clock_monotonic_ms() + n). A started program gets a death signal
  * from the kernel when the thread that started it ends, so a test that crashes leaves no process
- * behind: start programs from the test's main thread.
+ * behind: start programs from the test's main thread. Each has a process group of its own: signals of a terminal are the
+ * caller's alone.
  */
 #ifndef ASSENT_TESTS_LIB_PROCESS_H
 #define ASSENT_TESTS_LIB_PROCESS_H

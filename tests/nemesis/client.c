@@ -333,7 +333,7 @@ static void run_plan(struct client *client, struct plan *plan)
 static void *run_client(void *user)
 {
     struct client *client = user;
-    for (uint64_t number = 0; !run_is_stopping(client->run); number++) {
+    for (uint64_t number = 0; pace_wait(client->run); number++) {
         struct plan plan;
         plan_draw(client->run, &client->random, client->index, number, &plan);
         run_plan(client, &plan);

@@ -2,9 +2,9 @@
  * clock_shift.c - libassent_clock_shift.so: preloaded into a daemon, makes its wall clock wrong by what the file
  * named in ASSENT_CLOCK_SHIFT says at the moment. CLOCK_MONOTONIC and all other clocks are right.
  *
- * What a library cannot do: move the kernel's clock. A wait until a time of CLOCK_REALTIME would end at
- * another time than under a real jump; Assent has none (docs/PROTOCOL.md, P-15), nor have nng and
- * libmicrohttpd.
+ * What a library cannot do: move the kernel's clock. A wait until a time of CLOCK_REALTIME ends at
+ * another time than under a real jump. Assent has none (docs/PROTOCOL.md, P-15), nor has libmicrohttpd; nng 1.5.2 has
+ * (upstream 1526), and pauses of its own that begin while the clock is ahead last for as long as it is ahead.
  */
 #include "clock_shift.h"
 

@@ -28,7 +28,7 @@
 #include "workload.h"
 
 #define EXIT_INTERRUPTED 130
-#define LOG_BYTES_MAX    ((size_t)256 << 20)
+#define LOG_BYTES_MAX    ((off_t)256 << 20)
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
@@ -90,6 +90,7 @@ static bool find_programs(struct error *ret_error)
            error_set_errno(ret_error, ERROR_SYSTEM, errno, "cannot set ASSENT_BIN_DIR");
 }
 
+/* Whatever cannot be written is told before the run begins, not hours later. */
 static bool make_folder(struct run *run, struct error *ret_error)
 {
     static char fresh[] = "/tmp/assent-fault-run-XXXXXX";
@@ -101,21 +102,44 @@ static bool make_folder(struct run *run, struct error *ret_error)
     } else if (mkdir(run->options.folder, 0755) != 0 && errno != EEXIST) {
         return error_set_errno(ret_error, ERROR_IO, errno, "cannot make %s", run->options.folder);
     }
-    (void)snprintf(run->history_path, sizeof run->history_path, "%.200s/history.jsonl",
+    (void)snprintf(run->history_path, sizeof run->history_path, "%s/history.jsonl",
                    run->options.folder);
-    return true;
+    return cli_can_write(run->history_path, ret_error) &&
+           (run->options.html == NULL || cli_can_write(run->options.html, ret_error));
 }
 
-static void keep_log(const struct run *run, const char *from, const char *name)
+/* The end of it, if it is long. */
+static bool copy_end(FILE *from, FILE *to)
 {
-    char path[RUN_PATH_SIZE + 64];
-    char *text = NULL;
-    (void)snprintf(path, sizeof path, "%.200s/%s.log", run->options.folder, name);
-    FILE *file = process_read_file(from, LOG_BYTES_MAX, &text, NULL) ? fopen(path, "we") : NULL;
-    if (file == NULL || fputs(text, file) == EOF || fclose(file) != 0) {
+    static char block[1 << 16];
+    size_t length;
+    if (fseeko(from, 0, SEEK_END) != 0 ||
+        (ftello(from) > LOG_BYTES_MAX ? fseeko(from, -LOG_BYTES_MAX, SEEK_END)
+                                      : fseeko(from, 0, SEEK_SET)) != 0) {
+        return false;
+    }
+    while ((length = fread(block, 1, sizeof block, from)) > 0) {
+        if (fwrite(block, 1, length, to) != length) {
+            return false;
+        }
+    }
+    return ferror(from) == 0;
+}
+
+static void keep_log(const struct run *run, const char *path, const char *name)
+{
+    char kept_path[RUN_PATH_SIZE + 64];
+    (void)snprintf(kept_path, sizeof kept_path, "%s/%s.log", run->options.folder, name);
+    FILE *from = fopen(path, "re");
+    FILE *to = from == NULL ? NULL : fopen(kept_path, "we");
+    bool kept = to != NULL && copy_end(from, to);
+    kept = (to == NULL || fclose(to) == 0) && kept;
+    if (!kept) {
         run_say(run, "the log of %s is not kept: %s", name, strerror(errno));
     }
-    free(text);
+    if (from != NULL) {
+        (void)fclose(from);
+    }
 }
 
 /* What crashed left its memory in the daemons' folder, if the system is set up that way (core_pattern). */
@@ -129,7 +153,7 @@ static void keep_cores(const struct run *run)
         if (strncmp(entry->d_name, "core", 4) == 0) {
             (void)snprintf(from, sizeof from, "%s/%.200s", stack_folder(run->world.stack),
                            entry->d_name);
-            (void)snprintf(to, sizeof to, "%.200s/%.200s", run->options.folder, entry->d_name);
+            (void)snprintf(to, sizeof to, "%s/%.200s", run->options.folder, entry->d_name);
             if (!world_copy_file(from, to, &error)) {
                 run_say(run, "%s", error.text);
             }
@@ -175,11 +199,12 @@ static void write_meta(const struct run *run)
         }
     }
     history_write(run->history,
-                  json_pack("{s:s,s:i,s:s,s:I,s:s,s:o,s:o,s:s,s:i}", "type", "meta", "version", 1,
-                            "program", "assent-fault run " ASSENT_VERSION, "seed",
+                  json_pack("{s:s,s:i,s:s,s:I,s:s,s:o,s:o,s:s,s:i,s:I}", "type", "meta", "version",
+                            1, "program", "assent-fault run " ASSENT_VERSION, "seed",
                             (json_int_t)run->options.seed, "started", started, "workloads", codes,
                             "databases", databases, "mode",
-                            run->options.mode == MODE_PLAIN ? "S" : "L", "heal_ms", RUN_HEAL_MS));
+                            run->options.mode == MODE_PLAIN ? "S" : "L", "heal_ms", RUN_HEAL_MS,
+                            "journal_steady_from", (json_int_t)RUN_JOURNAL_STEADY_MS * 1000));
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -234,80 +259,7 @@ static bool run_all(struct run *run, struct error *ret_error)
     return run_load(run, ret_error) && finish_run(run, ret_error);
 }
 
-/* --- verdict ---------------------------------------------------------------------------------- */
-
-static void say_summary(const struct run *run, int verdict)
-{
-    uint64_t seconds = run->options.time_ms / 1000;
-    uint64_t committed = atomic_load(&run->committed), failed = atomic_load(&run->failed);
-    uint64_t unknown = atomic_load(&run->unknown), heals = atomic_load(&run->heal_count);
-    uint64_t mean_ms = heals == 0 ? 0 : atomic_load(&run->heal_sum_ms) / heals;
-    if (run->options.json) {
-        json_t *summary =
-            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:s,s:b}", "seed",
-                      (json_int_t)run->options.seed, "seconds", (json_int_t)seconds, "committed",
-                      (json_int_t)committed, "failed", (json_int_t)failed, "unknown",
-                      (json_int_t)unknown, "faults", (json_int_t)atomic_load(&run->faults_done),
-                      "heals", (json_int_t)heals, "heal_mean_ms", (json_int_t)mean_ms,
-                      "heal_max_ms", (json_int_t)atomic_load(&run->heal_max_ms), "heals_late",
-                      (json_int_t)atomic_load(&run->heal_late), "crashes", (int)run->crashes,
-                      "history", run->history_path, "passed", verdict == 0);
-        (void)json_dumpf(summary, stdout, JSON_INDENT(2));
-        (void)printf("\n");
-        json_decref(summary);
-        return;
-    }
-    (void)printf("seed %" PRIu64 ": %" PRIu64 " committed, %" PRIu64 " failed, %" PRIu64
-                 " unknown, %u faults; healed in %" PRIu64 " ms on average, %" PRIu64
-                 " ms at most; %u crashes\nhistory: %s\n",
-                 run->options.seed, committed, failed, unknown, atomic_load(&run->faults_done),
-                 mean_ms, (uint64_t)atomic_load(&run->heal_max_ms), run->crashes,
-                 run->history_path);
-}
-
-/* The check's exit code; EX_UNAVAILABLE where it is not installed. With --json its report goes to a file. */
-static int judge(const struct run *run)
-{
-    static char program_name[] = "assent-fault-check", html_option[] = "--html",
-                json_option[] = "--json";
-    char program[512], report[RUN_PATH_SIZE + 32], html[RUN_PATH_SIZE], history[RUN_PATH_SIZE];
-    char *argv[6] = {program_name, history};
-    size_t count = 2;
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    pid_t pid;
-    int status = 0;
-    (void)snprintf(program, sizeof program, "%s/assent-fault-check", getenv("ASSENT_BIN_DIR"));
-    (void)snprintf(history, sizeof history, "%s", run->history_path);
-    (void)snprintf(report, sizeof report, "%.200s/verdict.json", run->options.folder);
-    if (run->options.html != NULL) {
-        (void)snprintf(html, sizeof html, "%s", run->options.html);
-        argv[count++] = html_option;
-        argv[count++] = html;
-    }
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawnattr_init(&attributes);
-    (void)sigemptyset(&none); /* ours are blocked */
-    (void)posix_spawnattr_setsigmask(&attributes, &none);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    if (run->options.json) {
-        argv[count++] = json_option;
-        (void)posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, report,
-                                               O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    }
-    (void)fflush(stdout);
-    int failure = posix_spawn(&pid, program, &actions, &attributes, argv, environ);
-    (void)posix_spawnattr_destroy(&attributes);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    if (failure != 0) {
-        run_say(run, "the history is not judged: %s: %s", program, strerror(failure));
-        return EX_UNAVAILABLE;
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
-}
+/* --- the whole --------------------------------------------------------------------------------- */
 
 /* Runs, cleans up, judges. */
 static int run_and_judge(struct run *run)
@@ -325,13 +277,13 @@ static int run_and_judge(struct run *run)
             succeeded = false;
         }
     }
-    int verdict = run->history != NULL ? judge(run) : EX_OSERR;
+    int verdict = run->history != NULL ? verdict_judge(run) : EX_OSERR;
     bool good = succeeded && run->crashes == 0 && verdict == 0;
     if (!good && run->world.stack != NULL) {
         keep_logs(run);
     }
     world_free(&run->world);
-    say_summary(run, good ? 0 : 1);
+    verdict_print(run, good);
     if (run->interrupted != 0) {
         return EXIT_INTERRUPTED;
     }
@@ -375,6 +327,7 @@ int main(int argc, char **argv)
     init_stop(&run);
     run.open_keys = open_keys_new();
     run.touched = json_object();
+    run.faults_by_kind = json_object();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         (void)fputs("assent-fault run: libcurl cannot be used\n", stderr);
         return EX_SOFTWARE;
@@ -386,6 +339,7 @@ int main(int argc, char **argv)
     int code = run_and_judge(&run);
     open_keys_free(run.open_keys);
     json_decref(run.touched);
+    json_decref(run.faults_by_kind);
     curl_global_cleanup();
     return code;
 }

@@ -22,6 +22,7 @@
 #define EPISODE_FAULTS_MAX 3
 #define CALM_LEAST_MS      300
 #define CALM_MOST_MS       2500
+#define LEAD_MS            1000 /* of work between a rest and a fault */
 #define RESTART_PAUSE_MS   200
 #define HEAL_PATIENCE_MS                                                                           \
     60000 /* then the run goes on without having healed; the checker will say so */
@@ -44,6 +45,13 @@ static void write_nemesis(struct run *run, const struct fault *fault, int64_t t,
         }
     }
     history_write(run->history, line);
+}
+
+static void count_fault(struct run *run, const char *name)
+{
+    json_int_t before = json_integer_value(json_object_get(run->faults_by_kind, name));
+    (void)json_object_set_new(run->faults_by_kind, name, json_integer(before + 1));
+    (void)atomic_fetch_add(&run->faults_done, 1);
 }
 
 static int64_t next_n(const struct run *run)
@@ -71,7 +79,7 @@ static void note_end(struct run *run, size_t process, int status)
                    WIFEXITED(status) ? "ended with exit code" : "ended by signal",
                    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     write_nemesis(run, &fault, history_now_us(run->history), "point");
-    (void)atomic_fetch_add(&run->faults_done, 1);
+    count_fault(run, exit_kind.name);
     if (!may_end(run, status)) {
         run->crashes++;
         run_say(run, "%s %s, and nothing was done to it", fault.target, fault.detail);
@@ -197,7 +205,7 @@ static void begin_one(struct run *run, struct episode *episode, const struct fau
     }
     write_nemesis(run, fault, t, kind->group == FAULT_HUMAN ? "point" : "begin");
     episode->count++;
-    (void)atomic_fetch_add(&run->faults_done, 1);
+    count_fault(run, kind->name);
     (void)atomic_fetch_add(&run->faults_now, 1);
 }
 
@@ -322,15 +330,31 @@ static bool run_episode(struct run *run, struct random *random)
     return goes_on;
 }
 
+/* Clients that are ahead of their time rest, between episodes, and are at work again when the next one begins. */
+static bool let_rest(struct run *run)
+{
+    uint64_t until_ms = pace_rest_until_ms(run);
+    if (until_ms <= clock_monotonic_ms()) {
+        return true;
+    }
+    atomic_store(&run->doing, "at rest");
+    pace_rest(run, true);
+    bool goes_on = nemesis_wait(run, until_ms < run->end_ms ? until_ms : run->end_ms);
+    pace_rest(run, false);
+    atomic_store(&run->doing, NULL);
+    uint64_t lead_ms = clock_monotonic_ms() + LEAD_MS;
+    return goes_on && nemesis_wait(run, lead_ms < run->end_ms ? lead_ms : run->end_ms);
+}
+
 void nemesis_run(struct run *run)
 {
     struct random random = random_stream(run->options.seed, 1);
     while (clock_monotonic_ms() < run->end_ms) {
         uint64_t calm_ms =
             clock_monotonic_ms() + random_between(&random, CALM_LEAST_MS, CALM_MOST_MS);
-        bool last = calm_ms >= run->end_ms || run->options.faults == 0;
-        if (!nemesis_wait(run, last ? run->end_ms : calm_ms) || last ||
-            !run_episode(run, &random)) {
+        bool last = calm_ms >= run->end_ms;
+        if (!nemesis_wait(run, last ? run->end_ms : calm_ms) || last || !let_rest(run) ||
+            (run->options.faults != 0 && !run_episode(run, &random))) {
             return;
         }
     }

@@ -13,11 +13,34 @@
 #include "fault.h"
 #include "workload.h"
 
-enum { OPTION_FAULTS = 256, OPTION_WORKLOAD, OPTION_MODE, OPTION_HTML, OPTION_CORRUPT };
+enum {
+    OPTION_FAULTS = 256,
+    OPTION_WORKLOAD,
+    OPTION_MODE,
+    OPTION_HTML,
+    OPTION_CORRUPT,
+    OPTION_PROFILE,
+    OPTION_REQUESTS
+};
+
+#define TIME_MS 60000
+
+static const struct {
+    const char *name;
+    uint64_t time_ms;
+} profiles[] = {{"ci", 30000}, {"nightly", 3600000}, {"release", 8 * 3600000ULL}};
 
 static const struct argp_option option_list[] = {
     {"seed", 's', "N", 0, "Draw faults and requests from this number (default: a random one)", 0},
     {"time", 't', "TIME", 0, "How long: 30s to 72h (default 60s)", 0},
+    {"profile", OPTION_PROFILE, "NAME", 0,
+     "How long, by name: ci (30s, as the tests run it), nightly (1h), release (8h); --time wins",
+     0},
+    {"requests", OPTION_REQUESTS, "N", 0,
+     "At most so many requests, spread over the time: clients rest between faults if they are "
+     "ahead "
+     "(default " RUN_TEXT(RUN_REQUESTS_MAX) ")",
+     0},
     {"clients", 'c', "N", 0, "Clients at the same time, 1 to 64 (default 8)", 0},
     {"participants", 'p', "N", 0, "Databases, 2 to 5 (default 3)", 0},
     {"faults", OPTION_FAULTS, "LIST", 0,
@@ -40,12 +63,16 @@ static const char doc[] =
     "Runs Assent on private databases under load, with faults at every process and connection, and "
     "has the history judged by assent-fault check."
     "\v"
+    "A run of 72 hours fits into 2 GB of memory and 2 GB of disk, since the number of requests is "
+    "bounded; without the bound it would take ten times as much.\n"
+    "\n"
     "Exit codes: 0 no violation, 1 a violation, a daemon that crashed, or a journal that does not "
-    "verify, 64 usage, 69 the check is not installed, 71 the run could not be made, 130 "
+    "verify, 64 usage, 69 the check is not installed, 71 the run could not be made, 74 a file or "
+    "folder cannot be written (told before the run begins where that can be known), 130 "
     "interrupted (what was written is kept).";
 
 /* "90s", "5m", "72h". */
-static bool parse_time(const char *text, uint64_t *ret_ms)
+static uint64_t parse_time(const char *text, struct argp_state *state)
 {
     char *unit = NULL;
     errno = 0;
@@ -54,12 +81,23 @@ static bool parse_time(const char *text, uint64_t *ret_ms)
                       : strcmp(unit, "m") == 0 ? 60000
                       : strcmp(unit, "h") == 0 ? 3600000
                                                : 0;
-    if (errno != 0 || unit == text || text[0] == '-' || factor == 0 || number == 0 ||
-        number > 72ULL * 3600) {
-        return false;
+    bool good = errno == 0 && unit != text && text[0] != '-' && factor != 0 &&
+                number <= RUN_TIME_MOST_MS / factor && number * factor >= RUN_TIME_LEAST_MS;
+    if (!good) {
+        argp_error(state, "--time takes 30s to 72h, a number with s, m or h, not \"%s\"", text);
     }
-    *ret_ms = number * factor;
-    return *ret_ms <= 72ULL * 3600000;
+    return number * factor;
+}
+
+static uint64_t parse_profile(const char *text, struct argp_state *state)
+{
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
+        if (strcmp(profiles[i].name, text) == 0) {
+            return profiles[i].time_ms;
+        }
+    }
+    argp_error(state, "--profile takes ci, nightly or release, not \"%s\"", text);
+    return 0;
 }
 
 static uint64_t parse_number(const char *text, uint64_t least, uint64_t most,
@@ -103,7 +141,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->seed = parse_number(argument, 0, INT64_MAX, state, "--seed");
         return 0;
     case 't':
-        demand(state, parse_time(argument, &options->time_ms), "--time", argument);
+        options->time_ms = parse_time(argument, state);
+        return 0;
+    case OPTION_PROFILE:
+        options->profile_ms = parse_profile(argument, state);
+        return 0;
+    case OPTION_REQUESTS:
+        options->requests_max = parse_number(argument, 100, 1000000000, state, "--requests");
         return 0;
     case 'c':
         options->client_count = parse_number(argument, 1, RUN_CLIENTS_MAX, state, "--clients");
@@ -122,6 +166,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         demand(state, parse_mode(argument, &options->mode), "--mode", argument);
         return 0;
     case 'd':
+        if (argument[0] == '\0' || strlen(argument) > RUN_FOLDER_MAX) {
+            argp_error(state, "--dir takes a path of 1 to %d bytes", RUN_FOLDER_MAX);
+        }
         options->folder = argument;
         return 0;
     case OPTION_HTML:
@@ -136,6 +183,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_CORRUPT:
         options->corrupt = true;
         return 0;
+    case ARGP_KEY_END: /* whatever the order */
+        options->time_ms = options->time_ms != 0      ? options->time_ms
+                           : options->profile_ms != 0 ? options->profile_ms
+                                                      : TIME_MS;
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument \"%s\"", argument);
         return EINVAL;
@@ -147,7 +199,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 void options_parse(int argc, char **argv, struct run_options *ret_options)
 {
     static const struct argp argp = {.options = option_list, .parser = parse, .doc = doc};
-    struct run_options options = {.time_ms = 60000,
+    struct run_options options = {.requests_max = RUN_REQUESTS_MAX,
                                   .client_count = 8,
                                   .participant_count = 3,
                                   .mode = MODE_BOTH,

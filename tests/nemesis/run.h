@@ -21,10 +21,25 @@
 #include "tests/lib/stack.h"
 #include "tests/proxy/proxy.h"
 
+#define RUN_TEXT_(number_) #number_
+#define RUN_TEXT(number_)  RUN_TEXT_(number_) /* a constant's number as a string */
+
 #define RUN_DATABASES_MAX 5
 #define RUN_CLIENTS_MAX   64
 #define RUN_PATH_SIZE     256
+#define RUN_FOLDER_MAX    200   /* bytes of --dir, so that the paths within it fit */
 #define RUN_HEAL_MS       10000 /* the promise: README.md, "Live" */
+
+#define RUN_TIME_LEAST_MS 30000
+#define RUN_TIME_MOST_MS  (72 * 3600000ULL)
+
+/* A request takes, measured over an hour (README.md): 470 bytes of history, 300 in three databases, 200 of logs, and 640 bytes of
+ * the judge's memory. So this stays within 2 GB of disk and 1 GB of memory. */
+#define RUN_REQUESTS_MAX 1500000
+
+/* The least that assentd takes. The journal is level when it has begun to forget: its hours are those that assentd ran. */
+#define RUN_RETENTION_HOURS   1
+#define RUN_JOURNAL_STEADY_MS (RUN_RETENTION_HOURS * 4500000ULL)
 
 enum run_mode {
     MODE_LOCKING = 1, /* every read locks */
@@ -34,7 +49,8 @@ enum run_mode {
 
 struct run_options {
     uint64_t seed;
-    uint64_t time_ms;
+    uint64_t time_ms, profile_ms; /* the second counts where the first was not given */
+    uint64_t requests_max;        /* in all; pace.c */
     size_t client_count;
     size_t participant_count;
     enum run_mode mode;
@@ -101,6 +117,7 @@ struct run {
     pthread_mutex_t stop_lock;
     pthread_cond_t stopped; /* CLOCK_MONOTONIC */
     bool stopping;          /* under stop_lock */
+    bool resting;           /* the same: clients wait although the run goes on (pace.c) */
 
     atomic_uint_fast64_t next_i, next_value, appended;
     atomic_uint_fast64_t committed, failed, unknown; /* answers */
@@ -120,6 +137,7 @@ struct run {
     /* Main thread's: whose transactions a human touched, as {id: key}. Assent lists an aborted one without
      * its key, which is free again. */
     json_t *touched;
+    json_t *faults_by_kind; /* the same thread's: name to count */
 
     unsigned crashes; /* daemons that ended as none may: main thread's */
     int interrupted;  /* the signal; 0: none */
@@ -132,6 +150,15 @@ void run_stop(struct run *run);
 
 /* A line for people on standard error, above the progress line. */
 void run_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- pace.c: a bound for all requests, spread over the time ------------------------------------ */
+
+/* A client, before each request of its own: waits until it may. False: the run stops. */
+bool pace_wait(struct run *run);
+/* The nemesis: the time until which clients are ahead. */
+uint64_t pace_rest_until_ms(struct run *run);
+/* Makes all clients rest, and work again. */
+void pace_rest(struct run *run, bool resting);
 
 /* --- shop.c: the tables that clients work on -------------------------------------------------- */
 
@@ -180,5 +207,12 @@ void nemesis_supervise(struct run *run);
 
 /* Heals, waits, asks, dumps. */
 bool finish_run(struct run *run, struct error *ret_error);
+
+/* --- verdict.c -------------------------------------------------------------------------------- */
+
+/* The check's exit code; EX_UNAVAILABLE where it is not installed. With --json its report goes to a file. */
+int verdict_judge(const struct run *run);
+/* What people, or with --json programs, are told at the end. */
+void verdict_print(const struct run *run, bool passed);
 
 #endif

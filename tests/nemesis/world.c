@@ -277,8 +277,9 @@ static bool make_stack(struct world *world, const struct run_options *options,
         .participants = names,
         .clusters = world->clusters,
         /* What is kept for later is kept short, so that memory and journal are level within the run. */
-        .assentd_lines = "journal_reserve = " JOURNAL_RESERVE "\ndrain_timeout = " DRAIN
-                         "\nrecent_max = 500\nretention_hours = 1\n",
+        .assentd_lines =
+            "journal_reserve = " JOURNAL_RESERVE "\ndrain_timeout = " DRAIN
+            "\nrecent_max = 500\nretention_hours = " RUN_TEXT(RUN_RETENTION_HOURS) "\n",
         .agent_lines = "drain_timeout = " DRAIN "\n",
         .journal_folder = world->disk_folder[0] == '\0' ? NULL : world->disk_folder,
         .log_level = "info"};

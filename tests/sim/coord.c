@@ -166,7 +166,7 @@ static bool round_goes_on(const struct sim_world *world, uint32_t index)
     }
     const struct sim_slot *next = &world->queue.slots[0];
     return next->due_ms == world->now_ms && next->event->process == world_coord_process(index) &&
-           next->event->incarnation == coord->process.incarnation;
+           next->event->incarnation == coord->process.incarnation && !coord->process.is_stopped;
 }
 
 /* ---- stepping ---- */
@@ -442,9 +442,15 @@ void coord_proc_take(struct sim_world *world, uint32_t index, struct sim_event *
     if (coord->process.is_alive && coord->process.incarnation == incarnation &&
         coord->wants_carry) {
         step_pages(world, index);
-        if (!round_goes_on(world, index)) {
-            carry_now(world, index);
-        }
+    }
+    coord_proc_passed(world, index);
+}
+
+void coord_proc_passed(struct sim_world *world, uint32_t index)
+{
+    const struct sim_coord *coord = &world->coords[index];
+    if (coord->process.is_alive && coord->wants_carry && !round_goes_on(world, index)) {
+        carry_now(world, index);
     }
 }
 

@@ -65,6 +65,7 @@ enum coverage_agent_event {
     MEETS_VERDICT_ABORT,
     MEETS_VERDICT_WAIT,
     MEETS_VERDICT_UNKNOWN,
+    MEETS_NOTED,
     MEETS_RESULT_OK,
     MEETS_RESULT_ROLLED_BACK,
     MEETS_RESULT_NOT_FOUND,
@@ -113,8 +114,9 @@ void coverage_coord(struct sim_world *world, const struct coord *coord,
                     const struct coord_event *event);
 void coverage_agent(struct sim_world *world, struct agent *agent, const struct agent_event *event);
 
-/* Why a pair, a point or a fault needs not be reached; NULL: it must be. */
+/* Why a pair cannot be reached, or which test shows a pair or a point that needs not be; NULL: neither. */
 const char *coverage_impossible(const char *table, const char *state, const char *event);
+const char *coverage_elsewhere(const char *table, const char *state, const char *event);
 void coverage_add(struct coverage *sum, const struct coverage *part);
 /* Writes what was never reached and is not declared impossible, and what was reached and is; returns how many. all: writes
  * everything. */

@@ -37,6 +37,7 @@ static const char *const agent_events[MEETS_AGENT_COUNT] = {
     [MEETS_VERDICT_ABORT] = "VERDICT abort",
     [MEETS_VERDICT_WAIT] = "VERDICT wait",
     [MEETS_VERDICT_UNKNOWN] = "VERDICT unknown",
+    [MEETS_NOTED] = "NOTED",
     [MEETS_RESULT_OK] = "RESULT ok",
     [MEETS_RESULT_ROLLED_BACK] = "RESULT rolled back",
     [MEETS_RESULT_NOT_FOUND] = "RESULT not found",
@@ -65,31 +66,35 @@ struct table {
     const char *const *event_names;
 };
 
-static void print_line(FILE *file, const char *what, const char *state, const char *event,
-                       uint64_t count, const char *why, const char *where)
+/* One line of the report, if it is wanted. Returns whether it is not as declared. */
+static bool report_line(FILE *file, bool all, const char *what, const char *state,
+                        const char *event, uint64_t count)
 {
-    fprintf(file, "%-12s %-19s %-24s %12llu", what, state, event, (unsigned long long)count);
-    if (why != NULL) {
-        fprintf(file, "  %s%s: %s", count == 0 ? "" : "reached, and declared ", where, why);
+    const char *impossible = coverage_impossible(what, state, event);
+    const char *elsewhere = coverage_elsewhere(what, state, event);
+    bool is_wrong = impossible != NULL ? count > 0 : count == 0 && elsewhere == NULL;
+    if (all || is_wrong) {
+        fprintf(file, "%-12s %-19s %-24s %12llu", what, state, event, (unsigned long long)count);
+        if (impossible != NULL) {
+            fprintf(file, "  %s: %s", count > 0 ? "reached, and declared impossible" : "impossible",
+                    impossible);
+        } else if (elsewhere != NULL) {
+            fprintf(file, "  elsewhere: %s", elsewhere);
+        }
+        fputc('\n', file);
     }
-    fputc('\n', file);
+    return is_wrong;
 }
 
 static size_t report_table(const struct table *table, FILE *file, bool all)
 {
     size_t wrong = 0;
     for (uint32_t state = 0; state < table->state_count; state++) {
-        for (uint32_t event = 0; event < table->event_count; event++) {
-            const char *name = table->state_name(state);
-            const char *why = coverage_impossible(table->name, name, table->event_names[event]);
-            uint64_t count = table->pairs[state][event];
-            bool is_state = name[0] != '\0' && name[0] != '-';
-            bool is_wrong = is_state && (count == 0) == (why == NULL);
-            wrong += is_wrong;
-            if (is_state && (all || is_wrong)) {
-                print_line(file, table->name, name, table->event_names[event], count, why,
-                           "impossible");
-            }
+        const char *name = table->state_name(state);
+        bool is_state = name[0] != '\0' && name[0] != '-';
+        for (uint32_t event = 0; is_state && event < table->event_count; event++) {
+            wrong += report_line(file, all, table->name, name, table->event_names[event],
+                                 table->pairs[state][event]);
         }
     }
     return wrong;
@@ -100,12 +105,7 @@ static size_t report_list(const char *what, const uint64_t *counts, size_t count
 {
     size_t wrong = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *why = coverage_impossible(what, name(i), "");
-        bool is_wrong = (counts[i] == 0) == (why == NULL);
-        wrong += is_wrong;
-        if (all || is_wrong) {
-            print_line(file, what, name(i), "", counts[i], why, "elsewhere");
-        }
+        wrong += report_line(file, all, what, name(i), "", counts[i]);
     }
     return wrong;
 }
@@ -127,7 +127,7 @@ size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
          coord_events},
         {"branch", coverage->branch, BRANCH_FORGOTTEN + 1, MEETS_COORD_COUNT, probe_branch_state,
          coord_events},
-        {"agent", coverage->agent, 12, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
+        {"agent", coverage->agent, 13, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
     };
     size_t wrong = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
     wrong += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);

@@ -18,7 +18,7 @@ static bool may_stay(const struct sim_world *world, const struct sim_attempt *at
     bool is_orphan =
         world->disks[coord->disk].identity != law_identity(world, &attempt->gid.gtrid.journal);
     return attempt->is_stranger || is_orphan || world->has_forked || attempt->is_lost ||
-           attempt->truth->is_excused;
+           attempt->in_hole;
 }
 
 static bool databases_are_quiet(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
@@ -65,13 +65,13 @@ static size_t rows_that_stay(const struct sim_world *world, const struct sim_dat
     for (size_t i = 0; i < database->prepared_count; i++) {
         count += may_stay(world, database->prepared[i]);
     }
-    /* What a person or a failover took away is asked about as long as its journal may come back; one that is lost never
+    /* What a person, a failover or an agent that had been replaced took away is asked about as long as its journal may come back; one that is lost never
      * does. Strangers under names like ours are among them: an agent cannot tell. */
     uint32_t identity = world->disks[world->coords[0].disk].identity;
     for (const struct sim_attempt *attempt = world->attempt_list; attempt != NULL;
          attempt = attempt->next_of_world) {
         count += attempt->database == database->index && !attempt->is_prepared &&
-                 (attempt->by_human || attempt->is_lost) &&
+                 (attempt->by_human || attempt->is_lost || database->had_twin) &&
                  law_identity(world, &attempt->gid.gtrid.journal) != identity;
     }
     return count;
@@ -150,8 +150,9 @@ static void canary_sing(struct sim_world *world)
     }
     for (struct sim_attempt *attempt = world->attempt_list; attempt != NULL;
          attempt = attempt->next_of_world) {
-        if (attempt->is_committed && !attempt->by_human && !attempt->is_lost &&
-            !attempt->truth->is_excused && attempt->account_count > 0 && attempt->amount[0] != 0) {
+        if (attempt->is_committed && !attempt->by_human && !attempt->is_lost && !attempt->in_hole &&
+            !may_stay(world, attempt) && !attempt->truth->is_excused &&
+            attempt->account_count > 0 && attempt->amount[0] != 0) {
             int64_t *balance = &world->databases[attempt->database].balance[attempt->account[0]];
             if (world->options.canary == CANARY_LOSE_EFFECT) {
                 attempt->is_committed = false;
@@ -180,6 +181,17 @@ static void judge_truth(struct sim_world *world, const struct sim_truth *truth)
                        : attempt->is_prepared    ? "decided commit and still prepared"
                        : attempt->is_rolled_back ? "decided commit and rolled back"
                                                  : "decided commit and not there");
+        }
+        /* H1: an abort that a person has committed, and that an agent which lives has told: on record. */
+        const struct sim_process *teller =
+            &world->agents[world->agent_of[attempt->database]].process;
+        const struct sim_coord *coord = &world->coords[0];
+        if (attempt->told_contrary_by == teller->incarnation && teller->is_alive &&
+            !truth->is_decided && !law_is_reported(truth, attempt->database) && !attempt->is_lost &&
+            !world->has_forked &&
+            coord_presume(coord->core, &attempt->gid.gtrid) == VERDICT_ABORT) {
+            law_broken(world, "H1", "%s was committed by hand, told, and is not on record",
+                       attempt->text);
         }
         /* H1: against the decision, by hand: reported, or nobody was ever asked about it. */
         if (attempt->by_human && named && attempt->is_rolled_back && !attempt->is_lost &&

@@ -196,6 +196,21 @@ static void durable_commit(struct sim_world *world, uint32_t disk, uint64_t numb
     *decided = truth;
 }
 
+static void heuristic_is_reported(struct sim_world *world, const struct record_heuristic *heuristic)
+{
+    const struct sim_truth *truth = law_truth_need(world, &heuristic->gid.gtrid);
+    uint32_t database = law_database(world, heuristic->gid.participant);
+    for (struct sim_attempt *attempt = truth->attempts; attempt != NULL;
+         attempt = attempt->next_of_truth) {
+        bool is_meant = heuristic->gid.attempt == 0 ? attempt->database == database
+                                                    : gid_equal(&attempt->gid, &heuristic->gid);
+        if (is_meant) {
+            attempt->is_reported = true;
+            attempt->reported_ack = heuristic->ack;
+        }
+    }
+}
+
 /* A person's word counts against the record where the coordinator knew of none: what it knows to be decided it takes no
  * rollback for, and what it does not know to be decided no commit. */
 static void person_said(struct sim_world *world, const struct record_resolved *resolved)
@@ -217,7 +232,6 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
 {
     for (size_t i = 0; i < count; i++) {
         const struct record *record = &records[i];
-        struct sim_attempt *attempt = NULL;
         switch (record->kind) {
         case RECORD_COMMIT:
             durable_commit(world, disk, first_number + i, &record->as.commit);
@@ -229,11 +243,7 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
             world->disks[disk].last_epoch = record->as.epoch.epoch;
             break;
         case RECORD_HEURISTIC:
-            attempt = law_attempt(world, &record->as.heuristic.gid);
-            if (attempt != NULL) {
-                attempt->is_reported = true;
-                attempt->reported_ack = record->as.heuristic.ack;
-            }
+            heuristic_is_reported(world, &record->as.heuristic);
             break;
         case RECORD_RESOLVED:
             person_said(world, &record->as.resolved);
@@ -407,6 +417,30 @@ static void rollback_is_told(struct sim_world *world, uint32_t coord, const stru
                participant);
 }
 
+bool law_is_reported(const struct sim_truth *truth, uint32_t database)
+{
+    for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
+         attempt = attempt->next_of_truth) {
+        if (attempt->database == database && attempt->is_reported) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* H1: what an agent need not tell any more is on record, or this coordinator cannot judge it. */
+static void noted_is_recorded(struct sim_world *world, uint32_t coord, const struct gid *gid)
+{
+    const struct sim_attempt *attempt = law_attempt(world, gid);
+    const struct sim_truth *truth = law_truth_need(world, &gid->gtrid);
+    if (attempt != NULL && attempt->told_contrary_by != 0 && !truth->is_decided &&
+        !law_is_reported(truth, attempt->database) &&
+        coord_presume(world->coords[coord].core, &gid->gtrid) != VERDICT_UNKNOWN) {
+        law_broken(world, "H1", "%s at %s is noted, and not on record", gtrid_say(&gid->gtrid),
+                   gid->participant);
+    }
+}
+
 static void work_is_known(struct sim_world *world, const struct message_work *work)
 {
     struct sim_truth *truth = law_truth_need(world, &work->gtrid);
@@ -460,6 +494,8 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
         } else if (message->as.verdict.verdict == VERDICT_ABORT) {
             rollback_is_told(world, coord, &message->as.verdict.gid.gtrid, &message->as.verdict.gid,
                              message->as.verdict.gid.participant, "the verdict ABORT");
+        } else if (message->as.verdict.verdict == VERDICT_NOTED) {
+            noted_is_recorded(world, coord, &message->as.verdict.gid);
         }
         return;
     case MESSAGE_HEAD:
@@ -633,6 +669,10 @@ static void look_at_ack(struct sim_world *world, uint32_t agent, const struct me
         rolled_back_is_final(world, agent, &ack->gid);
         return;
     case ACK_HEURISTIC_COMMIT:
+        if (attempt != NULL) {
+            attempt->told_contrary_by = world->agents[agent].process.incarnation;
+        }
+        return; /* judged when it is recorded, and at the end */
     case ACK_HEURISTIC_ROLLBACK:
     case ACK_HAZARD:
         return; /* judged when they are recorded */

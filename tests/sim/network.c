@@ -88,8 +88,10 @@ static void transmit(struct sim_world *world, uint32_t coord, uint32_t database,
     if (fault_strikes(world, SIM_NET_DUP)) {
         struct message copy;
         network_share(message, &copy);
+        uint64_t late_ms = fault_below(world, fault_below(world, 6) == 0 ? 6000 : 500);
+        /* No copy comes after the retention time, which in a brisk seed is a few seconds. */
         deliver(world, coord, database, direction, &copy,
-                due_ms + fault_below(world, fault_below(world, 6) == 0 ? 6000 : 500), false);
+                due_ms + (world->is_brisk ? late_ms % world->late_max_ms : late_ms), false);
     }
     if (fault_strikes(world, SIM_NET_REORDER)) {
         deliver(world, coord, database, direction, message, due_ms + fault_below(world, 1500),

@@ -45,10 +45,9 @@ static void meet_gid(struct agent *agent, const struct gid *gid, enum coverage_a
 static void meet_message(struct agent *agent, const struct message *message, uint64_t pairs[][32])
 {
     static const enum coverage_agent_event verdicts[] = {
-        [VERDICT_COMMIT] = MEETS_VERDICT_COMMIT,
-        [VERDICT_ABORT] = MEETS_VERDICT_ABORT,
-        [VERDICT_WAIT] = MEETS_VERDICT_WAIT,
-        [VERDICT_UNKNOWN] = MEETS_VERDICT_UNKNOWN,
+        [VERDICT_COMMIT] = MEETS_VERDICT_COMMIT, [VERDICT_ABORT] = MEETS_VERDICT_ABORT,
+        [VERDICT_WAIT] = MEETS_VERDICT_WAIT,     [VERDICT_UNKNOWN] = MEETS_VERDICT_UNKNOWN,
+        [VERDICT_NOTED] = MEETS_NOTED,
     };
     if (message->kind == MESSAGE_WORK) {
         meet_gtrid(agent, &message->as.work.gtrid, MEETS_WORK, pairs);

@@ -88,6 +88,9 @@ void process_stop(struct sim_world *world, uint32_t index, uint64_t for_ms)
     event->a = index;
     event->incarnation = process->incarnation;
     queue_push(world, event, process->stopped_until_ms);
+    if (index < SIM_COORDS) {
+        coord_proc_passed(world, index); /* what it has decided is on its way */
+    }
     if (for_ms >= SIM_SILENCE_MS) {
         network_process_died(world, index);
     }
@@ -163,6 +166,8 @@ static void process_event(struct sim_world *world, struct sim_event *event)
         world_note(world, (uint64_t)event->kind << 48 | (uint64_t)event->process << 40 |
                               (is_message ? (uint64_t)event->as.message.kind : 0));
         process_take(world, event);
+    } else if (event->process < SIM_COORDS) {
+        coord_proc_passed(world, event->process);
     }
     queue_free(world, event);
 }

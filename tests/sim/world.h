@@ -171,10 +171,11 @@ struct sim_attempt { /* of one gid */
     bool committed_once;
     bool by_human; /* a person ended it */
     bool said_commit,
-        said_rollback; /* a person's word through the coordinator, against the record */
-    bool is_awaited;   /* a person's word must end it */
-    bool is_lost;      /* what the database lost touched it */
-    bool is_reported;  /* a HEURISTIC record names it */
+        said_rollback;         /* a person's word through the coordinator, against the record */
+    bool is_awaited;           /* a person's word must end it */
+    bool is_lost;              /* what the database lost touched it */
+    bool is_reported;          /* a HEURISTIC record names it */
+    uint64_t told_contrary_by; /* the agent incarnation that told of a commit by hand */
     bool
         in_hole; /* a known limit: told to roll back from a copy (P-10), or another one's xid (P-12) */
     uint32_t reported_ack;
@@ -468,6 +469,8 @@ void process_inbox_drop(struct sim_world *world, struct sim_process *process);
 /* coord.c */
 void coord_proc_start(struct sim_world *world, uint32_t coord);
 void coord_proc_take(struct sim_world *world, uint32_t coord, struct sim_event *event);
+/* An event of this process is over, also if nobody took it: a round that has no more events hands out what it has. */
+void coord_proc_passed(struct sim_world *world, uint32_t coord);
 void coord_proc_kill(struct sim_world *world, uint32_t coord, bool with_machine);
 /* Steps a SUBMIT and carries out what comes of it; the process may be gone afterwards. */
 void coord_proc_step_submit(struct sim_world *world, uint32_t coord, struct coord_event *event,
@@ -616,6 +619,7 @@ void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent
 void law_prepared(struct sim_world *world, struct sim_attempt *attempt);
 void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit);
 bool law_names(const struct sim_truth *truth, const struct gid *gid);
+bool law_is_reported(const struct sim_truth *truth, uint32_t database);
 uint32_t law_database(const struct sim_world *world, const char *participant);
 uint32_t law_identity(const struct sim_world *world, const struct journal_id *id);
 

@@ -28,7 +28,9 @@ struct world {
     uint64_t sessions[SESSIONS_MAX]; /* 0: down */
     bool welcomed[SESSIONS_MAX];
     uint64_t last_serial;
-    uint64_t inquiry_session; /* of the INQUIRY that came last; 0: it was answered */
+    uint64_t inquiry_session;
+    struct gid contrary;       /* told, and repeated until it is noted (H1) */
+    uint64_t contrary_session; /* of the INQUIRY that came last; 0: it was answered */
     struct gid inquiry;
     bool erase_word[SEQUENCES + 1]; /* ROLLBACK without gid was given */
     size_t command_count;
@@ -155,6 +157,10 @@ static void check_send(struct world *world, const struct agent_send *send)
             break;
         case ACK_HAZARD:
             break;
+        }
+        if (message->as.ack.ack == ACK_HEURISTIC_COMMIT || message->as.ack.ack == ACK_HAZARD) {
+            world->contrary = message->as.ack.gid;
+            world->contrary_session = send->session;
         }
     }
 }
@@ -346,7 +352,7 @@ static void do_message(struct world *world)
     case 6:
         message.kind = MESSAGE_VERDICT;
         message.as.verdict.gid = gid;
-        message.as.verdict.verdict = (enum verdict)(1 + draw(world, 4));
+        message.as.verdict.verdict = (enum verdict)(1 + draw(world, 5));
         known->word_commit =
             known->word_commit || (counts && message.as.verdict.verdict == VERDICT_COMMIT);
         known->word_rollback =
@@ -448,6 +454,17 @@ static void settle_verdict(struct world *world)
     check_ready(world);
 }
 
+static void settle_noted(struct world *world)
+{
+    struct message message = {.kind = MESSAGE_VERDICT};
+    message.as.verdict.gid = world->contrary;
+    message.as.verdict.verdict = VERDICT_NOTED;
+    uint64_t session = world->contrary_session;
+    world->contrary_session = 0;
+    bench_message(&world->bench, session, &message);
+    check_ready(world);
+}
+
 /* In the end everything is answered kindly: nothing may keep running. */
 static void settle(struct world *world)
 {
@@ -459,11 +476,14 @@ static void settle(struct world *world)
         }
     }
     world->inquiry_session = 0;
+    world->contrary_session = 0;
     for (size_t i = 0; i < 4000 && !is_settled(world); i++) {
         if (world->command_count > 0) {
             do_answer(world, true);
         } else if (world->inquiry_session != 0) {
             settle_verdict(world);
+        } else if (world->contrary_session != 0) {
+            settle_noted(world);
         } else {
             settle_connect(world);
         }

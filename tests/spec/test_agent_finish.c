@@ -412,6 +412,40 @@ static void test_agent_p12_row_ended_by_hand_is_found_out(void **state)
     assert_true(gid_equal(&ack(bench)->gid, &gid));
 }
 
+/* H1: an abort needs no acknowledgement, so its coordinator does not ask again: the agent repeats what contradicts it, also to
+ * the next session, until it is on record; and answers repetitions like before. */
+static void test_agent_h1_contradiction_is_told_until_it_is_on_record(void **state)
+{
+    (void)state;
+    static const enum proof_result findings[] = {PROOF_SAYS_COMMITTED, PROOF_CANNOT_TELL};
+    static const enum ack acks[] = {ACK_HEURISTIC_COMMIT, ACK_HAZARD};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench own;
+        struct bench *bench = &own;
+        bench_init(bench);
+        bench_welcome(bench, SESSION, EPOCH, NONCE);
+        struct gid gid = bench_prepare(bench, 1);
+        bench_rollback(bench, &gid);
+        bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+        answer_prove(bench, findings[i]);
+        assert_int_equal(ack(bench)->ack, acks[i]);
+        bench_wait(bench, 5000);
+        assert_int_equal(ack(bench)->ack, acks[i]);
+        struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+        bench_step(bench, &down);
+        bench_wait(bench, 60000);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+        bench_welcome(bench, SESSION, EPOCH, NONCE);
+        assert_int_equal(ack(bench)->ack, acks[i]);
+        assert_true(gid_equal(&ack(bench)->gid, &gid));
+        bench_verdict(bench, &gid, VERDICT_NOTED);
+        assert_int_equal(bench_counters(bench).branches_live, 0);
+        bench_wait(bench, 60000);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+        bench_done(bench);
+    }
+}
+
 /* H1 within bounds: rows that somebody ended while their coordinator is away are asked about when it is back, the last ones
  * found at least. The others are told of, so that they never fill the agent and keep the work of others out. */
 static void test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded(void **state)
@@ -555,6 +589,7 @@ int main(void)
         TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),
         TEST(test_agent_p11_row_found_during_the_rollback_goes_too),
         TEST(test_agent_p12_row_ended_by_hand_is_found_out),
+        TEST(test_agent_h1_contradiction_is_told_until_it_is_on_record),
         TEST(test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded),
         TEST(test_agent_p12_rows_that_somebody_sees_to_are_not_given_up),
         TEST(test_agent_p11_look_touches_only_its_own_rows),

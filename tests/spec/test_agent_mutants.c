@@ -240,6 +240,29 @@ static void test_agent_p13_floor_only_rises(void **state)
     assert_int_equal(bench_count_commands(bench, COMMAND_STORE_WITNESS), 0);
 }
 
+/* P-9, P-13: a copy of WORK whose transaction is below the floor is refused: nobody could judge what it prepared. */
+static void test_agent_p9_work_below_the_floor_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    const struct journal_floor floor = {.epoch = EPOCH, .sequence = 50, .first_number = 8};
+    head(bench, 20, &floor);
+    const uint64_t forgotten[] = {50, 49, 1};
+    for (size_t i = 0; i < 3; i++) {
+        bench_work(bench, forgotten[i]);
+        assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+        const struct message_vote *vote = &bench_send(bench, MESSAGE_VOTE)->message.as.vote;
+        assert_int_equal(vote->vote, VOTE_ABORT);
+        assert_int_equal(vote->gid.attempt, 0);
+    }
+    bench_work(bench, 51);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 1);
+    const struct journal_floor later = {.epoch = EPOCH + 1, .sequence = 1, .first_number = 9};
+    head(bench, 21, &later);
+    bench_work(bench, 60);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+}
+
 static size_t rotations(struct bench *bench, uint64_t ms)
 {
     size_t count = 0;
@@ -489,7 +512,15 @@ static void test_agent_p11_erasure_answers_with_the_worst(void **state)
             bench_answer(bench, first, COMMAND_FINISH, PG_OK);
             bench_result(bench, &result);
         }
-        assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_HEURISTIC_COMMIT);
+        size_t nameless = 0; /* besides, what contradicts the word is told by name */
+        for (size_t i = 0; i < bench->ready.send_count; i++) {
+            const struct message *message = &bench->ready.sends[i].message;
+            if (message->kind == MESSAGE_ACK && message->as.ack.gid.attempt == 0) {
+                assert_int_equal(message->as.ack.ack, ACK_HEURISTIC_COMMIT);
+                nameless++;
+            }
+        }
+        assert_int_equal(nameless, 1);
     }
 }
 
@@ -550,6 +581,56 @@ static void test_agent_p8_unowned_branch_hears_a_later_verdict(void **state)
     bench_verdict(bench, &gid, VERDICT_UNKNOWN);
     bench_verdict(bench, &gid, VERDICT_ABORT);
     assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.commit, false);
+}
+
+/* P-8, P-10: also a row whose epoch is still to come (somebody made its name up) is told to be unknown, and is then asked about
+ * once a minute; no word about it is heard. */
+static void test_agent_p8_row_of_an_epoch_to_come_is_unknown(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_gid(1, 7);
+    gid.gtrid.epoch = EPOCH + 1;
+    bench_scan(bench, 1, &gid, 5000);
+    bench_verdict(bench, &gid, VERDICT_ABORT);
+    bench_commit(bench, &gid);
+    bench_rollback(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 1);
+    bench_scan(bench, 0, NULL, 0); /* gone again: nothing to ask about */
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+}
+
+/* P-8: nor does one do anything about a branch that is not here any more. */
+static void test_agent_p8_unknown_about_nothing_changes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_gid(7, 9);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 0);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+}
+
+/* P-11: a branch that is being cancelled waits for its backend, whatever becomes of the database meanwhile. */
+static void test_agent_p11_cancelled_branch_outlasts_the_database(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_work(bench, 1);
+    uint64_t execute = bench_command(bench, COMMAND_EXECUTE)->id;
+    struct gtrid gtrid = bench_gtrid(1);
+    bench_rollback_all(bench, &gtrid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 1);
+    bench_status(bench, HEALTH_READ_ONLY, false);
+    bench_status(bench, HEALTH_UP, false);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 1);
+    bench_answer(bench, execute, COMMAND_EXECUTE, PG_ROLLED_BACK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
 }
 
 /* ---- looking ---- */
@@ -929,6 +1010,7 @@ int main(void)
         TEST(test_agent_deadline_is_the_earliest),
         TEST(test_agent_p12_pauses_grow),
         TEST(test_agent_p13_floor_only_rises),
+        TEST(test_agent_p9_work_below_the_floor_is_refused),
         TEST(test_agent_p12_rotation_follows_a_stored_floor),
         TEST(test_agent_p10_loaded_witness_is_the_higher_of_both),
         TEST(test_agent_p10_loads_are_told_apart),
@@ -943,6 +1025,9 @@ int main(void)
         TEST(test_agent_p9_rollback_without_an_attempt_is_nameless),
         TEST(test_agent_rollback_of_another_attempt_cancels_the_running_one),
         TEST(test_agent_p8_unowned_branch_hears_a_later_verdict),
+        TEST(test_agent_p8_row_of_an_epoch_to_come_is_unknown),
+        TEST(test_agent_p8_unknown_about_nothing_changes_nothing),
+        TEST(test_agent_p11_cancelled_branch_outlasts_the_database),
         TEST(test_agent_p6_look_believes_exact_names_only),
         TEST(test_agent_p20_committing_attempt_does_not_hold_up_the_erasure),
         TEST(test_agent_p10_two_journals_do_not_mix),

@@ -72,6 +72,14 @@ static void ack_with(struct world *world, const struct gid *gid, enum ack ack,
     message_done(&message);
 }
 
+static void abort_at_once(struct world *world, const struct pair *pair)
+{
+    world_vote(world, "payment", &pair->payment, VOTE_ABORT);
+    struct gid nameless = pair->order;
+    nameless.attempt = 0;
+    world_ack(world, "order", &nameless, ACK_ROLLED_BACK);
+}
+
 /* ---- the start ---- */
 
 /* A journal with one earlier epoch, and one commit of it over order and (read-only) a participant that nobody knows. */
@@ -362,6 +370,127 @@ static void test_h1_outcomes_are_counted_apart(void **state)
     world_done(&world);
 }
 
+/* H1: what was first found out about a branch stands until a person has seen it; another finding, or a vote from before,
+ * changes nothing and is not recorded. */
+static void test_h1_first_outcome_stands(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_decided;
+        enum ack first;
+        enum branch_state becomes;
+    } cases[] = {
+        {true, ACK_HEURISTIC_ROLLBACK, BRANCH_HEURISTIC_ROLLBACK},
+        {true, ACK_HAZARD, BRANCH_HAZARD},
+        {false, ACK_HEURISTIC_COMMIT, BRANCH_HEURISTIC_COMMIT},
+        {false, ACK_HAZARD, BRANCH_HAZARD},
+    };
+    static const enum ack later[] = {ACK_HEURISTIC_COMMIT, ACK_HEURISTIC_ROLLBACK, ACK_HAZARD};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world world;
+        world_init(&world);
+        struct pair pair =
+            cases[i].is_decided ? world_committing(&world, NULL) : world_begin(&world, NULL);
+        if (!cases[i].is_decided) {
+            world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+            world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+        }
+        world_ack(&world, "order", &pair.order, cases[i].first);
+        world_durable(&world);
+        for (size_t k = 0; k < sizeof(later) / sizeof(later[0]); k++) {
+            world_ack(&world, "order", &pair.order, later[k]);
+            assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+            assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), cases[i].becomes);
+        }
+        world_vote(&world, "order", &pair.order, VOTE_ABORT);
+        assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), cases[i].becomes);
+        world_done(&world);
+    }
+}
+
+static size_t noted(const struct world *world)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world_count_sends(world, MESSAGE_VERDICT); i++) {
+        count += world_send(world, MESSAGE_VERDICT, i)->as.verdict.verdict == VERDICT_NOTED;
+    }
+    return count;
+}
+
+/* H1: an agent repeats what contradicts an abort; it hears that it is noted when that is durable, and at once where there is
+ * nothing to note. A journal that cannot be read is no reason to let it go. */
+static void test_h1_contradiction_of_an_abort_is_noted_once_it_is_durable(void **state)
+{
+    (void)state;
+    static const enum ack contrary[] = {ACK_HEURISTIC_COMMIT, ACK_HAZARD};
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        world_init(&world);
+        struct pair pair = world_begin(&world, NULL);
+        world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+        world_vote(&world, "payment", &pair.payment, VOTE_ABORT);
+        world_ack(&world, "order", &pair.order, contrary[i]);
+        assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+        assert_int_equal(noted(&world), 0);
+        world_ack(&world, "order", &pair.order, contrary[i]);
+        assert_int_equal(noted(&world), 0);
+        world_durable(&world);
+        world_ack(&world, "order", &pair.order, contrary[i]);
+        assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+        assert_int_equal(noted(&world), 1);
+        assert_true(
+            gid_equal(&world_send(&world, MESSAGE_VERDICT, 0)->as.verdict.gid, &pair.order));
+
+        struct gid stranger = pair.order; /* an epoch that this journal does not know */
+        stranger.gtrid.epoch_nonce++;
+        ack_with(&world, &stranger, contrary[i], &(struct coord_prior){.looked_up = false});
+        assert_int_equal(noted(&world), 0);
+        ack_with(&world, &stranger, contrary[i], &(struct coord_prior){.looked_up = true});
+        assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+        assert_int_equal(noted(&world), 1);
+        world_done(&world);
+    }
+}
+
+/* H1: of a transaction that is known only because one branch was committed by hand, another one can be, too. */
+static void test_h1_second_branch_of_a_noted_abort_is_recorded(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.recent_max = 1});
+    struct pair pair = world_begin(&world, NULL);
+    abort_at_once(&world, &pair);
+    struct pair other = world_begin(&world, NULL);
+    abort_at_once(&world, &other); /* and the first one is forgotten */
+    const struct coord_prior prior = {.looked_up = true};
+    ack_with(&world, &pair.order, ACK_HEURISTIC_COMMIT, &prior);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+    world_durable(&world);
+    world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
+    assert_int_equal(noted(&world), 0);
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 1), BRANCH_HEURISTIC_COMMIT);
+    world_done(&world);
+}
+
+/* P-7: who has refused has refused; another vote of the same branch is answered as what came too late. */
+static void test_p07_refusal_stands(void **state)
+{
+    (void)state;
+    static const enum vote later[] = {VOTE_UNKNOWN, VOTE_COMMIT, VOTE_READONLY, VOTE_ABORT};
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_begin(&world, NULL);
+    world_vote(&world, "order", &pair.order, VOTE_ABORT);
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_REFUSED);
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        world_vote(&world, "order", &pair.order, later[i]);
+        assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_REFUSED);
+        assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), i < 2 ? 1 : 0);
+    }
+    world_done(&world);
+}
+
 /* P-8: a gid of a transaction that still waits for admission is undecided. */
 static void test_p08_queued_transaction_is_undecided(void **state)
 {
@@ -568,14 +697,6 @@ static void test_vote_without_a_reason_has_one(void **state)
     world_message(&world, "order", world.order_session, &message);
     assert_int_equal(world_answer(&world, pair.call)->reason, REASON_STATEMENT_FAILED);
     world_done(&world);
-}
-
-static void abort_at_once(struct world *world, const struct pair *pair)
-{
-    world_vote(world, "payment", &pair->payment, VOTE_ABORT);
-    struct gid nameless = pair->order;
-    nameless.attempt = 0;
-    world_ack(world, "order", &nameless, ACK_ROLLED_BACK);
 }
 
 static void vote_as(struct world *world, const struct gid *gid, enum vote vote)
@@ -909,6 +1030,10 @@ int main(void)
         cmocka_unit_test(test_p08_recorded_verdict_is_for_the_unjudged_only),
         cmocka_unit_test(test_p05_repetitions_are_counted),
         cmocka_unit_test(test_h1_outcomes_are_counted_apart),
+        cmocka_unit_test(test_h1_first_outcome_stands),
+        cmocka_unit_test(test_h1_second_branch_of_a_noted_abort_is_recorded),
+        cmocka_unit_test(test_h1_contradiction_of_an_abort_is_noted_once_it_is_durable),
+        cmocka_unit_test(test_p07_refusal_stands),
         cmocka_unit_test(test_p08_queued_transaction_is_undecided),
         cmocka_unit_test(test_p18_key_runs_again_after_the_end_of_an_abort),
         cmocka_unit_test(test_p18_replays_are_counted),

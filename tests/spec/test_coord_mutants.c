@@ -614,11 +614,74 @@ static void test_p10_a_participant_in_use_is_not_removed(void **state)
     message.as.health.prepared_count = 1;
     world_message(&world, "payment", world.payment_session, &message);
     assert_int_equal(remove_payment(&world), API_CONFLICT);
-    health(&world, "payment", world.payment_session, HEALTH_UP, 0);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 1);
     assert_int_equal(remove_payment(&world), API_OK);
     uint64_t call = world_submit(&world, NULL, 1);
     assert_int_equal(world_answer(&world, call)->status, API_UNKNOWN_PARTICIPANT);
     world_done(&world);
+}
+
+/* P-11, P-13: a participant that an abort was left to is let go only when a sweep has been told that began later: what it
+ * still holds prepared would outlive the floor. */
+static void test_p13_a_participant_with_an_abort_to_sweep_is_not_removed(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_begin(&world, NULL);
+    world_disconnect(&world, world.payment_session);
+    assert_int_equal(state_of(&world, &pair.order.gtrid), TXN_ABORTING);
+    world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    assert_non_null(strstr(world_answer(&world, 900)->text, "prepared branches"));
+    world.payment_session = world_connect(&world, "payment");
+    assert_int_equal(remove_payment(&world), API_CONFLICT); /* nothing was swept yet */
+    uint64_t head = 1;                                      /* EPOCH: an abort has no record */
+    health(&world, "payment", world.payment_session, HEALTH_UP, head);
+    assert_int_equal(remove_payment(&world),
+                     API_CONFLICT); /* this sweep may be older than the abort */
+    health(&world, "payment", world.payment_session, HEALTH_UP, head + 1);
+    assert_int_equal(remove_payment(&world), API_OK);
+    world_done(&world);
+}
+
+/* P-10: one that an earlier process gave work to has swept since, or is released by an operator. */
+static void test_p10_a_participant_that_has_not_reported_is_not_removed(void **state)
+{
+    (void)state;
+    struct world world;
+    recover(&world, NULL, 0);
+    world.order_session = world_connect(&world, "order");
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    world.payment_session = world_connect(&world, "payment");
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 9);
+    assert_int_equal(remove_payment(&world), API_OK);
+    world_done(&world);
+}
+
+/* P-10: one that was added to a running coordinator and never connected holds nothing, so a mistyped section is taken back
+ * without ado; not so one that has connected since. */
+static void test_p10_a_participant_that_never_connected_is_removed(void **state)
+{
+    (void)state;
+    for (size_t connected = 0; connected < 2; connected++) {
+        struct world world;
+        world_init(&world);
+        struct coord_event add = {.kind = COORD_EVENT_PARTICIPANT_ADD,
+                                  .participant = "mistyped",
+                                  .address = "tcp://127.0.0.1:1"};
+        world_step(&world, &add);
+        world_step(&world, &add); /* the next SIGHUP finds it again */
+        if (connected == 1) {
+            world_disconnect(&world, world_connect(&world, "mistyped"));
+        }
+        struct coord_event remove = {
+            .kind = COORD_EVENT_PARTICIPANT_REMOVE, .participant = "mistyped", .call = 901};
+        world_step(&world, &remove);
+        assert_int_equal(world_count_appends(&world, RECORD_RELEASE), 1 - connected);
+        world_done(&world);
+    }
 }
 
 /* P-11: an abort ends at once when the participant that it still had to tell goes away: the sweep finds it. */
@@ -764,6 +827,7 @@ static void test_p13_trim_waits_for_who_the_journal_names(void **state)
     connect_both(&world);
     uint64_t gone_session = world_connect(&world, "gone");
     health(&world, "order", world.order_session, HEALTH_UP, 9);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 7);
     assert_int_equal(remove_payment(&world), API_OK);
     world_tick(&world, 20000);
     assert_false(world.ready.trim);
@@ -1348,6 +1412,9 @@ int main(void)
         cmocka_unit_test(test_p10_head_is_told_with_the_heartbeat),
         cmocka_unit_test(test_p14_no_work_while_the_database_is_down),
         cmocka_unit_test(test_p10_a_participant_in_use_is_not_removed),
+        cmocka_unit_test(test_p13_a_participant_with_an_abort_to_sweep_is_not_removed),
+        cmocka_unit_test(test_p10_a_participant_that_has_not_reported_is_not_removed),
+        cmocka_unit_test(test_p10_a_participant_that_never_connected_is_removed),
         cmocka_unit_test(test_p11_a_lost_participant_ends_the_abort),
         cmocka_unit_test(test_p13_trim_goes_by_running_time_slice_by_slice),
         cmocka_unit_test(test_p13_end_carries_the_running_time),

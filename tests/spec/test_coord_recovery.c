@@ -466,6 +466,9 @@ static void test_p10_removal_is_a_forced_record(void **state)
     (void)state;
     struct world world;
     world_init(&world);
+    struct message health = {.kind = MESSAGE_HEALTH,
+                             .as.health = {.health = HEALTH_UP, .swept_number = 1}};
+    world_message(&world, "payment", world.payment_session, &health);
     struct coord_event remove = {.kind = COORD_EVENT_PARTICIPANT_REMOVE,
                                  .participant = "payment",
                                  .call = 9,

@@ -9,3 +9,11 @@ assent_test(NAME test_client_library
 assent_test(NAME test_client_json
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_json.c ${CMAKE_SOURCE_DIR}/client/cli/json.c
             LIBS assent_common PkgConfig::yajl)
+assent_test(NAME test_client_clock
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_clock.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
+            LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
+            LABELS unit threads TIMEOUT 180)
+assent_test(NAME test_client_timer
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_timer.c ${CMAKE_SOURCE_DIR}/client/timer.c
+            LIBS assent_common nng::nng LABELS unit threads)

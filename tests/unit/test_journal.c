@@ -320,6 +320,34 @@ static void test_journal_end_without_commit_is_refused(void **state)
     assert_int_equal(error.kind, ERROR_INVALID);
 }
 
+/* A batch that holds such a mistake leaves nothing behind, also of what stood before it. */
+static void test_journal_refused_batch_leaves_nothing(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct journal_head head;
+    struct error error = {0};
+    kit_start(kit);
+    (void)kit_append(kit, kit_commit(kit_gtrid(1, 1), NULL));
+    uint64_t number = kit_append(kit, kit_commit(kit_gtrid(1, 2), NULL));
+    struct record batches[][3] = {
+        {kit_commit(kit_gtrid(1, 3), "k"), kit_end(kit_gtrid(1, 1), 1),
+         kit_end(kit_gtrid(1, 1), 1)},
+        {kit_end(kit_gtrid(1, 1), 1), kit_end(kit_gtrid(1, 2), 1),
+         kit_commit(kit_gtrid(1, 1), "k")},
+        {kit_commit(kit_gtrid(1, 3), "k"), kit_end(kit_gtrid(1, 3), 1),
+         kit_end(kit_gtrid(1, 4), 1)},
+    };
+    for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+        assert_false(journal_append(kit->journal, 1, batches[i], 3, &head, &error));
+        kit_reopen(kit);
+        assert_int_equal(journal_state(kit->journal)->head.number, number);
+        assert_live(kit, "commit 1.1,commit 1.2");
+        for (size_t k = 0; k < 3; k++) {
+            record_done(&batches[i][k]);
+        }
+    }
+}
+
 /* Both backends chain the same records to the same hash: the format is one. */
 static void test_journal_backends_agree_on_hashes(void **state)
 {
@@ -358,6 +386,7 @@ static int run(const char *name, bool memory)
         JOURNAL_TEST(test_journal_replay_gives_live_records_in_order),
         JOURNAL_TEST(test_journal_replay_stops_when_told),
         JOURNAL_TEST(test_journal_end_without_commit_is_refused),
+        JOURNAL_TEST(test_journal_refused_batch_leaves_nothing),
         JOURNAL_TEST(test_journal_backends_agree_on_hashes),
     };
     use_memory = memory;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -207,6 +208,41 @@ static void test_log_threads_write_whole_lines(void **state)
     assert_int_equal(lines, 600);
 }
 
+static void *configure_again(void *argument)
+{
+    const atomic_bool *over = argument;
+    for (unsigned i = 0; !atomic_load(over); i++) {
+        log_configure("p", LOG_INFO, i % 2 == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+    }
+    return NULL;
+}
+
+/* A line that is written while another thread configures the log anew is of one format as a whole. */
+static void test_log_configured_meanwhile_lines_are_of_one_format(void **state)
+{
+    (void)state;
+    atomic_bool over = false;
+    pthread_t thread;
+    log_configure("p", LOG_INFO, LOG_FORMAT_TEXT);
+    begin_capture();
+    assert_int_equal(pthread_create(&thread, NULL, configure_again, &over), 0);
+    for (unsigned i = 0; i < 1500; i++) {
+        log_event(LOG_INFO, "e", LOG_S("a", "b c"), LOG_S("d", "e"), LOG_U("n", 1));
+    }
+    atomic_store(&over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    end_capture();
+    for (const char *line = captured; *line != '\0'; line = strchr(line, '\n') + 1) {
+        static const char
+            text_end[] = " program=p event=e a=\"b c\" d=e n=1\n",
+            json_end[] = ",\"program\":\"p\",\"event\":\"e\",\"a\":\"b c\",\"d\":\"e\",\"n\":1}\n";
+        const char *wanted = *line == '{' ? json_end : text_end;
+        const char *end = strchr(line, '\n');
+        assert_non_null(end);
+        assert_memory_equal(end + 1 - strlen(wanted), wanted, strlen(wanted));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_log_failed_write_is_ignored),
         cmocka_unit_test(test_log_level_parse_is_strict),
         cmocka_unit_test(test_log_threads_write_whole_lines),
+        cmocka_unit_test(test_log_configured_meanwhile_lines_are_of_one_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,12 @@ assent_test(NAME test_link_faults
                     ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
             LIBS assent_link assent_testlib LABELS unit threads TIMEOUT 180
             ENVIRONMENT ${link_environment})
+assent_test(NAME test_link_clock
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link_clock.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_link_kit.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
+            LIBS assent_link assent_testlib LABELS unit threads TIMEOUT 180
+            ENVIRONMENT ${link_environment})
 assent_test(NAME test_link_frame
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link_frame.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
