@@ -15,6 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "coordinator/http_json_memory.h"
 
 #define ARENA_CHUNK_BYTES 16384
 
@@ -248,29 +249,6 @@ static const yajl_callbacks callbacks = {
     .yajl_end_array = on_close,
 };
 
-/* yajl believes every allocation: with the C library's functions a request that meets the end of memory would write to
- * NULL. With these it ends the process as every other one does (alloc.h). */
-static void *take_memory(void *user, size_t size_bytes)
-{
-    (void)user;
-    return alloc_resize(NULL, size_bytes, 1);
-}
-
-static void *resize_memory(void *user, void *old, size_t size_bytes)
-{
-    (void)user;
-    return alloc_resize(old, size_bytes, 1);
-}
-
-static void free_memory(void *user, void *memory)
-{
-    (void)user;
-    free(memory);
-}
-
-static const yajl_alloc_funcs allocation = {
-    .malloc = take_memory, .realloc = resize_memory, .free = free_memory};
-
 /* Four hexadecimal digits, or -1. */
 static int32_t hex4(const uint8_t *bytes, size_t left)
 {
@@ -358,7 +336,7 @@ bool json_document_parse(const uint8_t *bytes, size_t size_bytes,
         return false;
     }
     struct parser parser = {.document = alloc_zeroed(sizeof *parser.document), .error = ret_error};
-    yajl_alloc_funcs functions = allocation; /* yajl wants them writable */
+    yajl_alloc_funcs functions = json_memory; /* yajl wants them writable */
     yajl_handle handle = yajl_alloc(&callbacks, &functions, &parser);
     CHECK(handle != NULL);
     (void)yajl_config(handle, yajl_dont_validate_strings, 1);

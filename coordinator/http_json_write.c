@@ -13,6 +13,7 @@
 #include "common/alloc.h"
 #include "common/check.h"
 #include "coordinator/http_json.h"
+#include "coordinator/http_json_memory.h"
 
 struct json_writer {
     yajl_gen generator;
@@ -81,10 +82,13 @@ void text_printf(struct text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    char *formatted = NULL;
-    const int length = vasprintf(&formatted, format, arguments);
+    const int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     CHECK(length >= 0);
+    char *formatted = alloc_array((size_t)length + 1, 1);
+    va_start(arguments, format);
+    (void)vsnprintf(formatted, (size_t)length + 1, format, arguments);
+    va_end(arguments);
     text_append(text, formatted, (size_t)length);
     free(formatted);
 }
@@ -103,7 +107,7 @@ static void on_print(void *user, const char *bytes, size_t size_bytes)
 struct json_writer *json_writer_new(void)
 {
     struct json_writer *writer = alloc_zeroed(sizeof *writer);
-    writer->generator = yajl_gen_alloc(NULL);
+    writer->generator = yajl_gen_alloc(&json_memory);
     CHECK(writer->generator != NULL);
     (void)yajl_gen_config(writer->generator, yajl_gen_print_callback, on_print, &writer->text);
     return writer;

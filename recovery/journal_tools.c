@@ -57,6 +57,16 @@ void journal_report_done(struct journal_report *report)
     *report = (struct journal_report){0};
 }
 
+/* integrity_check tells of a page that could not be read among its complaints. A disk that fails, or no memory, is an error and
+ * not damage: the journal may be sound. */
+static bool is_unreadable(const char *answer, int *ret_code)
+{
+    static const char words[] = "unable to get the page. error code=";
+    const char *at = strstr(answer, words);
+    *ret_code = at == NULL ? SQLITE_OK : (int)strtol(at + sizeof words - 1, NULL, 10);
+    return *ret_code != SQLITE_OK && (*ret_code & 0xff) != SQLITE_CORRUPT;
+}
+
 /* SQLite's own look at its pages and indexes; *ret_sound false with its first complaint. */
 static bool check_pages(sqlite3 *db, bool *ret_sound, char ret_text[ERROR_TEXT_SIZE],
                         struct error *ret_error)
@@ -69,8 +79,13 @@ static bool check_pages(sqlite3 *db, bool *ret_sound, char ret_text[ERROR_TEXT_S
     bool read = db_step(check, &row, ret_error);
     if (read) {
         const char *answer = row ? (const char *)sqlite3_column_text(check, 0) : NULL;
-        *ret_sound = answer != NULL && strcmp(answer, "ok") == 0;
-        (void)snprintf(ret_text, ERROR_TEXT_SIZE, "%s", answer == NULL ? "no answer" : answer);
+        int code = SQLITE_NOMEM; /* why there may be no text */
+        if (answer == NULL || is_unreadable(answer, &code)) {
+            (void)sqlite3_finalize(check);
+            return db_error(NULL, code, ret_error, "integrity check");
+        }
+        *ret_sound = strcmp(answer, "ok") == 0;
+        (void)snprintf(ret_text, ERROR_TEXT_SIZE, "%s", answer);
     }
     (void)sqlite3_finalize(check);
     return read;
@@ -79,7 +94,7 @@ static bool check_pages(sqlite3 *db, bool *ret_sound, char ret_text[ERROR_TEXT_S
 static bool verify(sqlite3 *db, struct journal_report *report, struct error *ret_error)
 {
     struct scan_result scan;
-    bool sound;
+    bool sound = false;
     if (!check_pages(db, &sound, report->damage, ret_error)) {
         return false;
     }

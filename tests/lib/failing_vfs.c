@@ -19,6 +19,7 @@ static struct {
     int code;
     bool for_ever;
     bool struck;
+    bool skips_syncs;
     size_t operations_after;
 } failing;
 
@@ -31,7 +32,7 @@ static sqlite3_file *real_of(sqlite3_file *file)
 static int turn(enum failing_operation operation)
 {
     if (failing.struck) {
-        failing.operations_after++;
+        failing.operations_after += operation == FAILING_WRITE || operation == FAILING_SYNC ? 1 : 0;
         return failing.for_ever && operation == failing.operation ? failing.code : SQLITE_OK;
     }
     if (operation != failing.operation || --failing.countdown > 0) {
@@ -48,7 +49,9 @@ static int file_close(sqlite3_file *file)
 
 static int file_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 offset)
 {
-    return real_of(file)->pMethods->xRead(real_of(file), bytes, size, offset);
+    int code = turn(FAILING_READ);
+    return code != SQLITE_OK ? code
+                             : real_of(file)->pMethods->xRead(real_of(file), bytes, size, offset);
 }
 
 static int file_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset)
@@ -67,17 +70,22 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int file_sync(sqlite3_file *file, int flags)
 {
     int code = turn(FAILING_SYNC);
-    return code != SQLITE_OK ? code : real_of(file)->pMethods->xSync(real_of(file), flags);
+    if (code != SQLITE_OK || failing.skips_syncs) {
+        return code;
+    }
+    return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret_size)
 {
-    return real_of(file)->pMethods->xFileSize(real_of(file), ret_size);
+    int code = turn(FAILING_READ);
+    return code != SQLITE_OK ? code : real_of(file)->pMethods->xFileSize(real_of(file), ret_size);
 }
 
 static int file_lock(sqlite3_file *file, int level)
 {
-    return real_of(file)->pMethods->xLock(real_of(file), level);
+    int code = turn(FAILING_LOCK);
+    return code != SQLITE_OK ? code : real_of(file)->pMethods->xLock(real_of(file), level);
 }
 
 static int file_unlock(sqlite3_file *file, int level)
@@ -107,12 +115,20 @@ static int file_characteristics(sqlite3_file *file)
 
 static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **ret_map)
 {
+    int code = turn(FAILING_LOCK);
+    if (code != SQLITE_OK) {
+        *ret_map = NULL;
+        return code;
+    }
     return real_of(file)->pMethods->xShmMap(real_of(file), page, size, extend, ret_map);
 }
 
 static int file_shm_lock(sqlite3_file *file, int offset, int count, int flags)
 {
-    return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
+    int code = (flags & SQLITE_SHM_LOCK) != 0 ? turn(FAILING_LOCK) : SQLITE_OK;
+    return code != SQLITE_OK
+               ? code
+               : real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
 }
 
 static void file_shm_barrier(sqlite3_file *file)
@@ -150,10 +166,29 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
 {
     struct failing_file *failing_file = (struct failing_file *)file;
     (void)vfs;
+    failing_file->base.pMethods = NULL;
     failing_file->real = (sqlite3_file *)(failing_file + 1);
-    int code = failing.real->xOpen(failing.real, name, failing_file->real, flags, ret_flags);
+    int code = turn(FAILING_OPEN);
+    if (code != SQLITE_OK) {
+        return code;
+    }
+    code = failing.real->xOpen(failing.real, name, failing_file->real, flags, ret_flags);
     failing_file->base.pMethods = failing_file->real->pMethods == NULL ? NULL : &failing_methods;
     return code;
+}
+
+static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+    (void)vfs;
+    int code = turn(FAILING_OPEN);
+    return code != SQLITE_OK ? code : failing.real->xDelete(failing.real, name, sync_folder);
+}
+
+static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret_result)
+{
+    (void)vfs;
+    int code = turn(FAILING_OPEN);
+    return code != SQLITE_OK ? code : failing.real->xAccess(failing.real, name, flags, ret_result);
 }
 
 void failing_vfs_install(void)
@@ -167,6 +202,8 @@ void failing_vfs_install(void)
     failing.vfs.pNext = NULL;
     failing.vfs.szOsFile = (int)sizeof(struct failing_file) + failing.real->szOsFile;
     failing.vfs.xOpen = vfs_open;
+    failing.vfs.xDelete = vfs_delete;
+    failing.vfs.xAccess = vfs_access;
     (void)sqlite3_vfs_register(&failing.vfs, 1);
 }
 
@@ -184,6 +221,11 @@ void failing_vfs_disarm(void)
 {
     failing.operation = 0;
     failing.struck = false;
+}
+
+void failing_vfs_skip_syncs(void)
+{
+    failing.skips_syncs = true;
 }
 
 bool failing_vfs_struck(void)

@@ -5,6 +5,8 @@
 #   check_model.sh cycles MODEL [-DNAME=VALUE...]   no cycle in it either: every run comes to rest (README.md)
 #   check_model.sh wrong  MODEL -DBUG_n=1 [...]     spin finds an error: the planted bug is caught
 #
+# MODEL_MEMORY_MB: the most that a search may take (3500).
+#
 # Never green by accident: a search that was cut short (depth, memory, time), a bitstate search, a switch that the model
 # does not know, an output that is not understood, and, for the right model, an option of a process that no run took
 # although its fault was in the budget, all fail.
@@ -15,7 +17,7 @@ model="${2:?the name of a model}"
 shift 2
 folder="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 source="$folder/$model.pml"
-memory_mb=3500
+memory_mb="${MODEL_MEMORY_MB:-3500}"
 depth=200000
 
 fail() {

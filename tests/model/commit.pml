@@ -17,7 +17,9 @@
 #include "names.pml"
 
 /* Faults: `environment` begins with one of these mixes of budgets, how often each may happen in one run; -DMIX=n takes the
- * n-th alone. Faults of one participant happen to participant 0; the other one is its mirror image. */
+ * n-th alone. What happens to one participant only happens to participant 0: everything here is the same for both, so
+ * a run in which it happens to the other is this one with the two names exchanged. Where two such faults meet, the second
+ * one (cuts, duplicates) may happen to the same participant or to the other: `other_hit`. */
 #ifndef MIX
 #define MIX 0 /* any of them */
 #endif
@@ -30,6 +32,15 @@ byte duplicates;
 byte sync_failures;
 byte hands;         /* ROLLBACK PREPARED by a person */
 byte failovers;     /* to a standby that never had the prepared row */
+byte other_hit;     /* the participant whose link is cut, whose messages come twice */
+
+inline choose_other()
+{
+    if
+    :: other_hit = 0
+    :: other_hit = 1
+    fi
+}
 
 inline choose_mix()
 {
@@ -37,9 +48,14 @@ inline choose_mix()
     :: MIX == 0 || MIX == 1 -> crashes = 2; power_losses = 1; agent_crashes = 1
     :: MIX == 0 || MIX == 2 -> crashes = 1; duplicates = 1
     :: MIX == 0 || MIX == 3 -> losses = 1
-    :: MIX == 0 || MIX == 4 -> cuts = 1; hands = 1
+    :: MIX == 0 || MIX == 4 -> cuts = 1; hands = 1; choose_other()
     :: MIX == 0 || MIX == 5 -> crashes = 1; power_losses = 1; sync_failures = 1
     :: MIX == 0 || MIX == 6 -> failovers = 1
+    :: MIX == 0 || MIX == 7 -> duplicates = 1; agent_crashes = 1; choose_other()
+    :: MIX == 0 || MIX == 8 -> crashes = 1; losses = 1 /* also EXECUTE's reply: its backend prepares late */
+#if MIX == 9
+    :: crashes = 1; duplicates = 1; agent_crashes = 1; choose_other()
+#endif
     fi
 }
 
@@ -82,7 +98,7 @@ inline receive(set, kind)
 {
     if
     :: set = set & ~(kind)
-    :: duplicates > 0 && p == 0 -> duplicates--
+    :: duplicates > 0 && p == other_hit -> duplicates--
     fi
 }
 
@@ -151,7 +167,7 @@ inline check_rows()
     assert(!(client_told == TXN_ABORTED && (row[0] == ROW_COMMITTED || row[1] == ROW_COMMITTED))) /* D1 */
 }
 
-/* D1, Q1 and P-4: no word to the client before it is durable, and never two different ones. */
+/* D1, Q1, P-1 and P-4: no word to the client before it is durable, and never two different ones. */
 inline tell_client(outcome)
 {
     assert(client_told == NOTHING || client_told == outcome);
@@ -223,7 +239,7 @@ inline finish_durable()
 
 inline finish_heuristic(p)
 {
-    assert(by_hand[p]); /* H1: none without a person or a lost database */
+    assert(by_hand[p]); /* H1, P-12: none without a person or a lost database */
     branch_state[p] = BRANCH_HEURISTIC_ROLLBACK;
     txn_state = TXN_HEURISTIC;
     journal_heuristic[p] = RECORD_QUEUED
@@ -261,6 +277,7 @@ inline vote_abort()
 
 inline vote_decide()
 {
+    assert(has_gid[0] && has_gid[1]); /* P-7: a yes of each one, by its gid; two of one are one */
     decided_commit = true;
     txn_state = TXN_DECIDING;
     journal_commit = RECORD_QUEUED;
@@ -441,7 +458,7 @@ end:
         receive(to_coord[p], MESSAGE_INQUIRY);
         inquiry_step(p) }
     /* links and timers of this participant */
-    :: atomic { (coord_up && coord_session[p] && (!agent_session[p] || (cuts > 0 && p == 0))) ->
+    :: atomic { (coord_up && coord_session[p] && (!agent_session[p] || (cuts > 0 && p == other_hit))) ->
         if
         :: agent_session[p] -> cuts-- /* a cut that the coordinator sees first */
         :: else
@@ -473,9 +490,10 @@ end:
         if
         :: journal_commit == RECORD_NONE /* presumed abort: nothing is known of it */
         :: journal_commit != RECORD_NONE ->
-#ifndef BUG_31 /* what was read may have been in the page cache alone (P-16) */
+#ifndef BUG_31 /* what was read may have been in the page cache alone */
             journal_commit = RECORD_DURABLE;
 #endif
+            assert(journal_commit == RECORD_DURABLE); /* P-16: before anything of it is told */
             if
 #ifndef BUG_10
             :: journal_end == RECORD_NONE ->
@@ -693,12 +711,18 @@ inline branch_hear(p) /* told: WORD_COMMIT or WORD_ROLLBACK */
     fi
 }
 
+#ifdef BUG_36 /* no tombstones */
+#define is_refused(p) false
+#else
+#define is_refused(p) (erase[p] != NOTHING || tombstone[p])
+#endif
+
 inline agent_work(p)
 {
     if
-    :: agent_branch[p] == NOTHING && (erase[p] != NOTHING || tombstone[p]) ->
-        agent_send(p, MESSAGE_VOTE_REFUSED) /* P-9 */
-    :: agent_branch[p] == NOTHING && erase[p] == NOTHING && !tombstone[p] ->
+    :: agent_branch[p] == NOTHING && is_refused(p) -> agent_send(p, MESSAGE_VOTE_REFUSED)
+    :: agent_branch[p] == NOTHING && !is_refused(p) ->
+        assert(erase[p] == NOTHING && !tombstone[p]); /* P-9: not after a ROLLBACK that this incarnation heard */
         agent_branch[p] = BRANCH_EXECUTING;
         backend[p] = true;
         reply[p] = NOTHING;
@@ -1029,10 +1053,10 @@ active proctype environment()
             journal_commit = RECORD_DURABLE
         fi }
     :: atomic { agent_crashes > 0 && agent_up[0] -> agent_crashes--; agent_crash(0) }
-    :: atomic { cuts > 0 && coord_session[0] && agent_session[0] -> /* the agent sees it first */
+    :: atomic { cuts > 0 && coord_session[other_hit] && agent_session[other_hit] -> /* the agent sees it first */
         cuts--;
-        agent_session[0] = false;
-        to_agent[0] = 0 }
+        agent_session[other_hit] = false;
+        to_agent[other_hit] = 0 }
     :: atomic { losses > 0 && to_agent[0] != 0 -> lose_one(to_agent[0]) }
     :: atomic { losses > 0 && to_coord[0] != 0 -> lose_one(to_coord[0]) }
     :: atomic { hands > 0 && row[0] == ROW_PREPARED ->
@@ -1077,17 +1101,17 @@ active proctype rest()
 {
     atomic {
         timeout && faults_over ->
-        assert(resolved(0) && resolved(1)); /* L1, K1 */
+        assert(resolved(0) && resolved(1)); /* L1, K1, P-11 */
         assert(client_told != NOTHING);
         if
         :: journal_commit == RECORD_NONE ->
             assert(row[0] != ROW_COMMITTED && row[1] != ROW_COMMITTED); /* A1 */
             assert(client_told == TXN_ABORTED);
-            assert(txn_state == NOTHING || txn_state == TXN_ABORTED)
+            assert(txn_state == NOTHING || txn_state == TXN_ABORTED) /* P-2 */
         :: else ->
             assert(journal_commit == RECORD_DURABLE);
             assert(client_told == TXN_COMMITTED);
-            assert(row[0] == ROW_COMMITTED || heuristic_is_known(0)); /* A1, H1 */
+            assert(row[0] == ROW_COMMITTED || heuristic_is_known(0)); /* A1, H1, P-12 */
             assert(row[1] == ROW_COMMITTED);
             assert(txn_state == TXN_COMMITTED || txn_state == TXN_HEURISTIC
                    || (txn_state == NOTHING && journal_end != RECORD_NONE)) /* L1: END, or a person is asked */

@@ -53,11 +53,16 @@ bool faults_over;
 #else
 #define restore_is_noticed (witness_head[0] == 2 || witness_head[1] == 2)
 #endif
+#ifdef BUG_37 /* the floor waits for nobody */
+#define may_trim(c) has_commit[c]
+#else
 #define may_trim(c) \
     (has_commit[c] && row[0] == ROW_COMMITTED && row[1] == ROW_COMMITTED && is_welcomed(0, c) && is_welcomed(1, c))
+#endif
 
 inline trim(c)
 {
+    assert(row[0] == ROW_COMMITTED && row[1] == ROW_COMMITTED); /* P-13: passes only what everybody has finished */
     trimmed[c] = true;
     has_commit[c] = false
 }
@@ -71,7 +76,7 @@ inline check_rows()
     assert(!(row[1] == ROW_COMMITTED && row[0] == ROW_GONE))
 }
 
-/* F1: whose word counts here? Only the highest epoch's, and of that one nonce. */
+/* F1, P-10: whose word counts here? Only the highest epoch's, and of that one nonce. */
 inline check_claim(p, c) { assert(epoch(c) == witness_epoch[p] && c == witness_nonce[p]) }
 
 #ifdef BUG_21
@@ -153,7 +158,7 @@ end:
             assert(decided); /* I2 */
             row[p] = ROW_COMMITTED
         :: verdict == VERDICT_ABORT ->
-            assert(!decided); /* P-8, I5: certain, or nothing */
+            assert(!decided); /* P-1, P-8, P-10, I5: certain, or nothing */
             row[p] = ROW_GONE
         :: verdict == VERDICT_UNKNOWN -> agent_branch[p] = BRANCH_UNOWNED
         fi;
@@ -234,7 +239,7 @@ active proctype rest()
             assert(row[1] != ROW_PREPARED)
         :: else
         fi;
-        assert(agent_branch[0] != BRANCH_UNOWNED || set_back); /* P-8: nothing else is left to a person */
+        assert(agent_branch[0] != BRANCH_UNOWNED || set_back); /* P-8, P-13: nothing else is left to a person */
         assert(!(running[SECOND] && !copied) || (is_welcomed(0, SECOND) && is_welcomed(1, SECOND)));
         assert(!(running[SECOND] && running[TWIN])) /* F1 */
     }

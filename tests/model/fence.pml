@@ -46,7 +46,7 @@ bool swept;
 bool backend[ATTEMPTS];
 mtype row[ATTEMPTS] = ROW_NONE;
 
-/* X1: the effects of one execution, at most. */
+/* X1, P-20: the effects of one execution, at most. */
 #define check_once() assert(!(row[1] == ROW_COMMITTED && row[2] == ROW_COMMITTED))
 
 #if defined(BUG_25) || defined(BUG_13) /* the gid is the transaction's, whatever execution it was */
@@ -101,6 +101,7 @@ inline agent_branch_adopt(a)
 
 inline work_execute(a)
 {
+    assert(erase == NOTHING && !tombstone); /* P-9 */
     agent_branch[a] = BRANCH_EXECUTING;
     word[a] = WORD_NONE;
     mine[a] = true;
@@ -114,7 +115,11 @@ end:
     :: atomic { agent_up && work_copies > 0 -> /* agent_work */
         work_copies--;
         if
-        :: erase != NOTHING || tombstone /* P-9: refused */
+#ifdef BUG_36 /* no tombstones */
+        :: erase != NOTHING || tombstone -> work_execute(2)
+#else
+        :: erase != NOTHING || tombstone /* refused */
+#endif
 #ifndef BUG_13
         :: erase == NOTHING && !tombstone && (agent_branch[1] != NOTHING || agent_branch[2] != NOTHING) /* repeated */
         :: erase == NOTHING && !tombstone && agent_branch[1] == NOTHING && agent_branch[2] == NOTHING ->
@@ -266,7 +271,7 @@ active proctype rest()
 {
     atomic {
         timeout && faults_over ->
-        assert(!backend[1] && !backend[2] && row[1] != ROW_PREPARED && row[2] != ROW_PREPARED); /* L1 */
+        assert(!backend[1] && !backend[2] && row[1] != ROW_PREPARED && row[2] != ROW_PREPARED); /* L1, P-11 */
         assert(txn_state == TXN_ABORTED || txn_state == TXN_COMMITTING);
         assert(txn_state != TXN_COMMITTING || row[gid] == ROW_COMMITTED); /* A1 */
         assert(txn_state != TXN_ABORTED || (row[1] != ROW_COMMITTED && row[2] != ROW_COMMITTED));

@@ -220,6 +220,7 @@ static void backend_read_only_done(struct sim_world *world, struct sim_database 
                                    struct sim_backend *backend)
 {
     struct command_result result = {.class = PG_OK, .results = attempt_results(backend->attempt)};
+    backend->attempt->tag = "ROLLBACK";
     backend_answer(world, backend, &result);
     backend_release(world, database, backend);
 }
@@ -235,6 +236,7 @@ static void backend_prepare(struct sim_world *world, struct sim_database *databa
 {
     struct sim_attempt *attempt = backend->attempt;
     if (backend->no_kind == SIM_PG_TAG) {
+        attempt->tag = "ROLLBACK"; /* of a failed block */
         backend_answer_no(world, database, backend, REASON_STATEMENT_FAILED, "");
         return;
     }
@@ -268,6 +270,7 @@ static void backend_prepare(struct sim_world *world, struct sim_database *databa
         backend_end(world, database, backend);
         return;
     }
+    attempt->tag = "PREPARE TRANSACTION";
     if (backend->no_kind == SIM_PG_WARN_PREPARE) {
         /* Its PREPARE waited for the standby and was told not to; until then the gid is busy (G4). */
         result.class = PG_UNKNOWN;
@@ -432,6 +435,7 @@ static enum pg_class finish_class(struct sim_world *world, struct sim_database *
     TRACE(world, LANE_DATABASE(database->index), "%s PREPARED %016llx",
           finish->commit ? "COMMIT" : "ROLLBACK", (unsigned long long)finish->gid.attempt);
     database_end(world, database, attempt, finish->commit);
+    attempt->tag = finish->commit ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
     return fault_strikes(world, SIM_PG_WARN_FINISH) ? PG_RETRY : PG_OK;
 }
 

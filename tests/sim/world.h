@@ -160,6 +160,8 @@ struct sim_attempt { /* of one gid */
     uint64_t busy_until_ms;
     uint64_t xid8;
     uint64_t prepared_at_ms;
+    const char *
+        tag; /* static: of the server's answer to its last end (PREPARE TRANSACTION ...); NULL: none */
     bool is_stranger, is_read_only;
     bool is_elsewhere; /* a stranger's, in another database of the same cluster */
     /* what happened to it */

@@ -294,6 +294,13 @@ static void answered(struct honest_side *side, const struct honest_op *op, uint6
         side->proofs[op->gid] = result->proof;
     }
     say_result(side, result, text);
+    if (result->kind == COMMAND_EXECUTE || result->kind == COMMAND_FINISH) {
+        char tag[HONEST_TEXT] = "";
+        side->tag(side, op, tag);
+        if (tag[0] != '\0') {
+            add(text, tag);
+        }
+    }
 }
 
 static void run_command(struct honest_side *side, const struct honest_op *op,

@@ -2,7 +2,8 @@
  * honest.h - one script, two databases: the simulator's model of PostgreSQL and a real server.
  *
  * A script is a list of operations: commands at the seam between the agent's core and its database (participant/command.h),
- * and what happens to a database behind the agent's back. Each operation gives a line of text. Both sides must
+ * and what happens to a database behind the agent's back. Each operation gives a line of text: the answer's class, reason and
+ * SQLSTATE, the command tag that the server gave, the rows that it found. Both sides must
  * give the line that the script says, and must look the same at the end. honest_scripts.c has the scripts, honest.c
  * turns operations into commands and answers into lines, honest_model.c and honest_server.c carry them out.
  */
@@ -54,6 +55,7 @@ enum honest_flaw {
     FLAW_DEADLOCK,
     FLAW_STATEMENT,
     FLAW_NOT_PREPARABLE,
+    FLAW_FAILED_BLOCK, /* PREPARE TRANSACTION finds a failed block: its tag is ROLLBACK, and no error comes */
     FLAW_COUNT,
 };
 
@@ -108,6 +110,9 @@ struct honest_side {
     struct blob *(*work)(struct honest_side *side, const struct honest_op *op); /* returns owned */
     void (*submit)(struct honest_side *side, const struct honest_op *op, struct command *command);
     const struct command_result *(*await)(struct honest_side *side, uint64_t id);
+    /* The command tag that ended the branch or the transaction of this operation, in full; "" where an error did, or nothing.
+     * Whoever submits a command for it forgets the one before. */
+    void (*tag)(struct honest_side *side, const struct honest_op *op, char tag[HONEST_TEXT]);
     /* The branch of this operation waits for a row. */
     void (*await_wait)(struct honest_side *side, const struct honest_op *op);
     void (*act)(struct honest_side *side, const struct honest_op *op, const char *gid_text,

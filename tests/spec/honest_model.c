@@ -144,15 +144,13 @@ static struct sim_backend *backend_of(struct model *model, uint32_t number)
 /* The simulator draws what is wrong with a branch; the script says it. */
 static void doom(struct model *model, const struct honest_op *op)
 {
-    static const uint64_t bits[FLAW_COUNT] = {[FLAW_CONSTRAINT] = 0,
-                                              [FLAW_SERIALIZATION] = 1,
-                                              [FLAW_DEADLOCK] = 2,
-                                              [FLAW_STATEMENT] = 3,
-                                              [FLAW_NOT_PREPARABLE] = 4};
+    static const uint64_t bits[FLAW_COUNT] = {
+        [FLAW_CONSTRAINT] = 0, [FLAW_SERIALIZATION] = 1,  [FLAW_DEADLOCK] = 2,
+        [FLAW_STATEMENT] = 3,  [FLAW_NOT_PREPARABLE] = 4, [FLAW_FAILED_BLOCK] = 0};
     struct sim_backend *backend = backend_of(model, op->gid);
     assert_non_null(backend);
     if (op->flaw != FLAW_NONE) {
-        backend->no_kind = SIM_PG_NO;
+        backend->no_kind = op->flaw == FLAW_FAILED_BLOCK ? SIM_PG_TAG : SIM_PG_NO;
         backend->no_bits = bits[op->flaw];
     } else if (op->standby_is_away) {
         backend->no_kind = SIM_PG_WARN_PREPARE;
@@ -173,6 +171,11 @@ static void model_submit(struct honest_side *side, const struct honest_op *op,
     bool is_odd = op->flaw != FLAW_NONE || op->standby_is_away;
     if (executes && law_attempt(model->world, &command->as.execute.gid) == NULL) {
         (void)law_attempt_new(model->world, &command->as.execute.gid);
+    }
+    struct gid gid = honest_gid(op->gid);
+    struct sim_attempt *attempt = law_attempt(model->world, &gid);
+    if (attempt != NULL) {
+        attempt->tag = NULL;
     }
     warn(model, op->standby_is_away && !executes ? UINT32_MAX : 0);
     assert_true(edge_submit(model->world, 0, command));
@@ -203,6 +206,14 @@ static const struct command_result *model_await(struct honest_side *side, uint64
         }
     }
     return NULL;
+}
+
+static void model_tag(struct honest_side *side, const struct honest_op *op, char tag[HONEST_TEXT])
+{
+    struct gid gid = honest_gid(op->gid);
+    const struct sim_attempt *attempt = law_attempt(model_of(side)->world, &gid);
+    (void)snprintf(tag, HONEST_TEXT, "%s",
+                   attempt == NULL || attempt->tag == NULL ? "" : attempt->tag);
 }
 
 static bool waits_for_row(struct model *model, const void *what)
@@ -336,6 +347,7 @@ struct honest_side *honest_model_new(const struct honest_script *script)
         .work = model_work,
         .submit = model_submit,
         .await = model_await,
+        .tag = model_tag,
         .await_wait = model_await_wait,
         .act = model_act,
         .history = model_history,

@@ -1,21 +1,23 @@
 /*
  * honest_scripts.c - what is done to the model and to the server, and what both must say. See honest.h.
  *
- * Not here: PREPARE that is answered with the tag ROLLBACK. In a pipeline an error makes the server skip the rest, so this
- * edge cannot get that answer from a server that keeps its protocol; the simulator gives it all the same (P-3).
+ * In a pipeline an error makes the server skip the rest, so by itself this edge never has PREPARE answered with the tag
+ * ROLLBACK; honest_wire.h makes the block fail behind its back, and the server then says it in earnest (P-3).
  */
 #include "tests/spec/honest.h"
 
 static const struct honest_op commit_and_rollback[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 5, .is_split = true, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 5, .is_split = true,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "prepared"},
     {HONEST_SCAN, .says = "1 2"},
     {HONEST_LOOK, .gid = 1, .says = "1"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
     {HONEST_COMMIT, .gid = 1, .says = "not found"},
-    {HONEST_ROLLBACK, .gid = 2, .says = "ok"},
+    {HONEST_ROLLBACK, .gid = 2, .says = "ok ROLLBACK PREPARED"},
     {HONEST_PROVE_ROLLBACK, .gid = 2, .by_vote = true, .fence = true, .says = "absent"},
     {HONEST_ROLLBACK, .gid = 2, .says = "not found"},
     {HONEST_COMMIT, .gid = 3, .says = "not found"}, /* nobody ever heard of it */
@@ -26,10 +28,11 @@ static const struct honest_op commit_and_rollback[] = {
 };
 
 static const struct honest_op by_xid[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by xid"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 5, .says = "yes by xid"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
-    {HONEST_ROLLBACK, .gid = 2, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 5, .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
+    {HONEST_ROLLBACK, .gid = 2, .says = "ok ROLLBACK PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
     {HONEST_PROVE_ROLLBACK, .gid = 2, .by_vote = true, .says = "absent"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "absent"},
@@ -42,23 +45,24 @@ static const struct honest_op by_xid[] = {
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "cannot tell"},
     {HONEST_PROVE_ROLLBACK, .gid = 2, .by_vote = true, .says = "cannot tell"},
     {HONEST_AUDIT, .gid = 1, .count = 2, .by_vote = true, .says = "unknown unknown"},
-    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = 1, .says = "yes by xid"},
-    {HONEST_COMMIT, .gid = 4, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = 1, .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 4, .by_vote = true, .says = "committed"},
     {0},
 };
 
 static const struct honest_op read_only[] = {
-    {HONEST_EXECUTE, .gid = 1, .is_read_only = true, .says = "read-only"},
-    {HONEST_EXECUTE, .gid = 2, .is_read_only = true, .is_serializable = true, .says = "yes by xid"},
+    {HONEST_EXECUTE, .gid = 1, .is_read_only = true, .says = "read-only ROLLBACK"},
+    {HONEST_EXECUTE, .gid = 2, .is_read_only = true, .is_serializable = true,
+     .says = "yes by xid PREPARE TRANSACTION"},
     {HONEST_EXECUTE, .gid = 3, .is_serializable = true, .account = 3, .amount = 1,
-     .says = "yes by row"},
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_SCAN, .says = "2 3"},
     {HONEST_COMMIT, .gid = 1, .says = "not found"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "committed"},
     {HONEST_PROVE_COMMIT, .gid = 2, .says = "absent"}, /* it has no row */
-    {HONEST_ROLLBACK, .gid = 3, .says = "ok"},
+    {HONEST_ROLLBACK, .gid = 3, .says = "ok ROLLBACK PREPARED"},
     {0},
 };
 
@@ -73,23 +77,43 @@ static const struct honest_op failing_statements[] = {
      .says = "no row_count"},
     {HONEST_SCAN, .says = ""},
     {HONEST_PROVE_ROLLBACK, .gid = 1, .fence = true, .says = "absent"},
-    {HONEST_EXECUTE, .gid = 11, .account = 1, .amount = -10, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 11, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_LOOK, .gid = 1, .says = "11"}, /* another attempt of the same transaction */
     {HONEST_COMMIT, .gid = 1, .says = "not found"},
-    {HONEST_COMMIT, .gid = 11, .says = "ok"},
+    {HONEST_COMMIT, .gid = 11, .says = "ok COMMIT PREPARED"},
+    {HONEST_PROVE_ROLLBACK, .gid = 1, .says = "absent"},
+    {0},
+};
+
+/* No error is told, and nothing is prepared: only the tag says so. */
+static const struct honest_op failed_blocks[] = {
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .flaw = FLAW_FAILED_BLOCK,
+     .says = "no statement_failed ROLLBACK"},
+    {HONEST_SCAN, .says = ""},
+    {HONEST_LOOK, .gid = 1, .says = "not found"},
+    {HONEST_COMMIT, .gid = 1, .says = "not found"},
+    {HONEST_PROVE_COMMIT, .gid = 1, .fence = true, .says = "absent"},
+    {HONEST_EXECUTE, .gid = 2, .account = 1, .amount = -10, .is_split = true,
+     .flaw = FLAW_FAILED_BLOCK, .says = "no statement_failed ROLLBACK"},
+    {HONEST_EXECUTE, .gid = 11, .account = 1, .amount = -3, /* its row is free again */
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_SCAN, .says = "11"},
+    {HONEST_COMMIT, .gid = 11, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_ROLLBACK, .gid = 1, .says = "absent"},
     {0},
 };
 
 static const struct honest_op row_conflicts[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_EXECUTE, .gid = 2, .account = 1, .amount = 1, .timeout_ms = 800,
      .says = "no lock_timeout 55P03"},
     {HONEST_EXECUTE, .gid = 3, .account = 1, .amount = 1, .timeout_ms = 800, .is_split = true,
      .says = "no lock_timeout 55P03"},
     {HONEST_BEGIN, .gid = 4, .account = 1, .amount = -7},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
-    {HONEST_ANSWER, .gid = 4, .says = "yes by row"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
+    {HONEST_ANSWER, .gid = 4, .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_BEGIN, .gid = 5, .account = 1, .amount = -985, .is_split = true},
     {HONEST_BEGIN, .gid = 6, .account = 1, .amount = 100},
     {HONEST_CANCEL, .gid = 6},
@@ -97,14 +121,15 @@ static const struct honest_op row_conflicts[] = {
     /* What is too little already waits for nobody: its WHERE finds no row. */
     {HONEST_EXECUTE, .gid = 7, .account = 1, .amount = -991, .is_split = true,
      .says = "no row_count"},
-    {HONEST_COMMIT, .gid = 4, .says = "ok"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
     {HONEST_ANSWER, .gid = 5, .says = "no row_count"}, /* it sees what was committed meanwhile */
     {HONEST_SCAN, .says = ""},
     {0},
 };
 
 static const struct honest_op fence[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_BEGIN, .gid = 2, .account = 1, .amount = 1},
     {HONEST_LOOK, .gid = 2, .says = "not found"},
     {HONEST_ANSWER, .gid = 2, .says = "no participant_unavailable 57P01"},
@@ -113,26 +138,27 @@ static const struct honest_op fence[] = {
     {HONEST_ANSWER, .gid = 3, .says = "no participant_unavailable 57P01"},
     {HONEST_BEGIN, .gid = 4, .account = 1, .amount = 1},
     {HONEST_LOOK, .gid = 5, .says = "not found"}, /* others are spared */
-    {HONEST_ROLLBACK, .gid = 1, .says = "ok"},
-    {HONEST_ANSWER, .gid = 4, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 4, .says = "ok"},
+    {HONEST_ROLLBACK, .gid = 1, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_ANSWER, .gid = 4, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
     {0},
 };
 
 static const struct honest_op late_prepare[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_BEGIN, .gid = 2, .account = 1, .amount = 1},
     {HONEST_AGENT_DIES},
     {HONEST_SCAN, .says = "1"},
     {HONEST_PROVE_ROLLBACK, .gid = 2, .says = "absent"}, /* without a fence that is not the end */
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
     {HONEST_AWAIT_PREPARED, .gid = 2},
     {HONEST_LOOK, .gid = 2, .says = "2"},
     {HONEST_BEGIN, .gid = 3, .account = 1, .amount = 1},
     {HONEST_BEGIN, .gid = 4, .account = 1, .amount = 1, .is_split = true},
     {HONEST_AGENT_DIES},
     {HONEST_LOOK, .gid = 3, .says = "not found"}, /* it ended everybody of before */
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_ROLLBACK, .gid = 4, .fence = true, .says = "absent"},
     {HONEST_SCAN, .says = ""},
     {0},
@@ -140,24 +166,26 @@ static const struct honest_op late_prepare[] = {
 
 static const struct honest_op slots[] = {
     {HONEST_FOREIGN, .gid = 9, .foreign = FOREIGN_OTHER},
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = 1, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 1, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = 1, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = 1, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 5, .account = 5, .amount = 1, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 5, .account = 5, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_EXECUTE, .gid = 6, .account = 6, .amount = 1, .says = "no capacity 53200"},
     {HONEST_EXECUTE, .gid = 7, .account = 6, .amount = 1, .is_split = true,
      .says = "no capacity 53200"},
-    {HONEST_EXECUTE, .gid = 8, .account = 6, .is_read_only = true, .says = "read-only"},
+    {HONEST_EXECUTE, .gid = 8, .account = 6, .is_read_only = true, .says = "read-only ROLLBACK"},
     {HONEST_EXECUTE, .gid = 1, .account = 6, .amount = 1, .says = "no statement_failed 42710"},
-    {HONEST_ROLLBACK, .gid = 5, .says = "ok"},
-    {HONEST_EXECUTE, .gid = 16, .account = 6, .amount = 1, .says = "yes by row"},
+    {HONEST_ROLLBACK, .gid = 5, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_EXECUTE, .gid = 16, .account = 6, .amount = 1,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_SCAN, .says = "1 16 2 3 4"},
     {0},
 };
 
 static const struct honest_op gid_in_use[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_EXECUTE, .gid = 1, .account = 2, .amount = -10, .says = "no statement_failed 42710"},
     {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .timeout_ms = 800,
      .says = "no lock_timeout 55P03"},
@@ -175,21 +203,24 @@ static const struct honest_op gid_in_use[] = {
 
 static const struct honest_op standby[] = {
     {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .standby_is_away = true,
-     .says = "unknown participant_unavailable"},
+     .says = "unknown participant_unavailable PREPARE TRANSACTION"},
     {HONEST_LOOK, .gid = 1, .says = "1"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 2, .standby_is_away = true, .says = "again"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 2, .standby_is_away = true, .says = "again COMMIT PREPARED"},
     {HONEST_COMMIT, .gid = 2, .says = "not found"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .standby_is_away = true, .says = "again"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "committed"},
     {HONEST_PROVE_COMMIT, .gid = 1, .standby_is_away = true, .says = "prepared"},
-    {HONEST_ROLLBACK, .gid = 1, .says = "ok"},
+    {HONEST_ROLLBACK, .gid = 1, .says = "ok ROLLBACK PREPARED"},
     {0},
 };
 
 static const struct honest_op humans[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by row"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
     {HONEST_HUMAN_ROLLBACK, .gid = 1},
     {HONEST_COMMIT, .gid = 1, .says = "not found"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .fence = true, .says = "absent"},
@@ -241,12 +272,15 @@ static const struct honest_op witness[] = {
 };
 
 static const struct honest_op floors[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
-    {HONEST_ROLLBACK, .gid = 3, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
+    {HONEST_ROLLBACK, .gid = 3, .says = "ok ROLLBACK PREPARED"},
     {HONEST_AUDIT, .gid = 1, .count = 4, .says = "committed committed lost lost"},
     {HONEST_ROTATE, .says = "ok"}, /* no floor: everything stays */
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
@@ -260,17 +294,20 @@ static const struct honest_op floors[] = {
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "cannot tell"},
     {HONEST_PROVE_ROLLBACK, .gid = 1, .by_vote = true, .says = "absent"},
     {HONEST_AUDIT, .gid = 1, .count = 4, .says = "unknown unknown unknown lost"},
-    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = 1, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 4, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 4, .by_vote = true, .says = "committed"},
     {0},
 };
 
 static const struct honest_op crash[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
     {HONEST_BEGIN, .gid = 4, .account = 2, .amount = 1},
     {HONEST_CRASH, .says = "same history"},
     {HONEST_ANSWER, .gid = 4, .says = "unknown participant_unavailable"},
@@ -278,8 +315,8 @@ static const struct honest_op crash[] = {
     {HONEST_SCAN, .says = "2 3"},
     {HONEST_EXECUTE, .gid = 5, .account = 2, .amount = 1, .timeout_ms = 800, /* still locked */
      .says = "no lock_timeout 55P03"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
-    {HONEST_ROLLBACK, .gid = 3, .says = "ok"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
+    {HONEST_ROLLBACK, .gid = 3, .says = "ok ROLLBACK PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
     {HONEST_AGENT_DIES},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "committed"},
@@ -289,17 +326,22 @@ static const struct honest_op crash[] = {
 
 static const struct honest_op set_back[] = {
     {HONEST_STORE, .epoch = 7, .nonce = 1, .head = 3, .says = "ok"},
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 6, .account = 6, .amount = -10, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 6, .account = 6, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
     {HONEST_COPY, .says = "same history"},
     {HONEST_STORE, .epoch = 8, .nonce = 2, .head = 4, .says = "ok"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
-    {HONEST_ROLLBACK, .gid = 6, .says = "ok"},
-    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = -10, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 3, .says = "ok"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
+    {HONEST_ROLLBACK, .gid = 6, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 3, .says = "ok COMMIT PREPARED"},
     {HONEST_AUDIT, .gid = 1, .count = 3, .says = "committed committed committed"},
     {HONEST_RESTORE, .says = "history changed"},
     {HONEST_LOAD, .says = "epoch 7/1 head 3/3 floor 0/0 first 0 at tcp://coordinator:7"},
@@ -307,24 +349,26 @@ static const struct honest_op set_back[] = {
     {HONEST_AUDIT, .gid = 1, .count = 4, .by_vote = true, .says = "committed prepared lost lost"},
     {HONEST_PROVE_COMMIT, .gid = 3, .by_vote = true, .says = "absent"},
     {HONEST_COMMIT, .gid = 4, .says = "not found"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
-    {HONEST_ROLLBACK, .gid = 6, .says = "ok"},
-    {HONEST_EXECUTE, .gid = 5, .account = 3, .amount = 1, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 5, .says = "ok"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
+    {HONEST_ROLLBACK, .gid = 6, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_EXECUTE, .gid = 5, .account = 3, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 5, .says = "ok COMMIT PREPARED"},
     {0},
 };
 
 static const struct honest_op set_back_by_xid[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by xid"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
     {HONEST_COPY, .says = "same history"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by xid"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "committed"},
     {HONEST_RESTORE, .says = "history changed"},
     {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10,
-     .says = "yes by xid"}, /* the same xid */
-    {HONEST_COMMIT, .gid = 3, .says = "ok"},
+     .says = "yes by xid PREPARE TRANSACTION"}, /* the same xid */
+    {HONEST_COMMIT, .gid = 3, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "cannot tell"},
     /* Its position was written once before, in what was lost. */
@@ -332,8 +376,9 @@ static const struct honest_op set_back_by_xid[] = {
     {HONEST_AUDIT, .gid = 1, .count = 3, .by_vote = true, .says = "committed unknown unknown"},
     /* Set back while no agent looks: the same xid a third time, this time given by a process that knows of no loss. */
     {HONEST_RESTORE, .agent_is_away = true},
-    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = -10, .says = "yes by xid"},
-    {HONEST_COMMIT, .gid = 4, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 4, .account = 4, .amount = -10,
+     .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
     {HONEST_PROVE_COMMIT, .gid = 4, .by_vote = true, .says = "committed"},
     {HONEST_PROVE_COMMIT, .gid = 2, .by_vote = true, .says = "cannot tell"},
     {HONEST_PROVE_COMMIT, .gid = 3, .by_vote = true, .says = "cannot tell"},
@@ -343,16 +388,18 @@ static const struct honest_op set_back_by_xid[] = {
 };
 
 static const struct honest_op promotion[] = {
-    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10, .says = "yes by row"},
-    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 1, .says = "ok"},
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
     {HONEST_PROMOTE, .says = "history changed, next timeline"},
     {HONEST_SCAN, .says = "2"},
     {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
     {HONEST_AUDIT, .gid = 1, .count = 2, .by_vote = true, .says = "committed prepared"},
-    {HONEST_COMMIT, .gid = 2, .says = "ok"},
-    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = 1, .says = "yes by row"},
-    {HONEST_COMMIT, .gid = 3, .says = "ok"},
+    {HONEST_COMMIT, .gid = 2, .says = "ok COMMIT PREPARED"},
+    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 3, .says = "ok COMMIT PREPARED"},
     {0},
 };
 
@@ -360,6 +407,7 @@ const struct honest_script honest_scripts[] = {
     {"commit and rollback", PROOF_ROW, commit_and_rollback, "1=990 | prepared | rows 1"},
     {"read-only branches", PROOF_ROW, read_only, "- | prepared | rows"},
     {"failing statements", PROOF_ROW, failing_statements, "1=990 | prepared | rows 11"},
+    {"failed blocks", PROOF_ROW, failed_blocks, "1=997 | prepared | rows 11"},
     {"row conflicts", PROOF_ROW, row_conflicts, "1=983 | prepared | rows 1 4"},
     {"the fence", PROOF_ROW, fence, "1=1001 | prepared | rows 4"},
     {"late prepares", PROOF_ROW, late_prepare, "1=991 | prepared | rows 1 2"},

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "tests/lib/process.h"
 #include "tests/spec/honest.h"
+#include "tests/spec/honest_wire.h"
 
 #define WAIT_MS 20000
 
@@ -169,6 +170,7 @@ static const char *flaw_sql(enum honest_flaw flaw)
         return "UPDATE nowhere SET amount = 1";
     case FLAW_NOT_PREPARABLE:
         return "CREATE TEMPORARY TABLE mine (id int)";
+    case FLAW_FAILED_BLOCK: /* honest_wire.h */
     case FLAW_NONE:
     case FLAW_COUNT:
         break;
@@ -204,6 +206,10 @@ static void server_submit(struct honest_side *side, const struct honest_op *op,
 {
     struct server *server = server_of(side);
     uint64_t id = command->id;
+    honest_wire_forget(op->gid);
+    if (op->flaw == FLAW_FAILED_BLOCK) {
+        honest_wire_fail_block(op->gid);
+    }
     if (op->standby_is_away) {
         standby_goes(server);
     }
@@ -222,6 +228,12 @@ static void server_submit(struct honest_side *side, const struct honest_op *op,
 static const struct command_result *server_await(struct honest_side *side, uint64_t id)
 {
     return world_await(server_of(side)->world, id);
+}
+
+static void server_tag(struct honest_side *side, const struct honest_op *op, char tag[HONEST_TEXT])
+{
+    (void)side;
+    honest_wire_tag(op->gid, tag);
 }
 
 static void server_await_wait(struct honest_side *side, const struct honest_op *op)
@@ -418,6 +430,7 @@ struct honest_side *honest_server_new(void)
         .work = server_work,
         .submit = server_submit,
         .await = server_await,
+        .tag = server_tag,
         .await_wait = server_await_wait,
         .act = server_act,
         .history = server_history,

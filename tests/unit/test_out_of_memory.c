@@ -4,6 +4,8 @@
  * Our own allocations end the process (alloc.h), a library's give an error: either way nothing may be half done. So each n has
  * a process of its own, which may refuse, succeed or end by a CHECK, and never by anything else; and what it acknowledged
  * before must be in the journal afterwards.
+ *
+ * Everything else that allocates has the stricter loop of tests/lib/failing_loop.h: test_out_of_memory_*.c beside this file.
  */
 #include "tests/lib/test.h"
 
@@ -201,12 +203,13 @@ static bool decode_submission(const uint8_t *bytes, size_t size_bytes)
     return taken;
 }
 
-static bool decode_with_failure(decoder decode, const uint8_t *bytes, size_t size_bytes, size_t n)
+static bool decode_with_failure(decoder decode, const uint8_t *bytes, size_t size_bytes, size_t n,
+                                bool for_ever)
 {
     pid_t child = fork();
     if (child == 0) {
         child_begin();
-        failing_malloc_arm(n, n % 2 == 0);
+        failing_malloc_arm(n, for_ever);
         bool taken = decode(bytes, size_bytes);
         failing_malloc_disarm();
         if (!failing_malloc_struck()) {
@@ -235,9 +238,12 @@ static size_t decode_folder(const char *name, decoder decode)
         }
         size_t size_bytes = fread(bytes, 1, sizeof bytes, file);
         assert_int_equal(fclose(file), 0);
-        for (size_t n = 1; decode_with_failure(decode, bytes, size_bytes, n); n++) {
-            struck++;
-            assert_true(n < N_MAX);
+        for (int for_ever = 0; for_ever < 2; for_ever++) {
+            size_t n = 1;
+            for (; decode_with_failure(decode, bytes, size_bytes, n, for_ever != 0); n++) {
+                struck++;
+                assert_true(n < N_MAX);
+            }
         }
     }
     (void)closedir(listing);
