@@ -86,8 +86,10 @@ static bool watch(PGconn *conn, const char *sql)
 {
     uint64_t attempt = attempt_of(sql);
     bool fails = false;
+    /* A block's own end goes out in a pipeline; this one clears up after it, perhaps behind the answer. */
+    bool clears_up = strcmp(sql, "ROLLBACK") == 0 && PQpipelineStatus(conn) == PQ_PIPELINE_OFF;
     (void)pthread_mutex_lock(&lock);
-    struct line *line = attempt != 0 ? line_of(conn) : NULL;
+    struct line *line = attempt != 0 || clears_up ? line_of(conn) : NULL;
     if (line != NULL) {
         line->attempt = attempt;
         fails = attempt == trap && strncmp(sql, "PREPARE", 7) == 0;
