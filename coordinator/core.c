@@ -134,11 +134,7 @@ static void durable_one(struct coord *coord, const struct pending *pending,
         finish_durable(coord, txn, ready);
         return;
     case PENDING_HEURISTIC:
-        txn = txn_find(coord, &pending->gtrid);
-        if (txn != NULL) {
-            txn->heuristic_pending--;
-            txn_answer(coord, txn, false, ready);
-        }
+        finish_heuristic_durable(coord, &pending->gid, ready);
         return;
     case PENDING_RESOLVED:
         resolve_durable(coord, pending, ready);

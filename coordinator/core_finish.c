@@ -251,7 +251,7 @@ void finish_heuristic(struct coord *coord, struct txn *txn, struct branch *branc
     record->as.heuristic.ack = ack->ack;
     record->as.heuristic.wall_ms = coord->wall_ms;
     snprintf(record->as.heuristic.detail, sizeof(record->as.heuristic.detail), "%s", ack->detail);
-    pending_add(coord, PENDING_HEURISTIC, token, &txn->gtrid, NULL);
+    pending_add(coord, PENDING_HEURISTIC, token, &txn->gtrid, &(struct pending){.gid = ack->gid});
     txn->heuristic_pending++;
     txn_note(coord, txn, branch_state_text(branch->state), branch->participant, ack->detail);
     ready_notice(ready, hazard ? COORD_NOTICE_HAZARD : COORD_NOTICE_HEURISTIC, &txn->gtrid,
@@ -365,17 +365,25 @@ static void finish_ack_known(struct coord *coord, uint32_t from, const struct me
 }
 
 /* H1. The agent repeats what contradicts an abort until it hears that it is on record, or is nothing to record. While the
- * record is being written, or the journal cannot be read, it is not answered: it comes again. */
-static void finish_noted(struct coord *coord, uint32_t from, const struct message_ack *ack,
-                         const struct coord_prior *prior, struct coord_ready *ready)
+ * journal cannot be read it is not answered: it comes again. */
+static void finish_noted(const struct participant *participant, const struct gid *gid,
+                         struct coord_ready *ready)
 {
-    const struct txn *txn = txn_find(coord, &ack->gid.gtrid);
-    if (txn != NULL ? txn->heuristic_pending == 0 : prior->looked_up) {
-        struct message *message =
-            ready_send(ready, coord->participants[from]->session, MESSAGE_VERDICT);
-        message->as.verdict.gid = ack->gid;
+    if (participant != NULL && participant->session != 0 && gid->attempt != 0) {
+        struct message *message = ready_send(ready, participant->session, MESSAGE_VERDICT);
+        message->as.verdict.gid = *gid;
         message->as.verdict.verdict = VERDICT_NOTED;
     }
+}
+
+void finish_heuristic_durable(struct coord *coord, const struct gid *gid, struct coord_ready *ready)
+{
+    struct txn *txn = txn_find(coord, &gid->gtrid);
+    if (txn != NULL) {
+        txn->heuristic_pending--;
+        txn_answer(coord, txn, false, ready);
+    }
+    finish_noted(peer_find(coord, gid->participant, NULL), gid, ready);
 }
 
 void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
@@ -387,7 +395,9 @@ void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ac
         return;
     }
     finish_ack_known(coord, from, ack, prior, ready);
-    if (ack_contradicts_abort(ack) && ack->gid.attempt != 0) {
-        finish_noted(coord, from, ack, prior, ready);
+    const struct txn *txn = txn_find(coord, &ack->gid.gtrid);
+    bool is_settled = txn != NULL ? txn->heuristic_pending == 0 : prior->looked_up;
+    if (ack_contradicts_abort(ack) && is_settled) {
+        finish_noted(coord->participants[from], &ack->gid, ready);
     }
 }

@@ -166,6 +166,7 @@ struct pending {
     uint64_t call;      /* RESOLVED, RELEASE */
     struct api_resolve resolve;
     char participant[PARTICIPANT_NAME_SIZE]; /* RELEASE */
+    struct gid gid;                          /* HEURISTIC */
 };
 
 /* A verdict that a person gave for a branch that this journal can not judge (below the floor). */
@@ -269,6 +270,9 @@ void vote_abort(struct coord *coord, struct txn *txn, enum reason reason, uint32
 void finish_durable(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_drive(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+/* The record of a heuristic outcome is durable. */
+void finish_heuristic_durable(struct coord *coord, const struct gid *gid,
+                              struct coord_ready *ready);
 void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
                 const struct coord_prior *prior, struct coord_ready *ready);
 void finish_heuristic(struct coord *coord, struct txn *txn, struct branch *branch,

@@ -435,6 +435,9 @@ static void test_h1_contradiction_of_an_abort_is_noted_once_it_is_durable(void *
         world_ack(&world, "order", &pair.order, contrary[i]);
         assert_int_equal(noted(&world), 0);
         world_durable(&world);
+        assert_int_equal(noted(&world), 1);
+        assert_true(
+            gid_equal(&world_send(&world, MESSAGE_VERDICT, 0)->as.verdict.gid, &pair.order));
         world_ack(&world, "order", &pair.order, contrary[i]);
         assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
         assert_int_equal(noted(&world), 1);
