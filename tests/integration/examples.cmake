@@ -1,4 +1,4 @@
-# What users outside this repository rely on: the examples, and the API's description. Python is Debian's, which has
+# What users outside this repository rely on: what is installed, the examples, and the API's description. Python is Debian's, which has
 # python3-jsonschema.
 set(python_environment "${ASSENT_TEST_ENVIRONMENT};PYTHONDONTWRITEBYTECODE=1")
 
@@ -13,6 +13,10 @@ if(ASSENT_SANITIZE STREQUAL "")
         COMMAND /usr/bin/python3 "${CMAKE_CURRENT_LIST_DIR}/test_openapi_document.py")
     add_test(NAME test_examples_answers
         COMMAND /usr/bin/python3 "${CMAKE_CURRENT_LIST_DIR}/test_examples_answers.py")
+    add_test(NAME test_install
+        COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_install.sh")
+    set_tests_properties(test_install PROPERTIES
+        LABELS integration TIMEOUT 60 ENVIRONMENT "${ASSENT_TEST_ENVIRONMENT}")
     add_test(NAME test_examples
         COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_examples.sh")
     set_tests_properties(test_openapi_document PROPERTIES
