@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS   3000u /* for the decision; assent_submit waits for twice that and 5 s */
+#define TIMEOUT_MS   5000u /* for the decision; assent_submit waits for twice that and 5 s */
 #define PAUSE_MIN_MS 100u
 #define PAUSE_MAX_MS 2000u
 

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const API = process.env.ASSENT_API ?? 'http://127.0.0.1:7400';
 const DEADLINE_MS = 1000 * Number(process.env.ASSENT_DEADLINE ?? 30);
-const TIMEOUT_MS = 3000; // for the decision; finishing the branches may take as long again
+const TIMEOUT_MS = 5000; // for the decision; finishing the branches may take as long again
 const ATTEMPT_MS = 2 * TIMEOUT_MS + 4000; // how long an answer is waited for
 const ATTEMPT_MIN_MS = 1000; // less would tell nothing about a busy machine
 const PAUSE_MIN_MS = 100;

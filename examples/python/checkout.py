@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 API = urlsplit(os.environ.get("ASSENT_API", "http://127.0.0.1:7400"))
 DEADLINE_S = float(os.environ.get("ASSENT_DEADLINE", "30"))
-TIMEOUT_MS = 3000  # for the decision; finishing the branches may take as long again
+TIMEOUT_MS = 5000  # for the decision; finishing the branches may take as long again
 ATTEMPT_S = 2 * TIMEOUT_MS / 1000 + 4  # how long an answer is waited for
 ATTEMPT_MIN_S = 1.0  # less would tell nothing about a busy machine
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 2.0

@@ -10,7 +10,7 @@ set -euo pipefail
 
 api=${ASSENT_API:-http://127.0.0.1:7400}
 deadline_ms=$((${ASSENT_DEADLINE:-30} * 1000))
-timeout_ms=3000                       # for the decision; finishing the branches may take as long again
+timeout_ms=5000                       # for the decision; finishing the branches may take as long again
 attempt_ms=$((2 * timeout_ms + 4000)) # how long an answer is waited for
 attempt_min_ms=1000                   # less would tell nothing about a busy machine
 pause_min_ms=100 pause_max_ms=2000
