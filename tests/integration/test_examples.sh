@@ -28,9 +28,11 @@ up() {
     expect 0 "$assent" demo up --dir "$demo" --port "$port" "$@"
 }
 
-# The process may be anybody's child.
+# await_end PID: it may be anybody's child, and one that nobody has waited for yet (Z) has ended, too.
 await_end() {
-    timeout 30 tail --pid="$1" -s 0.1 -f /dev/null || fail "process $1 does not end"
+    # shellcheck disable=SC2016
+    timeout 30 bash -c 'while grep -qs "^State:.[^ZX]" "/proc/$1/status"; do sleep 0.05; done' - "$1" ||
+        fail "process $1 does not end"
 }
 
 # Where the README's commands expect the sources and the build, and a home of their own.

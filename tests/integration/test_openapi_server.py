@@ -67,6 +67,15 @@ def wait_until(what, condition):
         time.sleep(0.02)
 
 
+def has_ended(pid):
+    """Also if nobody has waited for it yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def free_port():
     """With a dozen more behind it, which the demo takes."""
     for _ in range(100):
@@ -105,7 +114,7 @@ class Demo:
 
     def kill(self, pid):
         os.kill(pid, signal.SIGKILL)
-        wait_until("a killed process is gone", lambda: not os.path.exists(f"/proc/{pid}"))
+        wait_until("a killed process is gone", lambda: has_ended(pid))
 
     def conninfo(self, participant):
         return next(one["conninfo"] for one in self.status()["databases"] if one["participant"] == participant)
@@ -119,7 +128,7 @@ class Demo:
         process = next(one for one in self.status()["processes"] if one["role"] == "assentd")
         if process["pid"] is not None:
             os.kill(process["pid"], signal.SIGTERM)
-            wait_until("the demo's assentd is gone", lambda: not os.path.exists(f"/proc/{process['pid']}"))
+            wait_until("the demo's assentd is gone", lambda: has_ended(process["pid"]))
         with open(process["config"], encoding="utf-8") as file:
             config = file.read().replace("[assentd]\n", "[assentd]\n" + settings)
         path = os.path.join(self.folder, "own.conf")
