@@ -137,8 +137,11 @@ const char *assent_answer_text(const struct assent_answer *answer)
     if (answer->text != NULL) {
         return answer->text;
     }
-    return answer->report.message != NULL ? answer->report.message
-                                          : assent_outcome_text(answer->outcome);
+    if (answer->report.message != NULL) {
+        return answer->report.message;
+    }
+    return answer->reason != NULL && answer->reason[0] != 0 ? answer->reason
+                                                            : assent_outcome_text(answer->outcome);
 }
 
 const char *assent_answer_participant(const struct assent_answer *answer)

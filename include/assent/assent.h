@@ -250,7 +250,8 @@ ASSENT_API const char *assent_answer_reason(const struct assent_answer *answer);
 ASSENT_API bool assent_answer_retryable(const struct assent_answer *answer);
 /* How long to wait before that; 0: no advice. */
 ASSENT_API uint32_t assent_answer_retry_after_ms(const struct assent_answer *answer);
-/* One line for people and logs; never NULL. */
+/* One line for people and logs: what PostgreSQL or the coordinator said, else the reason, else the
+ * outcome; never NULL. */
 ASSENT_API const char *assent_answer_text(const struct assent_answer *answer);
 /* The participant that is to blame; "" for none. */
 ASSENT_API const char *assent_answer_participant(const struct assent_answer *answer);

@@ -267,6 +267,9 @@ static void test_client_submit_each_status_has_its_outcome(void **state)
         struct assent_answer *answer = assent_submit(client, request);
         assert_int_equal(assent_answer_outcome(answer), cases[i].outcome);
         assert_string_equal(assent_answer_reason(answer), cases[i].reason);
+        if (status == API_KEY_CONFLICT) { /* the coordinator says no more: better than "refused" */
+            assert_string_equal(assent_answer_text(answer), "key_conflict");
+        }
         if (status == API_REFUSED) {
             assert_true(assent_answer_retryable(answer));
             assert_int_equal(assent_answer_retry_after_ms(answer), 3000);

@@ -1,0 +1,593 @@
+#!/usr/bin/env python3
+"""test_openapi_server.py - a running assentd answers as /openapi.json says, and the document promises nothing more.
+
+Real requests, to every operation and for every status that can be brought about quickly; each answer is judged by the
+document that the server itself serves. At the end nothing may be described that no answer has shown: a status, a kind of
+problem, a member of a body; what cannot be shown here stands in NOT_SHOWN with the reason. That each part
+of the document matters is tested by taking it away: then an answer must be found wrong.
+"""
+import contextlib
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from openapi import METHODS, PROBLEM, Document
+
+BIN = os.environ["ASSENT_BIN_DIR"]
+PSQL = os.path.join(os.environ.get("ASSENT_PG_BINDIR", "/usr/lib/postgresql/15/bin"), "psql")
+DEADLINE_S = 60
+TRANSACTIONS, TRANSACTION = "/v1/transactions", "/v1/transactions/{id}"
+EVENTS, RESOLVE = "/v1/transactions/{id}/events", "/v1/transactions/{id}/resolve"
+SERVICE = ("/v1/participants", "/livez", "/readyz", "/metrics", "/openapi.json")
+JSON = {"Content-Type": "application/json"}
+NO_ID = "0" * 32 + "-1-" + "0" * 16 + "-1"
+
+BROKEN = "a fault inside Assent"
+STOPPING = "only in the moment in which assentd stops"
+WORDS = "only where the outcome needs words: a participant that was released, a database that was restored"
+NOT_SHOWN = {
+    **{f"{operation} 500": BROKEN for operation in (
+        f"post {TRANSACTIONS}", f"get {TRANSACTIONS}", f"get {TRANSACTION}", f"get {EVENTS}", f"post {RESOLVE}",
+        "get /v1/participants", "get /metrics")},
+    **{f"{operation} 503": STOPPING for operation in (
+        f"get {TRANSACTIONS}", f"get {TRANSACTION}", f"get {EVENTS}", f"post {RESOLVE}", "get /v1/participants",
+        "get /metrics")},
+    "#/components/responses/Internal/headers/Assent-Transaction": BROKEN,
+    "#/components/responses/Overload/headers/Assent-Transaction": "no agent of this version votes so",
+    "#/components/schemas/Committed/properties/branches/items/properties/detail": WORDS,
+    "#/components/schemas/Transaction/properties/branches/items/properties/detail": WORDS,
+    "internal": BROKEN,
+    "rolled_back_by_client": "of interactive transactions",
+    "expired": "an hour of running time at least",
+}
+
+
+# ---- The system under test ----
+
+def run(*command, check=True):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    if check and result.returncode != 0:
+        raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def wait_until(what, condition):
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.02)
+
+
+def has_ended(pid):
+    """Also if nobody has waited for it yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def free_port():
+    """With a dozen more behind it, which the demo takes."""
+    for _ in range(100):
+        port = random.randrange(20000, 32000, 20)
+        with contextlib.ExitStack() as stack:
+            try:
+                for offset in range(15):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port + offset))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port")
+
+
+class Demo:
+    """`assent demo` in a folder of its own, whose assentd can be replaced by one with other settings."""
+
+    def __init__(self, folder):
+        self.folder = os.path.join(folder, "demo")
+        self.port = free_port()
+        self.own = None
+
+    def command(self, *arguments, check=True):
+        return run(os.path.join(BIN, "assent"), "demo", *arguments, "--dir", self.folder, check=check)
+
+    def up(self, *arguments):
+        self.command("up", "--port", str(self.port), *arguments)
+
+    def status(self):
+        return json.loads(self.command("status", "--json", check=False))
+
+    def pid(self, role, participant=None):
+        return next(one["pid"] for one in self.status()["processes"]
+                    if (one["role"], one["participant"]) == (role, participant))
+
+    def kill(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        wait_until("a killed process is gone", lambda: has_ended(pid))
+
+    def conninfo(self, participant):
+        return next(one["conninfo"] for one in self.status()["databases"] if one["participant"] == participant)
+
+    def query(self, participant, sql):
+        return run(PSQL, "-wXAtq", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(participant), "-c", sql).strip()
+
+    @contextlib.contextmanager
+    def assentd(self, settings, *arguments):
+        """In place of the demo's: another assentd on the same journal."""
+        process = next(one for one in self.status()["processes"] if one["role"] == "assentd")
+        if process["pid"] is not None:
+            os.kill(process["pid"], signal.SIGTERM)
+            wait_until("the demo's assentd is gone", lambda: has_ended(process["pid"]))
+        with open(process["config"], encoding="utf-8") as file:
+            config = file.read().replace("[assentd]\n", "[assentd]\n" + settings)
+        path = os.path.join(self.folder, "own.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(config)
+        owner = os.stat(self.folder)
+        os.chown(path, owner.st_uid, owner.st_gid)
+        as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
+        with open(os.path.join(self.folder, "log", "own.log"), "ab") as log:
+            own = subprocess.Popen([os.path.join(BIN, "assentd"), "--config", path, *arguments], stderr=log, cwd="/",
+                                   **as_owner)
+        try:
+            yield own
+        finally:
+            own.kill()
+            own.wait()
+
+    def down(self):
+        self.command("down", "--purge", check=False)
+
+
+# ---- Requests ----
+
+def branch(participant, *statements, **members):
+    return {"participant": participant, "statements": list(statements), **members}
+
+
+def sql(text, *params, **members):
+    return {"sql": text, "params": list(params), **members}
+
+
+def order(number):
+    return branch("order", sql("INSERT INTO orders (id, customer, amount) VALUES ($1, 'c-1', 1) RETURNING id, amount, NULL",
+                               number))
+
+
+def debit(amount):
+    return branch("payment", sql("UPDATE accounts SET balance = balance - $1 WHERE id = 'c-1' AND balance >= $1",
+                                 amount, expect_rows=1))
+
+
+def fail_with(sqlstate):
+    return branch("order", sql(f"DO $$ BEGIN RAISE EXCEPTION 'planned' USING ERRCODE = '{sqlstate}'; END $$"))
+
+
+class Client:
+    """Sends requests and judges the answers; remembers both."""
+
+    def __init__(self, port):
+        self.port = port
+        self.document = None
+        self.exchanges = []  # (method, path, status, headers, body)
+        self.slugs = set()
+        self.complaints = []
+        self.lock = threading.Lock()
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+
+    def raw(self, method, target, headers, body, connection=None):
+        connection = connection or self.connect()
+        connection.request(method, target, body, headers)
+        response = connection.getresponse()
+        return response.status, dict(response.getheaders()), response.read()
+
+    def send(self, expected, method, path, slug=None, target=None, query="", headers=None, body=None, connection=None,
+             by_schema=None):
+        """One request; its answer's JSON. target: the real path, where it is not the document's. slug: the kind of problem.
+        by_schema: what the schema must say of the body; None: it follows from the status."""
+        text = json.dumps(body) if isinstance(body, dict) else body
+        headers = {**(JSON if body is not None else {}), **(headers or {})}
+        status, received, content = self.raw(method.upper(), (target or path) + query, headers, text, connection)
+        with self.lock:
+            self.exchanges.append((method, path, status, received, content))
+            self.complaints += self.document.judge_answer(method, path, status, received, content)
+            if isinstance(body, dict):
+                self.judge_body(method, path, status, body, by_schema)
+        value = json.loads(content) if received["Content-Type"].endswith("json") else content.decode()
+        found = self.slug(value) if status >= 400 else None
+        if status != expected or slug not in (None, found):
+            self.complaints.append(f"{method} {path}: {status} {found} instead of {expected} {slug}: {content[:300]}")
+        return value
+
+    def slug(self, problem):
+        self.slugs.add(problem["type"])
+        return problem["type"].removeprefix("urn:assent:problem:")
+
+    def send_undescribed(self, expected, slug, method, target):
+        """No operation of the document, but a problem as the document describes it; returns the headers."""
+        status, headers, body = self.raw(method, target, JSON, "{}")
+        problem = json.loads(body)
+        self.complaints += self.document.judge({"$ref": PROBLEM}, problem, f"{method} {target}")
+        if (status, self.slug(problem)) != (expected, slug):
+            self.complaints.append(f"{method} {target}: {status} {problem}")
+        return headers
+
+    def judge_body(self, method, path, status, body, by_schema):
+        """What the schema refuses is refused by the server, and what the server takes is described."""
+        schema = self.document.content["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        wrong = self.document.judge(schema, body, "body")
+        if by_schema is None:
+            by_schema = status not in (400, 422)
+        if by_schema and wrong:
+            self.complaints.append(f"{method} {path}: answered {status}, but the schema refuses it: {wrong}")
+        if by_schema is False and not wrong and status in (400, 422):
+            self.complaints.append(f"{method} {path}: answered {status}, but the schema takes it: {body}")
+
+    def submit(self, expected, *branches, slug=None, key=None, by_schema=None, connection=None, headers=None, **members):
+        headers = {**(headers or {}), **({"Idempotency-Key": key} if key else {})}
+        return self.send(expected, "post", TRANSACTIONS, slug, headers=headers, by_schema=by_schema,
+                         connection=connection, body={"branches": list(branches), **members})
+
+
+# ---- What is asked ----
+
+def ask_service(client, demo):
+    for path in SERVICE:
+        client.send(200, "get", path)
+        client.send(200, "get", path, body="a body that nobody reads")
+        client.send(400, "get", path, "malformed", query="?x=1")
+        client.send(421, "get", path, "misdirected", headers={"Host": "example.org"})
+
+
+def ask_commits(client, demo):
+    """Everything that a request may hold, and a commit of it."""
+    done = client.submit(200, order("o-1"), debit("1.50"), key="key-1", timeout_ms=20000, ack="completed")
+    again = client.submit(200, order("o-1"), debit("1.50"), key='"key-1"')
+    assert again == done, "not word for word"
+    for isolation in ("read committed", "repeatable read", "serializable", None):
+        client.submit(200, branch("payment", sql("SELECT $1::int, $2::bool, $3::text", 1, True, None), isolation=isolation,
+                                  read_only=True))
+    client.submit(200, {"participant": "order", "statements": [{"sql": "SELECT 1", "params": None, "expect_rows": None}],
+                        "read_only": None}, key=None, timeout_ms=None, ack=None)
+    client.send(200, "post", TRANSACTIONS, body={"key": "key in the body", "branches": [debit(1)]})
+    client.submit(200, debit(1), ack="decided")  # answered before anybody has finished
+    return done["id"]
+
+
+def ask_aborts(client, demo):
+    client.submit(409, order("o-1"), slug="constraint")
+    client.submit(409, branch("order", sql("INSERT INTO orders (id, customer) VALUES ('o', 'c')")), slug="constraint")
+    client.submit(409, branch("order", sql("SELECT no_such_function()")), slug="statement_failed")
+    client.submit(409, debit("1e9"), slug="row_count")
+    client.submit(409, branch("order", sql("CREATE TEMP TABLE t (x int)")), slug="not_preparable")
+    client.submit(409, branch("order", sql("SELECT repeat('x', 300000)")), slug="result_too_large")
+    client.submit(409, fail_with("40001"), slug="serialization")
+    client.submit(409, fail_with("40P01"), slug="deadlock")
+    client.submit(409, fail_with("55P03"), slug="lock_timeout")
+    client.submit(403, branch("order", sql("COMMIT")), slug="rejected_by_policy")
+    client.submit(503, fail_with("53000"), slug="capacity")
+    client.submit(504, branch("order", sql("SELECT pg_sleep(30)")), slug="timeout", timeout_ms=200)
+
+
+def ask_bad_requests(client, demo):
+    """Refused before anything is done; the schema refuses the bodies as well, where a schema can."""
+    for body in ({}, {"branches": None}, {"branches": [{}]}, {"branches": [debit(1)], "colour": "red"},
+                 {"branches": [branch("order", {"params": []})]}, {"branches": [branch("order", sql(1))]},
+                 {"branches": [branch("order", sql("SELECT $1", [1]))]}, {"branches": [branch("order", sql("SELECT $1", {}))]},
+                 {"branches": [branch("order", sql("SELECT 1", expect_rows=-1))]},
+                 {"branches": [branch("order", sql("SELECT 1", expect_rows="1"))]},
+                 {"branches": [branch("order", sql("SELECT 1"), isolation="chaos")]},
+                 {"branches": [branch("order", sql("SELECT 1"), read_only="yes")]},
+                 {"branches": [debit(1)], "timeout_ms": 0}, {"branches": [debit(1)], "timeout_ms": 1.5},
+                 {"branches": [debit(1)], "ack": "never"}, {"branches": [debit(1)], "key": ""},
+                 {"branches": [debit(1)], "key": "k" * 256}):
+        client.send(400, "post", TRANSACTIONS, "malformed", body=body, by_schema=False)
+    for body in ({"branches": []}, {"branches": [branch("order")]}, {"branches": [branch("order", sql(""))]}):
+        client.send(422, "post", TRANSACTIONS, "invalid", body=body, by_schema=False)
+    for body in ({"queue": "q"}, {"branches": [branch("order", {"operation": "debit"})]},
+                 {"branches": [branch("order", sql("SELECT 1", seq=1))]}, {"branches": [branch("order", mode="external")]}):
+        client.send(422, "post", TRANSACTIONS, "not_supported", body={"branches": [], **body}, by_schema=False)
+    client.submit(422, branch("Order!", sql("SELECT 1")), slug="unknown_participant", by_schema=False)
+    # What no schema can say.
+    client.submit(422, branch("nobody", sql("SELECT 1")), slug="unknown_participant", by_schema=True)
+    client.submit(422, debit(1), debit(1), slug="invalid", by_schema=True)
+    client.submit(422, debit(1), slug="limit", timeout_ms=10**9, by_schema=True)
+    client.submit(422, debit(2), slug="key_conflict", key="key-1", by_schema=True)
+    client.submit(422, debit(1), slug="not_supported", headers={"Prefer": "respond-async"}, by_schema=True)
+    client.submit(400, debit(1), slug="malformed", key="two words", by_schema=True)
+    client.submit(400, debit(1), slug="malformed", key="other", **{"key-": None}, by_schema=False)
+    ask_bad_transport(client, TRANSACTIONS, TRANSACTIONS)
+    ask_bad_transport(client, RESOLVE, RESOLVE.replace("{id}", NO_ID))
+
+
+def ask_bad_transport(client, path, target):
+    client.send(400, "post", path, "malformed", target=target, body="{")
+    client.send(400, "post", path, "malformed", target=target, query="?x=1", body="{}")
+    client.send(413, "post", path, "body_too_large", target=target, body=" " * (1 << 20) + "{}")
+    client.send(415, "post", path, "unsupported_media_type", target=target, headers={"Content-Type": "text/plain"}, body="{}")
+    client.send(421, "post", path, "misdirected", target=target, headers={"Host": "example.org"}, body="{}")
+
+
+def ask_looks(client, demo, known):
+    parameters = {one["name"]: one["schema"]
+                  for one in client.document.parameters(TRANSACTIONS, client.document.content["paths"][TRANSACTIONS]["get"])}
+    for state in parameters["state"]["enum"]:
+        client.send(200, "get", TRANSACTIONS, query=f"?state={state}")
+    for limit in (parameters["limit"]["minimum"], parameters["limit"]["maximum"]):
+        client.send(200, "get", TRANSACTIONS, query=f"?limit={limit}&participant=order")
+    for query in ("state=done", "limit=0", "limit=1001", "limit=x", "after=1", "key=", "participant=Order!", "x=1"):
+        client.send(400, "get", TRANSACTIONS, "malformed", query="?" + query)
+    client.send(421, "get", TRANSACTIONS, "misdirected", headers={"Host": "example.org"})
+    page = client.send(200, "get", TRANSACTIONS, query="?limit=1")
+    client.send(200, "get", TRANSACTIONS, query=f"?after={page['next']}&limit=1000")
+    client.send(200, "get", TRANSACTIONS, query="?key=key-1")
+    for path in (TRANSACTION, EVENTS):
+        client.send(200, "get", path, target=path.replace("{id}", known))
+        client.send(404, "get", path, "unknown_transaction", target=path.replace("{id}", NO_ID))
+        client.send(404, "get", path, "unknown_transaction", target=path.replace("{id}", "1"))
+        client.send(400, "get", path, "malformed", target=path.replace("{id}", known), query="?x=1")
+        client.send(421, "get", path, "misdirected", target=path.replace("{id}", known), headers={"Host": "example.org"})
+    aborted = client.submit(409, debit("1e9"))["id"]
+    client.send(200, "get", TRANSACTION, target=TRANSACTION.replace("{id}", aborted))
+    client.send(200, "get", EVENTS, target=EVENTS.replace("{id}", aborted))
+
+
+def ask_heuristic(client, demo):
+    """Somebody rolls a branch back by hand; an operator acknowledges it."""
+    demo.up("--fault-point", "c.decide.post_sync:kill")
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        client.raw("POST", TRANSACTIONS, {**JSON, "Idempotency-Key": "by-hand"},
+                   json.dumps({"branches": [order("o-2"), debit(1)]}))
+        raise AssertionError("the coordinator did not die")
+    demo.query("payment", f"ROLLBACK PREPARED '{demo.query('payment', 'SELECT gid FROM pg_prepared_xacts')}'")
+    demo.up()
+    found = client.submit(200, order("o-2"), debit(1), key="by-hand", timeout_ms=20000)
+    assert found["state"] == "heuristic", found
+    target = RESOLVE.replace("{id}", found["id"])
+    good = {"action": "forget", "participant": "payment", "comment": "refunded"}
+    for body in ({}, {**good, "action": "guess"}, {**good, "comment": ""}, {**good, "comment": "x" * 1001},
+                 {**good, "colour": "red"}, {**good, "comment": None}):
+        client.send(400, "post", RESOLVE, "malformed", target=target, body=body, by_schema=False)
+    client.send(422, "post", RESOLVE, "unknown_participant", target=target, body={**good, "participant": "Order!"},
+                by_schema=False)
+    client.send(422, "post", RESOLVE, "unknown_participant", target=target, body={**good, "participant": "nobody"},
+                by_schema=True)
+    client.send(404, "post", RESOLVE, "unknown_transaction", target=RESOLVE.replace("{id}", NO_ID), body=good)
+    client.send(409, "post", RESOLVE, "conflict", target=target, body={**good, "participant": "order"})
+    client.send(200, "post", RESOLVE, target=target, body=good)
+    client.send(409, "post", RESOLVE, "conflict", target=target, body=good)
+    client.send(200, "get", TRANSACTION, target=TRANSACTION.replace("{id}", found["id"]))
+    client.send(200, "get", EVENTS, target=EVENTS.replace("{id}", found["id"]))
+
+
+def ask_without_agent(client, demo):
+    demo.kill(demo.pid("agent", "payment"))
+    wait_until("the lost agent is noticed", lambda: client.raw("GET", "/readyz", {}, None)[0] == 503)
+    client.send(503, "get", "/readyz", "not_ready")
+    client.send(200, "get", "/v1/participants")
+    client.submit(503, order("o-3"), debit(1), slug="participant_unavailable")
+    demo.up()
+
+
+def is_listening(client):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", client.port)) == 0
+
+
+def is_ready(client):
+    return is_listening(client) and client.raw("GET", "/readyz", {}, None)[0] == 200
+
+
+def count_open(client):
+    page = json.loads(client.raw("GET", TRANSACTIONS, {}, None)[2])
+    return sum(one["state"] in ("queued", "active", "preparing") for one in page["transactions"])
+
+
+def hold_account(demo):
+    """Locks the row that debit() needs until release()."""
+    holder = subprocess.Popen([PSQL, "-wXAtq", "-d", demo.conninfo("payment")], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    holder.stdin.write("BEGIN; SELECT 'held' FROM accounts WHERE id = 'c-1' FOR UPDATE;\n")
+    holder.stdin.flush()
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def submit_behind(client, count):
+    """So many debits that wait for the row."""
+    waiting = []
+    for number in range(1, count + 1):
+        waiting.append(threading.Thread(target=client.submit, args=(200, debit(1)), kwargs={"timeout_ms": 60000}))
+        waiting[-1].start()
+        wait_until("a transaction is under way", lambda wanted=number: count_open(client) == wanted)
+    return waiting
+
+
+def release(holder, waiting):
+    holder.communicate()  # the end of its input is the end of its transaction
+    for thread in waiting:
+        thread.join()
+
+
+def ask_overload(client, demo):
+    """One transaction at work, one waiting, and no room for a third. Then one at work while assentd drains."""
+    with demo.assentd("max_active = 1\nmax_queued = 1\ndrain_timeout = 1m\n") as assentd:
+        wait_until("assentd is ready", lambda: is_ready(client))
+        holder = hold_account(demo)
+        waiting = submit_behind(client, 2)
+        client.submit(429, debit(1), slug="overload")
+        release(holder, waiting)
+        holder = hold_account(demo)
+        waiting = submit_behind(client, 1)
+        with contextlib.closing(client.connect()) as connection:
+            client.send(200, "get", "/livez", connection=connection)
+            assentd.send_signal(signal.SIGTERM)
+            wait_until("nobody new is let in", lambda: not is_listening(client))
+            client.submit(503, debit(1), slug="shutdown", connection=connection)
+        release(holder, waiting)
+        assert assentd.wait(DEADLINE_S) == 0, "assentd did not drain"
+
+
+def ask_with_memory_full(client, demo):
+    """Four requests hold all the memory that there is for bodies, 256 MiB; each lacks its last byte."""
+    size = 64 << 20
+    target = RESOLVE.replace("{id}", NO_ID)
+    body = {"action": "forget", "participant": "payment", "comment": "it was long ago"}
+    with demo.assentd("max_body = 64MiB\n"), contextlib.ExitStack() as stack:
+        wait_until("assentd is ready", lambda: is_ready(client))
+        for _ in range(4):
+            hog = stack.enter_context(contextlib.closing(client.connect()))
+            hog.putrequest("POST", TRANSACTIONS)
+            hog.putheader("Content-Type", "application/json")
+            hog.putheader("Content-Length", str(size))
+            hog.endheaders(b" " * (size - 1))
+        wait_until("the memory for bodies is full",
+                   lambda: client.raw("POST", target, JSON, json.dumps(body))[0] == 429)
+        client.send(429, "post", RESOLVE, "overload", target=target, body=body)
+        client.submit(429, debit(1), slug="overload")
+
+
+def ask_stuck(client, demo):
+    """The journal's disk hangs while a decision is being written: nobody can say whether it was."""
+    with demo.assentd("", "--enable-fault-points", "--fault-point", "c.decide.pre_sync:hang"):
+        wait_until("assentd is ready", lambda: is_ready(client))
+        client.submit(504, debit(1), slug="outcome_unknown", key="stuck", timeout_ms=500)
+
+
+def ask_other_methods(client, demo):
+    """405 for whatever is not described, with the methods that are; HEAD wherever there is GET; 404 elsewhere."""
+    for path, item in client.document.content["paths"].items():
+        target = path.replace("{id}", NO_ID)
+        allowed = {method.upper() for method in METHODS if method in item} | ({"HEAD"} if "get" in item else set())
+        for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - allowed:
+            headers = client.send_undescribed(405, "method_not_allowed", method, target)
+            if set(headers.get("Allow", "").split(", ")) != allowed:
+                client.complaints.append(f"{method} {path}: Allow: {headers.get('Allow')}")
+        if "HEAD" in allowed:
+            status, headers, body = client.raw("HEAD", target, {}, None)
+            if body or status != (404 if "{id}" in path else 200) or "Content-Type" not in headers:
+                client.complaints.append(f"HEAD {path}: {status}, {len(body)} bytes")
+    client.send_undescribed(404, "not_found", "GET", "/v2/transactions")
+
+
+# ---- The other way round: nothing is described that was not shown ----
+
+def shown(client):
+    """Pointers to what each exchange has shown: its status, its headers, the members of its body."""
+    for method, path, status, headers, body in client.exchanges:
+        name = path.replace("/", "~1")
+        pointer = f"#/paths/{name}/{method}/responses/{status}"
+        response = client.document.content["paths"][path][method]["responses"].get(str(status))
+        yield pointer
+        if response is None or not headers["Content-Type"].split(";")[0].endswith("json"):
+            continue
+        base = response.get("$ref", pointer)
+        response = client.document.resolve(response)
+        yield from (f"{base}/headers/{header}" for header in response.get("headers", {}) if header in headers)
+        kind = next(iter(response["content"]))
+        yield from client.document.seen(response["content"][kind]["schema"], json.loads(body),
+                                        f"{base}/content/{kind.replace('/', '~1')}/schema")
+
+
+def described(document):
+    """Pointers to all that answers may show."""
+    for (method, path), operation in document.operations():
+        pointer = f"#/paths/{path.replace('/', '~1')}/{method}/responses"
+        for status, response in operation["responses"].items():
+            yield f"{pointer}/{status}"
+            base = response.get("$ref", f"{pointer}/{status}")
+            response = document.resolve(response)
+            yield from (f"{base}/headers/{header}" for header in response.get("headers", {}))
+            for kind, content in response["content"].items():
+                yield from members(document, content["schema"], f"{base}/content/{kind.replace('/', '~1')}/schema")
+
+
+def members(document, schema, pointer):
+    if "$ref" in schema:
+        pointer, schema = schema["$ref"], document.resolve(schema)
+    for name, member in schema.get("properties", {}).items():
+        yield f"{pointer}/properties/{name}"
+        yield from members(document, member, f"{pointer}/properties/{name}")
+    if "items" in schema:
+        yield from members(document, schema["items"], f"{pointer}/items")
+    for index, member in enumerate(schema.get("oneOf", [])):
+        yield from members(document, member, f"{pointer}/oneOf/{index}")
+
+
+def judge_coverage(client):
+    seen = set(shown(client))
+    missing = {pointer for pointer in described(client.document) if pointer not in seen}
+    missing |= set(client.document.content["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]) - client.slugs
+    excused = set()
+    for one in missing:
+        name = one.removeprefix("urn:assent:problem:").removeprefix("#/paths/").replace("~1", "/")
+        if "/responses/" in name and name.startswith("/"):
+            path, _, rest = name.rpartition("/responses/")
+            path, _, method = path.rpartition("/")
+            name = f"{method} {path} {rest}"
+        if name in NOT_SHOWN:
+            excused.add(name)
+        else:
+            client.complaints.append(f"described and never shown: {name}")
+    client.complaints += [f"an excuse that is not needed: {name}" for name in set(NOT_SHOWN) - excused]
+
+
+def judge_teeth(client):
+    """Takes away each part of the document that was shown: an answer that showed it must be found wrong."""
+    first = {}
+    for exchange in client.exchanges:
+        one = Client(client.port)
+        one.document, one.exchanges = client.document, [exchange]
+        for pointer in shown(one):
+            first.setdefault(pointer, exchange)
+    for pointer, exchange in first.items():
+        if not client.document.without(pointer).judge_answer(*exchange):
+            client.complaints.append(f"nobody would miss {pointer}")
+    return len(first)
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="assent-test-", dir="/tmp")
+    os.chmod(folder, 0o755)  # for the user postgres
+    demo = Demo(folder)
+    client = Client(demo.port)
+    try:
+        demo.up()
+        client.document = Document(json.loads(client.raw("GET", "/openapi.json", {}, None)[2]))
+        ask_service(client, demo)
+        known = ask_commits(client, demo)
+        ask_aborts(client, demo)
+        ask_bad_requests(client, demo)
+        ask_looks(client, demo, known)
+        ask_other_methods(client, demo)
+        ask_without_agent(client, demo)
+        ask_heuristic(client, demo)
+        ask_overload(client, demo)
+        ask_with_memory_full(client, demo)
+        ask_stuck(client, demo)
+    finally:
+        demo.down()
+        shutil.rmtree(folder, ignore_errors=True)
+    judge_coverage(client)
+    parts = judge_teeth(client)
+    for complaint in client.complaints:
+        print(complaint, file=sys.stderr)
+    print(f"{len(client.exchanges)} answers judged, {parts} parts of the document shown, {len(client.complaints)} complaints")
+    sys.exit(1 if client.complaints else 0)
+
+
+if __name__ == "__main__":
+    main()
