@@ -14,6 +14,9 @@
 #include "common/check.h"
 #include "tests/sim/world.h"
 
+/* More than a seed has transactions. */
+#define TOMBSTONES_ENOUGH 100
+
 void law_broken(struct sim_world *world, const char *rule, const char *format, ...)
 {
     struct sim_verdict *verdict = world->verdict;
@@ -542,6 +545,27 @@ static void executed_once(struct sim_world *world, uint32_t agent, const struct 
     }
 }
 
+/* P-9: WORK that comes behind its ROLLBACK finds a tombstone. A seed whose agents keep but a few shows nothing. */
+void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    if (message->kind == MESSAGE_ROLLBACK &&
+        world->agent_config.tombstone_max >= TOMBSTONES_ENOUGH) {
+        law_truth_need(world, &message->as.rollback.gtrid)->buried_by[its->database] =
+            its->process.incarnation;
+    }
+}
+
+static void buried_stays_buried(struct sim_world *world, uint32_t agent, const struct gid *gid)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    const struct sim_truth *truth = law_truth_need(world, &gid->gtrid);
+    if (truth->buried_by[its->database] == its->process.incarnation) {
+        law_broken(world, "P-9", "%s executes %s after it was told to roll it back",
+                   world->databases[its->database].name, gtrid_say(&gid->gtrid));
+    }
+}
+
 static void look_at_command(struct sim_world *world, uint32_t agent, const struct command *command)
 {
     const struct sim_agent *its = &world->agents[agent];
@@ -557,6 +581,7 @@ static void look_at_command(struct sim_world *world, uint32_t agent, const struc
                        (unsigned long long)gid->gtrid.epoch);
         }
         executed_once(world, agent, gid);
+        buried_stays_buried(world, agent, gid);
         attempt = law_attempt_new(world, gid);
         attempt->database = its->database;
         attempt->made_by = its->process.incarnation;

@@ -142,6 +142,8 @@ struct sim_truth { /* of one gtrid */
     bool told_aborted, told_committed; /* a client was */
     bool is_excused;                   /* a grave fault took part */
     uint32_t told_rollback_mask;       /* ROLLBACK or ABORT was said to these participants */
+    uint64_t
+        buried_by[SIM_DATABASES]; /* the incarnation of its agent that heard a ROLLBACK; 0: none */
     struct sim_attempt *attempts;
     struct sim_truth *next;
 };
@@ -627,6 +629,8 @@ struct sim_attempt *law_attempt_new(struct sim_world *world, const struct gid *g
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready);
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number);
+/* A message that the agent listens to. */
+void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message);
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);
 void law_prepared(struct sim_world *world, struct sim_attempt *attempt);
 void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit);
