@@ -622,6 +622,66 @@ static void test_p08_a_person_judges_what_only_a_note_names(void **state)
     world_done(&world);
 }
 
+/* Asks for an action on one branch; the answer is the caller's to await. */
+static void ask_to_resolve(struct world *world, const struct gtrid *gtrid, const char *participant,
+                           enum resolve_action action, uint64_t call)
+{
+    struct api_resolve resolve = {.gtrid = *gtrid, .action = action};
+    snprintf(resolve.participant, sizeof(resolve.participant), "%s", participant);
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .call = call, .resolve = &resolve};
+    world_step(world, &event);
+}
+
+/* P-2, P-8: an unfinished COMMIT is decided, also where the floor has passed it: no person decides otherwise. */
+static void test_p08_a_person_does_not_judge_a_commit_below_the_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    struct record record = commit_record(5);
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    const struct gid order = record.as.commit.branches[0].gid;
+    ask_to_resolve(&world, &order.gtrid, "order", RESOLVE_ROLLBACK, 5);
+    assert_int_equal(world_answer(&world, 5)->status, API_CONFLICT);
+    assert_int_equal(world.ready.append_count, 0);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_COMMIT);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-8, H1: below the floor, too, only a heuristic outcome that was noted is forgotten, and then it is: a second word
+ * finds nothing. */
+static void test_p08_only_what_was_noted_is_forgotten(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record record = {.kind = RECORD_HEURISTIC};
+    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    record.as.heuristic.ack = ACK_HAZARD;
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    ask_to_resolve(&world, &gtrid, "payment", RESOLVE_FORGET, 5);
+    assert_int_equal(world_answer(&world, 5)->status, API_CONFLICT);
+    assert_int_equal(world.ready.append_count, 0);
+    ask_to_resolve(&world, &gtrid, "order", RESOLVE_FORGET, 6);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 6)->status, API_OK);
+    ask_to_resolve(&world, &gtrid, "order", RESOLVE_FORGET, 7);
+    assert_int_equal(world_answer(&world, 7)->status, API_CONFLICT);
+    assert_int_equal(world.ready.append_count, 0);
+    world_done(&world);
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -668,6 +728,8 @@ int main(void)
         cmocka_unit_test(test_p08_a_person_judges_what_the_journal_can_not),
         cmocka_unit_test(test_p08_a_persons_verdict_survives_a_restart),
         cmocka_unit_test(test_p08_a_person_judges_what_only_a_note_names),
+        cmocka_unit_test(test_p08_a_person_does_not_judge_a_commit_below_the_floor),
+        cmocka_unit_test(test_p08_only_what_was_noted_is_forgotten),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
