@@ -285,10 +285,37 @@ static void commit_is_voted(struct sim_world *world, const struct record_commit 
             law_broken(world, "P-3", "%s is decided without a yes of %s", gtrid_say(&commit->gtrid),
                        branch->gid.participant);
         }
+        if (attempt != NULL && attempt->is_void) {
+            law_broken(world, "P-14", "%s is decided by a yes of what %s was before",
+                       gtrid_say(&commit->gtrid), branch->gid.participant);
+        }
     }
     if (truth->op == SIM_NOBODY || mask != world->ops[truth->op].mask) {
         law_broken(world, "P-7", "%s is decided without every participant's vote",
                    gtrid_say(&commit->gtrid));
+    }
+}
+
+/* P-14: when a participant says, on a session that goes on, that its database is another one than before, what was voted
+ * there counts no more. */
+void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t session,
+                     const struct message *message)
+{
+    struct sim_coord *its = &world->coords[coord];
+    if (message->kind != MESSAGE_WELCOME || its->sessions[database] != session) {
+        return;
+    }
+    bool is_other = its->welcome_session[database] == session &&
+                    its->welcome_history[database] != message->as.welcome.history;
+    its->welcome_session[database] = session;
+    its->welcome_history[database] = message->as.welcome.history;
+    struct sim_attempt *attempt = is_other ? world->attempt_list : NULL;
+    for (; attempt != NULL; attempt = attempt->next_of_world) {
+        if (attempt->database == database && attempt->truth != NULL &&
+            attempt->gid.gtrid.epoch == its->epoch &&
+            law_identity(world, &attempt->gid.gtrid.journal) == world->disks[its->disk].identity) {
+            attempt->is_void = true;
+        }
     }
 }
 
