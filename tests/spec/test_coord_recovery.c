@@ -437,6 +437,46 @@ static void test_p13_each_sweep_lets_the_floor_pass_its_own_aborts(void **state)
     world_done(&world);
 }
 
+/* P-13: of aborts that are waited for, the earliest counts, also when it came after a later one. */
+static void test_p13_an_early_transaction_that_aborts_late_holds_the_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid first = submitted(&world), second = submitted(&world);
+    refuse(&world, &second);
+    assert_int_equal(keep_when_swept(&world, 1), first.sequence); /* its time is over meanwhile */
+    struct gid order = world_gid(&first, "order", 0), payment = world_gid(&first, "payment", 0);
+    world_ack(&world, "order", &order, ACK_ROLLED_BACK);
+    world_ack(&world, "payment", &payment, ACK_ROLLED_BACK);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &first, false, &view));
+    assert_int_equal(view.state, TXN_ABORTED);
+    txn_view_done(&view);
+    assert_int_equal(keep_when_swept(&world, 1), first.sequence);
+    assert_int_equal(keep_when_swept(&world, 2), 0);
+    world_done(&world);
+}
+
+/* P-13: a transaction of an earlier epoch that a heuristic note alone has kept in memory does not hold the floor of this one. */
+static void test_p13_a_note_of_an_earlier_epoch_holds_no_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record record = {.kind = RECORD_HEURISTIC};
+    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    record.as.heuristic.ack = ACK_HAZARD;
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    assert_int_equal(keep_when_swept(&world, 1), 0);
+    world_done(&world);
+}
+
 /* P-13: a trim is asked for only up to what every participant has swept. */
 static void test_p13_trim_waits_for_every_sweep(void **state)
 {
@@ -722,6 +762,8 @@ int main(void)
         cmocka_unit_test(test_p10_claim_is_repeated_with_the_witness),
         cmocka_unit_test(test_p13_floor_stays_below_aborts_that_nobody_has_swept),
         cmocka_unit_test(test_p13_each_sweep_lets_the_floor_pass_its_own_aborts),
+        cmocka_unit_test(test_p13_an_early_transaction_that_aborts_late_holds_the_floor),
+        cmocka_unit_test(test_p13_a_note_of_an_earlier_epoch_holds_no_floor),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
