@@ -19,7 +19,7 @@ static const struct command {
     {"matrix", "every fault point times every flow, on real processes"},
     {"run", "faults against real processes under load; writes a history"},
     {"check", "judges a history, offline"},
-    {"mutants", "planted bugs: is each of them caught, and by which stage?"},
+    {"mutants", "the sources broken on purpose: is it noticed, and by which stage?"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

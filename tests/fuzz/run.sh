@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with libFuzzer and the sanitizers (preset `fuzz`, clang) and runs them.
 #
-#   tests/fuzz/run.sh [--profile NAME] [--time SECONDS] [--jobs N] [NAME...]
+#   tests/fuzz/run.sh [--profile NAME] [--time SECONDS] [--jobs N] [--json] [NAME...]
 #
 #   --profile NAME   how long, by name, for each target: ci (8 s, what ./check runs), nightly (10 minutes),
 #                    release (an hour)
 #   --time SECONDS   for each target; beats the profile; 60 where neither is given
 #   --jobs N         that many targets at a time; the number of processors unless given
+#   --json           the table as JSON on standard output; everything else goes to standard error
 #   NAME...          only these targets (message, coord, ...); all unless given
 #
 # What is found stays in build-fuzz/corpus/NAME and is where the next run starts. An input that ends a target is kept in
@@ -20,6 +21,7 @@ seconds=
 profile=
 jobs="$(nproc)"
 names=()
+json=no
 
 usage() {
     sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" | sed '/^set -/d'
@@ -42,6 +44,10 @@ while [ $# -gt 0 ]; do
             exit 64
         fi
         shift 2
+        ;;
+    --json)
+        json=yes
+        shift
         ;;
     --help | -h)
         usage
@@ -73,6 +79,11 @@ if [ "${#names[@]}" -eq 0 ]; then
     mapfile -t names < <(ls tests/fuzz/corpus)
 fi
 
+exec 3>&1
+if [ "$json" = yes ]; then
+    exec >&2
+fi
+rm -f "$folder/fuzz.json" # an older run's figures are not this one's
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -- --quiet
 mkdir -p "$folder/crashes" "$folder/logs"
@@ -116,4 +127,7 @@ printf '%-12s %12s\n' total "$total"
     printf '{"version":"%s","seconds_each":%s,"executions":%s,"targets":[%s]}\n' \
         "$(cat VERSION)" "$seconds" "$total" "${rows[*]}"
 ) >"$folder/fuzz.json"
+if [ "$json" = yes ]; then
+    cat "$folder/fuzz.json" >&3
+fi
 exit "$status"

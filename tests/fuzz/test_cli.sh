@@ -21,6 +21,6 @@ expect 64 'needs a number' --profile ci --time soon
 expect 64 'needs a number' --jobs 0
 expect 64 'there is no target nothing' --profile ci nothing
 expect 64 'run.sh [--profile NAME]' --what
-for text in 'ci (8 s' nightly release --time --jobs; do
+for text in 'ci (8 s' nightly release --time --jobs --json; do
     expect 0 "$text" --help
 done

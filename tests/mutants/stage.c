@@ -24,9 +24,9 @@ static const struct {
     const char *needs; /* other targets */
     uint64_t timeout_ms;
 } stages[STAGE_COUNT] = {
-    [STAGE_SPEC] = {"spec", ' ', KIND_TESTS, NULL, NULL, "", 600000},
+    [STAGE_SPEC] = {"spec", 'U', KIND_TESTS, NULL, NULL, "", 600000},
     [STAGE_MODEL] = {"model", 'S', KIND_MODEL, "tests/model/check_model.sh", NULL, "", 900000},
-    [STAGE_SIM] = {"sim", 'R', KIND_PROGRAM, "assent-fault-sim", NULL, "", 300000},
+    [STAGE_SIM] = {"sim", 'R', KIND_PROGRAM, "assent-fault-sim", NULL, "", 900000},
     [STAGE_EXPLORE] = {"explore", 'X', KIND_PROGRAM, "assent-fault-explore", NULL, "", 600000},
     [STAGE_DATABASE] = {"database", 'M', KIND_TESTS, NULL, NULL, "", 900000},
     [STAGE_MATRIX] = {"matrix", 'M', KIND_PROGRAM, "assent-fault-matrix", "crash_matrix",
@@ -51,7 +51,7 @@ bool stage_letter_is_known(char letter)
 {
     for (size_t i = 0; i < STAGE_COUNT; i++) {
         if (stages[i].letter == letter) {
-            return letter != ' ';
+            return true;
         }
     }
     return false;

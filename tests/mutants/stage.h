@@ -3,8 +3,8 @@
  *
  * The letters are those by which tests/mutants/README.md says who must notice a bug: S the model under spin, R the
  * simulator by seed, X the exhaustive one, M real servers (spec tests against PostgreSQL, the fault matrix, whole stacks),
- * E the checker's cycles. Unit and spec tests of the cores and the journal have none: they may notice any bug, but a bug
- * that a rule of the protocol is about should also be noticed by those who know only the rules.
+ * E the checker's cycles, U unit and spec tests without a database. The last may notice any bug, but one that a rule of the
+ * protocol is about should be noticed by those who know only the rules: U is named where none of them can.
  */
 #ifndef ASSENT_TESTS_MUTANTS_STAGE_H
 #define ASSENT_TESTS_MUTANTS_STAGE_H
@@ -28,7 +28,7 @@ enum stage {
 };
 
 const char *stage_name(enum stage stage);
-char stage_letter(enum stage stage); /* ' ': none */
+char stage_letter(enum stage stage);
 bool stage_letter_is_known(char letter);
 
 struct tree; /* tree.h */

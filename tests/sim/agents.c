@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/check.h"
 #include "tests/sim/coverage.h"
+#include "tests/sim/probe.h"
 #include "tests/sim/world.h"
 
 #define BEAT_MS 1000
@@ -480,6 +481,9 @@ static void agent_step_event(struct sim_world *world, uint32_t index, struct age
     event->random = world->options.is_explored ? explored_random(world, index, event)
                                                : sim_draw(&world->payload);
     coverage_agent(world, agent->core, event);
+    if (event->kind == AGENT_EVENT_MESSAGE && probe_agent_listens(agent->core, event->session)) {
+        law_agent_hears(world, index, event->message);
+    }
     agent_step(agent->core, event, &ready);
     agent->deadline_ms = ready.deadline_ms;
     bool drained = ready.drained;

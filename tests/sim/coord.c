@@ -280,7 +280,6 @@ static void step_pages(struct sim_world *world, uint32_t index)
 
 static void take_message(struct sim_world *world, uint32_t index, struct sim_event *event)
 {
-    const struct sim_coord *coord = &world->coords[index];
     enum message_kind kind = event->as.message.kind;
     if ((kind == MESSAGE_VOTE && point(world, index, FAULT_C_VOTE_RECV)) ||
         (kind == MESSAGE_ACK && point(world, index, FAULT_C_ACK_RECV))) {
@@ -290,7 +289,7 @@ static void take_message(struct sim_world *world, uint32_t index, struct sim_eve
                                      .participant = world->databases[event->a].name,
                                      .session = event->session,
                                      .message = &event->as.message};
-    (void)coord;
+    law_coord_hears(world, index, event->a, event->session, &event->as.message);
     (void)step(world, index, &step_event);
     carry(world, index);
 }

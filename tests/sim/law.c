@@ -14,6 +14,9 @@
 #include "common/check.h"
 #include "tests/sim/world.h"
 
+/* More than a seed has transactions. */
+#define TOMBSTONES_ENOUGH 100
+
 void law_broken(struct sim_world *world, const char *rule, const char *format, ...)
 {
     struct sim_verdict *verdict = world->verdict;
@@ -282,10 +285,37 @@ static void commit_is_voted(struct sim_world *world, const struct record_commit 
             law_broken(world, "P-3", "%s is decided without a yes of %s", gtrid_say(&commit->gtrid),
                        branch->gid.participant);
         }
+        if (attempt != NULL && attempt->is_void) {
+            law_broken(world, "P-14", "%s is decided by a yes of what %s was before",
+                       gtrid_say(&commit->gtrid), branch->gid.participant);
+        }
     }
     if (truth->op == SIM_NOBODY || mask != world->ops[truth->op].mask) {
         law_broken(world, "P-7", "%s is decided without every participant's vote",
                    gtrid_say(&commit->gtrid));
+    }
+}
+
+/* P-14: when a participant says, on a session that goes on, that its database is another one than before, what was voted
+ * there counts no more. */
+void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t session,
+                     const struct message *message)
+{
+    struct sim_coord *its = &world->coords[coord];
+    if (message->kind != MESSAGE_WELCOME || its->sessions[database] != session) {
+        return;
+    }
+    bool is_other = its->welcome_session[database] == session &&
+                    its->welcome_history[database] != message->as.welcome.history;
+    its->welcome_session[database] = session;
+    its->welcome_history[database] = message->as.welcome.history;
+    struct sim_attempt *attempt = is_other ? world->attempt_list : NULL;
+    for (; attempt != NULL; attempt = attempt->next_of_world) {
+        if (attempt->database == database && attempt->truth != NULL &&
+            attempt->gid.gtrid.epoch == its->epoch &&
+            law_identity(world, &attempt->gid.gtrid.journal) == world->disks[its->disk].identity) {
+            attempt->is_void = true;
+        }
     }
 }
 
@@ -542,6 +572,27 @@ static void executed_once(struct sim_world *world, uint32_t agent, const struct 
     }
 }
 
+/* P-9: WORK that comes behind its ROLLBACK finds a tombstone. A seed whose agents keep but a few shows nothing. */
+void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    if (message->kind == MESSAGE_ROLLBACK &&
+        world->agent_config.tombstone_max >= TOMBSTONES_ENOUGH) {
+        law_truth_need(world, &message->as.rollback.gtrid)->buried_by[its->database] =
+            its->process.incarnation;
+    }
+}
+
+static void buried_stays_buried(struct sim_world *world, uint32_t agent, const struct gid *gid)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    const struct sim_truth *truth = law_truth_need(world, &gid->gtrid);
+    if (truth->buried_by[its->database] == its->process.incarnation) {
+        law_broken(world, "P-9", "%s executes %s after it was told to roll it back",
+                   world->databases[its->database].name, gtrid_say(&gid->gtrid));
+    }
+}
+
 static void look_at_command(struct sim_world *world, uint32_t agent, const struct command *command)
 {
     const struct sim_agent *its = &world->agents[agent];
@@ -557,6 +608,7 @@ static void look_at_command(struct sim_world *world, uint32_t agent, const struc
                        (unsigned long long)gid->gtrid.epoch);
         }
         executed_once(world, agent, gid);
+        buried_stays_buried(world, agent, gid);
         attempt = law_attempt_new(world, gid);
         attempt->database = its->database;
         attempt->made_by = its->process.incarnation;

@@ -6,6 +6,7 @@
 #ifndef ASSENT_SIM_PROBE_H
 #define ASSENT_SIM_PROBE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct coord;
@@ -17,6 +18,9 @@ struct agent_event;
 void probe_coord_meets(const struct coord *coord, const struct coord_event *event,
                        uint64_t txn[][32], uint64_t branch[][32]);
 void probe_agent_meets(struct agent *agent, const struct agent_event *event, uint64_t pairs[][32]);
+
+/* Is this a session whose coordinator the agent has welcomed? What comes on others it drops. */
+bool probe_agent_listens(struct agent *agent, uint64_t session);
 
 const char *probe_txn_state(uint32_t state);
 const char *probe_branch_state(uint32_t state);

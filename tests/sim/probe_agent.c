@@ -117,13 +117,18 @@ static void meet_timer(const struct agent *agent, uint64_t now_ms, uint64_t pair
     }
 }
 
+bool probe_agent_listens(struct agent *agent, uint64_t session)
+{
+    const struct agent_peer *peer = agent_peer_find(agent, session);
+    return peer != NULL && peer->state == PEER_WELCOMED;
+}
+
 void probe_agent_meets(struct agent *agent, const struct agent_event *event, uint64_t pairs[][32])
 {
     meet_timer(agent, event->now_ms, pairs);
     switch (event->kind) {
     case AGENT_EVENT_MESSAGE:
-        if (agent_peer_find(agent, event->session) != NULL &&
-            agent_peer_find(agent, event->session)->state == PEER_WELCOMED) {
+        if (probe_agent_listens(agent, event->session)) {
             meet_message(agent, event->message, pairs);
         }
         return;

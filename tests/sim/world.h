@@ -142,6 +142,8 @@ struct sim_truth { /* of one gtrid */
     bool told_aborted, told_committed; /* a client was */
     bool is_excused;                   /* a grave fault took part */
     uint32_t told_rollback_mask;       /* ROLLBACK or ABORT was said to these participants */
+    uint64_t
+        buried_by[SIM_DATABASES]; /* the incarnation of its agent that heard a ROLLBACK; 0: none */
     struct sim_attempt *attempts;
     struct sim_truth *next;
 };
@@ -172,6 +174,7 @@ struct sim_attempt { /* of one gid */
     bool told_commit, told_rollback;
     bool committed_once;
     bool by_human; /* a person ended it */
+    bool is_void;  /* its coordinator heard that the database has become another one (P-14) */
     bool said_commit,
         said_rollback;         /* a person's word through the coordinator, against the record */
     bool is_awaited;           /* a person's word must end it */
@@ -331,6 +334,8 @@ struct sim_coord {
     struct coord_ready ready;
     struct sim_thread thread;
     uint64_t sessions[SIM_DATABASES];
+    uint64_t welcome_session[SIM_DATABASES],
+        welcome_history[SIM_DATABASES]; /* of the last WELCOME */
     bool removed[SIM_DATABASES];
     uint64_t timer_at_ms, timer_number, deadline_ms;
     enum coord_stop refused; /* why it does not run */
@@ -624,9 +629,14 @@ struct sim_truth *law_truth(struct sim_world *world, const struct gtrid *gtrid);
 struct sim_truth *law_truth_need(struct sim_world *world, const struct gtrid *gtrid);
 struct sim_attempt *law_attempt(struct sim_world *world, const struct gid *gid);
 struct sim_attempt *law_attempt_new(struct sim_world *world, const struct gid *gid);
+/* What arrives at a coordinator from the agent of a database. */
+void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t session,
+                     const struct message *message);
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready);
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number);
+/* A message that the agent listens to. */
+void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message);
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);
 void law_prepared(struct sim_world *world, struct sim_attempt *attempt);
 void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit);

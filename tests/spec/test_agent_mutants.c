@@ -245,6 +245,10 @@ static void test_agent_p9_work_below_the_floor_is_refused(void **state)
 {
     struct bench *bench = *state;
     bench_welcome(bench, SESSION, EPOCH, NONCE);
+    const struct journal_floor earlier = {.epoch = EPOCH - 1, .sequence = 90, .first_number = 5};
+    head(bench, 19, &earlier);
+    bench_work(bench, 40); /* of a later epoch, in which sequences begin anew */
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 1);
     const struct journal_floor floor = {.epoch = EPOCH, .sequence = 50, .first_number = 8};
     head(bench, 20, &floor);
     const uint64_t forgotten[] = {50, 49, 1};
@@ -876,6 +880,149 @@ static void test_agent_p13_sweep_waits_for_its_own(void **state)
     assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 0);
 }
 
+/* P-13, P-14: a sweep is forgotten with the history that it was of: what it still waited for ends no sweep of another. */
+static void test_agent_p14_no_sweep_ends_in_another_history(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_prepare(bench, 1);
+    bench_scan(bench, 1, &gid, 0); /* opens a sweep at head 10 that waits for the branch */
+    bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
+    bench_rollback(bench, &gid);
+    finished(bench, PG_OK);
+    assert_int_equal(heartbeat(bench)->swept_number, 0);
+}
+
+static void other_journal(struct bench *bench, unsigned number, bool goes_again)
+{
+    struct agent_event event = {
+        .kind = AGENT_EVENT_PEER_UP, .session = 1000 + number, .journal = bench_journal()};
+    event.journal.bytes[0] = (uint8_t)number;
+    event.journal.bytes[1] ^= 1;
+    bench_step(bench, &event);
+    if (goes_again) {
+        event = (struct agent_event){.kind = AGENT_EVENT_PEER_DOWN, .session = 1000 + number};
+        bench_step(bench, &event);
+    }
+}
+
+/* P-13: a branch may outlive what is known of its journal, whose place others have taken; nobody's sweep waits for it then. */
+static void test_agent_a_branch_outlives_its_forgotten_journal(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = bench_prepare(bench, 1);
+    bench_scan(bench, 1, &gid, 0);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    for (unsigned i = 0; i < 256; i++) {
+        other_journal(bench, i, true);
+    }
+    bench_scan(bench, 0, NULL, 0); /* somebody has ended it by hand */
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+}
+
+/* Where every journal is in use there is no room for one more, also when it is in use only because a store is under way. */
+static void test_agent_no_journal_in_use_is_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    for (unsigned i = 0; i < 255; i++) {
+        other_journal(bench, i, false);
+    }
+    bench_peer_up(bench, SESSION);
+    bench_answer(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, COMMAND_LOAD_WITNESS,
+                 PG_OK);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 10);
+    uint64_t store_id = bench_command(bench, COMMAND_STORE_WITNESS)->id;
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    other_journal(bench, 255, false);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_REFUSED), 1);
+    assert_int_equal(bench_count_commands(bench, COMMAND_LOAD_WITNESS), 0);
+    bench_answer(bench, store_id, COMMAND_STORE_WITNESS, PG_OK);
+    other_journal(bench, 255, false);
+    assert_int_equal(bench_count_commands(bench, COMMAND_LOAD_WITNESS), 1);
+}
+
+/* ---- what contradicts an abort ---- */
+
+/* A branch that was to be rolled back and that somebody has committed: it is told until it is on record. */
+static struct gid telling(struct bench *bench, uint64_t sequence)
+{
+    struct gid gid = bench_prepare(bench, sequence);
+    bench_rollback(bench, &gid);
+    finished(bench, PG_NOT_FOUND);
+    proved(bench, PROOF_SAYS_COMMITTED);
+    assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_HEURISTIC_COMMIT);
+    return gid;
+}
+
+/* P-12, H1: a COMMIT for what is being told is no contradiction to refuse: what became of the branch is looked at again. */
+static void test_agent_h1_another_word_while_telling_is_followed(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = telling(bench, 1);
+    bench_commit(bench, &gid);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_REFUSED), 0);
+    assert_true(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* H1: only the welcome of the branch's own coordinator has it told at once, and only what is being told, not asked about. */
+static void test_agent_h1_a_welcome_goes_on_with_its_own(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    (void)telling(bench, 1);
+    struct gid prepared = bench_prepare(bench, 2);
+    other_journal(bench, 1, false);
+    bench_answer(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, COMMAND_LOAD_WITNESS,
+                 PG_OK);
+    bench_claim(bench, 1001, EPOCH, NONCE, 10);
+    bench_answer(bench, bench_command(bench, COMMAND_STORE_WITNESS)->id, COMMAND_STORE_WITNESS,
+                 PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->session, 1001);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_wait(bench, 0);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    size_t inquiries = bench_count_sends(bench, MESSAGE_INQUIRY);
+    bench_wait(bench, 0);
+    assert_int_equal(inquiries + bench_count_sends(bench, MESSAGE_INQUIRY), 0);
+    bench_wait(bench, FAR_AWAY);
+    assert_true(gid_equal(&bench_send(bench, MESSAGE_INQUIRY)->message.as.inquiry.gid, &prepared));
+}
+
+/* P-11: what is being told and is found prepared once more is a late second PREPARE, as after the end. */
+static void test_agent_p11_late_prepare_while_telling(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid gid = telling(bench, 1);
+    bench_scan(bench, 0, NULL, 0);
+    bench_scan(bench, 1, &gid, 0);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_LATE_PREPARE), 1);
+}
+
+/* H1 within bounds: what nobody can be told is kept up to a number, like what nobody can be asked about. */
+static void test_agent_h1_what_nobody_can_be_told_is_bounded(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    for (uint64_t i = 1; i <= 10001; i++) {
+        (void)telling(bench, i);
+    }
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_scan(bench, 0, NULL, 0);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(bench_counters(bench).branches_live, 10000);
+}
+
 /* What is prepared, how old the oldest is, and how many of it no coordinator here answers for. */
 static void test_agent_health_tells_what_is_prepared(void **state)
 {
@@ -1040,6 +1187,13 @@ int main(void)
         TEST(test_agent_p2_doubt_keeps_its_reason),
         TEST(test_agent_p9_tombstones_are_counted_once),
         TEST(test_agent_p13_sweep_waits_for_its_own),
+        TEST(test_agent_p14_no_sweep_ends_in_another_history),
+        TEST(test_agent_a_branch_outlives_its_forgotten_journal),
+        TEST(test_agent_no_journal_in_use_is_forgotten),
+        TEST(test_agent_h1_another_word_while_telling_is_followed),
+        TEST(test_agent_h1_a_welcome_goes_on_with_its_own),
+        TEST(test_agent_p11_late_prepare_while_telling),
+        TEST(test_agent_h1_what_nobody_can_be_told_is_bounded),
         TEST(test_agent_health_tells_what_is_prepared),
         TEST(test_agent_p8_new_session_asks_about_its_own),
         TEST(test_agent_p6_vanished_row_without_an_owner_is_forgotten),

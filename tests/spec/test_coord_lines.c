@@ -451,6 +451,19 @@ static void test_h1_contradiction_of_an_abort_is_noted_once_it_is_durable(void *
         ack_with(&world, &stranger, contrary[i], &(struct coord_prior){.looked_up = true});
         assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
         assert_int_equal(noted(&world), 1);
+
+        stranger = pair.order; /* of another journal: its coordinator has to note it */
+        stranger.gtrid.journal.bytes[0] ^= 1;
+        ack_with(&world, &stranger, contrary[i], &(struct coord_prior){.looked_up = true});
+        assert_int_equal(world.ready.send_count, 0);
+
+        stranger = pair.order; /* what agrees, or names no attempt, is not repeated */
+        stranger.gtrid.epoch_nonce++;
+        ack_with(&world, &stranger, ACK_ROLLED_BACK, &(struct coord_prior){.looked_up = true});
+        assert_int_equal(world.ready.send_count, 0);
+        stranger.attempt = 0;
+        ack_with(&world, &stranger, contrary[i], &(struct coord_prior){.looked_up = true});
+        assert_int_equal(world.ready.send_count, 0);
         world_done(&world);
     }
 }
@@ -469,6 +482,12 @@ static void test_h1_second_branch_of_a_noted_abort_is_recorded(void **state)
     ack_with(&world, &pair.order, ACK_HEURISTIC_COMMIT, &prior);
     assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
     world_durable(&world);
+    ack_with(&world, &pair.order, ACK_HEURISTIC_COMMIT, &prior); /* repeated: it is on record */
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    world_ack(&world, "payment", &pair.payment, ACK_ROLLED_BACK); /* nothing to record */
+    struct txn_view view = view_of(&world, &pair.order.gtrid);
+    assert_int_equal(view.branch_count, 1);
+    txn_view_done(&view);
     world_ack(&world, "payment", &pair.payment, ACK_HEURISTIC_COMMIT);
     assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 1);
     assert_int_equal(noted(&world), 0);

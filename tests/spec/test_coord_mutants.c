@@ -684,6 +684,32 @@ static void test_p10_a_participant_that_never_connected_is_removed(void **state)
     }
 }
 
+/* P-10: only who is added to a coordinator that runs is new; who stands in the configuration already is not when it is read
+ * again, nor is one that the journal names. */
+static void test_p10_who_was_there_before_is_not_new(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct coord_event add = {
+        .kind = COORD_EVENT_PARTICIPANT_ADD, .participant = "payment", .address = "tcp://new"};
+    world_step(&world, &add);
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    world_done(&world);
+
+    struct journal_state one = state_one();
+    one.participant_count = 3; /* "gone" is in no configuration any more */
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    add.participant = "gone";
+    world_step(&world, &add);
+    struct coord_event remove = {
+        .kind = COORD_EVENT_PARTICIPANT_REMOVE, .participant = "gone", .call = 901};
+    world_step(&world, &remove);
+    assert_int_equal(world_answer(&world, 901)->status, API_CONFLICT);
+    world_done(&world);
+}
+
 /* P-11: an abort ends at once when the participant that it still had to tell goes away: the sweep finds it. */
 static void test_p11_a_lost_participant_ends_the_abort(void **state)
 {
@@ -1412,6 +1438,7 @@ int main(void)
         cmocka_unit_test(test_p10_head_is_told_with_the_heartbeat),
         cmocka_unit_test(test_p14_no_work_while_the_database_is_down),
         cmocka_unit_test(test_p10_a_participant_in_use_is_not_removed),
+        cmocka_unit_test(test_p10_who_was_there_before_is_not_new),
         cmocka_unit_test(test_p13_a_participant_with_an_abort_to_sweep_is_not_removed),
         cmocka_unit_test(test_p10_a_participant_that_has_not_reported_is_not_removed),
         cmocka_unit_test(test_p10_a_participant_that_never_connected_is_removed),

@@ -437,6 +437,46 @@ static void test_p13_each_sweep_lets_the_floor_pass_its_own_aborts(void **state)
     world_done(&world);
 }
 
+/* P-13: of aborts that are waited for, the earliest counts, also when it came after a later one. */
+static void test_p13_an_early_transaction_that_aborts_late_holds_the_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid first = submitted(&world), second = submitted(&world);
+    refuse(&world, &second);
+    assert_int_equal(keep_when_swept(&world, 1), first.sequence); /* its time is over meanwhile */
+    struct gid order = world_gid(&first, "order", 0), payment = world_gid(&first, "payment", 0);
+    world_ack(&world, "order", &order, ACK_ROLLED_BACK);
+    world_ack(&world, "payment", &payment, ACK_ROLLED_BACK);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &first, false, &view));
+    assert_int_equal(view.state, TXN_ABORTED);
+    txn_view_done(&view);
+    assert_int_equal(keep_when_swept(&world, 1), first.sequence);
+    assert_int_equal(keep_when_swept(&world, 2), 0);
+    world_done(&world);
+}
+
+/* P-13: a transaction of an earlier epoch that a heuristic note alone has kept in memory does not hold the floor of this one. */
+static void test_p13_a_note_of_an_earlier_epoch_holds_no_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record record = {.kind = RECORD_HEURISTIC};
+    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    record.as.heuristic.ack = ACK_HAZARD;
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    assert_int_equal(keep_when_swept(&world, 1), 0);
+    world_done(&world);
+}
+
 /* P-13: a trim is asked for only up to what every participant has swept. */
 static void test_p13_trim_waits_for_every_sweep(void **state)
 {
@@ -622,6 +662,66 @@ static void test_p08_a_person_judges_what_only_a_note_names(void **state)
     world_done(&world);
 }
 
+/* Asks for an action on one branch; the answer is the caller's to await. */
+static void ask_to_resolve(struct world *world, const struct gtrid *gtrid, const char *participant,
+                           enum resolve_action action, uint64_t call)
+{
+    struct api_resolve resolve = {.gtrid = *gtrid, .action = action};
+    snprintf(resolve.participant, sizeof(resolve.participant), "%s", participant);
+    struct coord_event event = {.kind = COORD_EVENT_RESOLVE, .call = call, .resolve = &resolve};
+    world_step(world, &event);
+}
+
+/* P-2, P-8: an unfinished COMMIT is decided, also where the floor has passed it: no person decides otherwise. */
+static void test_p08_a_person_does_not_judge_a_commit_below_the_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    struct record record = commit_record(5);
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    const struct gid order = record.as.commit.branches[0].gid;
+    ask_to_resolve(&world, &order.gtrid, "order", RESOLVE_ROLLBACK, 5);
+    assert_int_equal(world_answer(&world, 5)->status, API_CONFLICT);
+    assert_int_equal(world.ready.append_count, 0);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_COMMIT);
+    record_done(&record);
+    world_done(&world);
+}
+
+/* P-8, H1: below the floor, too, only a heuristic outcome that was noted is forgotten, and then it is: a second word
+ * finds nothing. */
+static void test_p08_only_what_was_noted_is_forgotten(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record record = {.kind = RECORD_HEURISTIC};
+    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    record.as.heuristic.ack = ACK_HAZARD;
+    world_init_from(&world, &one, &record, 1);
+    world_durable(&world);
+    connect_both(&world);
+    ask_to_resolve(&world, &gtrid, "payment", RESOLVE_FORGET, 5);
+    assert_int_equal(world_answer(&world, 5)->status, API_CONFLICT);
+    assert_int_equal(world.ready.append_count, 0);
+    ask_to_resolve(&world, &gtrid, "order", RESOLVE_FORGET, 6);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 6)->status, API_OK);
+    ask_to_resolve(&world, &gtrid, "order", RESOLVE_FORGET, 7);
+    assert_int_equal(world_answer(&world, 7)->status, API_CONFLICT);
+    assert_int_equal(world.ready.append_count, 0);
+    world_done(&world);
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -662,12 +762,16 @@ int main(void)
         cmocka_unit_test(test_p10_claim_is_repeated_with_the_witness),
         cmocka_unit_test(test_p13_floor_stays_below_aborts_that_nobody_has_swept),
         cmocka_unit_test(test_p13_each_sweep_lets_the_floor_pass_its_own_aborts),
+        cmocka_unit_test(test_p13_an_early_transaction_that_aborts_late_holds_the_floor),
+        cmocka_unit_test(test_p13_a_note_of_an_earlier_epoch_holds_no_floor),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
         cmocka_unit_test(test_p08_a_person_judges_what_the_journal_can_not),
         cmocka_unit_test(test_p08_a_persons_verdict_survives_a_restart),
         cmocka_unit_test(test_p08_a_person_judges_what_only_a_note_names),
+        cmocka_unit_test(test_p08_a_person_does_not_judge_a_commit_below_the_floor),
+        cmocka_unit_test(test_p08_only_what_was_noted_is_forgotten),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
