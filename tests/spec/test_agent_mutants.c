@@ -600,6 +600,12 @@ static void test_agent_p8_row_of_an_epoch_to_come_is_unknown(void **state)
     bench_commit(bench, &gid);
     bench_rollback(bench, &gid);
     assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    struct message commit = {
+        .kind = MESSAGE_COMMIT}; /* what a VERDICT would say lies where its proof is */
+    commit.as.verdict.gid = gid;
+    commit.as.verdict.verdict = VERDICT_UNKNOWN;
+    bench_message(bench, SESSION, &commit);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
     bench_verdict(bench, &gid, VERDICT_UNKNOWN);
     assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 1);
     bench_scan(bench, 0, NULL, 0); /* gone again: nothing to ask about */
