@@ -369,7 +369,7 @@ static void finish_ack_known(struct coord *coord, uint32_t from, const struct me
 static void finish_noted(const struct participant *participant, const struct gid *gid,
                          struct coord_ready *ready)
 {
-    if (participant != NULL && participant->session != 0 && gid->attempt != 0) {
+    if (participant->session != 0 && gid->attempt != 0) {
         struct message *message = ready_send(ready, participant->session, MESSAGE_VERDICT);
         message->as.verdict.gid = *gid;
         message->as.verdict.verdict = VERDICT_NOTED;
@@ -383,7 +383,9 @@ void finish_heuristic_durable(struct coord *coord, const struct gid *gid, struct
         txn->heuristic_pending--;
         txn_answer(coord, txn, false, ready);
     }
-    finish_noted(peer_find(coord, gid->participant, NULL), gid, ready);
+    const struct participant *participant = peer_find(coord, gid->participant, NULL);
+    CHECK(participant != NULL); /* it told of the outcome, and nobody is ever taken out */
+    finish_noted(participant, gid, ready);
 }
 
 void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ack,
