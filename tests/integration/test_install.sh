@@ -24,6 +24,7 @@ diff - "$work/installed" <<'LIST' || fail "what is installed"
 ./bin/assent-fault-check
 ./bin/assent-fault-explore
 ./bin/assent-fault-matrix
+./bin/assent-fault-mutants
 ./bin/assent-fault-run
 ./bin/assent-fault-sim
 ./include/assent/assent.h

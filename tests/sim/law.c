@@ -296,6 +296,18 @@ static void commit_is_voted(struct sim_world *world, const struct record_commit 
     }
 }
 
+/* In an earlier step of this round: its record waits to be handed out. */
+static bool is_being_decided(const struct sim_coord *its, const struct gtrid *gtrid)
+{
+    for (size_t i = 0; i < its->ready.append_count; i++) {
+        const struct record *record = &its->ready.appends[i].record;
+        if (record->kind == RECORD_COMMIT && gtrid_equal(&record->as.commit.gtrid, gtrid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* P-14: when a participant says, on a session that goes on, that its database is another one than before, what was voted
  * there counts no more. */
 void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t session,
@@ -313,7 +325,8 @@ void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database,
     for (; attempt != NULL; attempt = attempt->next_of_world) {
         if (attempt->database == database && attempt->truth != NULL &&
             attempt->gid.gtrid.epoch == its->epoch &&
-            law_identity(world, &attempt->gid.gtrid.journal) == world->disks[its->disk].identity) {
+            law_identity(world, &attempt->gid.gtrid.journal) == world->disks[its->disk].identity &&
+            !is_being_decided(its, &attempt->gid.gtrid)) {
             attempt->is_void = true;
         }
     }

@@ -278,7 +278,7 @@ static void test_codec_unknown_enum_value_is_refused(void **state)
 {
     (void)state;
     uint64_t seed = 5;
-    static const uint64_t values[] = {0, 5, 255, UINT32_MAX, (uint64_t)1 << 32 | 1, UINT64_MAX};
+    static const uint64_t values[] = {0, 6, 255, UINT32_MAX, (uint64_t)1 << 32 | 1, UINT64_MAX};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         struct message message = random_message(&seed, MESSAGE_VERDICT);
         message.as.verdict.proof = (struct proof){0};
