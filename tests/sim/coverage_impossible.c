@@ -26,6 +26,12 @@ static const struct entry elsewheres[] = {
     {"branch", "hazard", "VOTE abort", "test_h1_first_outcome_stands"},
     {"branch", "refused", "VOTE unknown", "test_p07_refusal_stands"},
     {"agent", "proving", "PROVE prepared", "test_agent_p12_row_that_is_there_again_is_finished"},
+    {"agent", "doubtful", "NOTED", "test_agent_h1_noted_ends_nothing_but_the_telling"},
+    {"agent", "unowned", "NOTED", "test_agent_h1_noted_ends_nothing_but_the_telling"},
+    {"agent", "paused", "NOTED", "test_agent_h1_noted_ends_nothing_but_the_telling"},
+    {"agent", "telling", "COMMIT", "test_agent_h1_commit_after_a_contradiction_is_found_done"},
+    {"agent", "telling", "VERDICT commit",
+     "test_agent_h1_commit_after_a_contradiction_is_found_done"},
     {"agent", "cancelling", "database up", "test_agent_p11_cancelled_branch_outlasts_the_database"},
     {"agent", "new", "VERDICT unknown", "test_agent_p8_unknown_about_nothing_changes_nothing"},
 };

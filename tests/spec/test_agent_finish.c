@@ -449,6 +449,42 @@ static void test_agent_h1_contradiction_is_told_until_it_is_on_record(void **sta
     }
 }
 
+/* H1: that something is on record ends only the telling of it; a branch in another state goes on as it was. */
+static void test_agent_h1_noted_ends_nothing_but_the_telling(void **state)
+{
+    struct bench *bench = *state;
+    struct gid prepared = bench_prepare(bench, 1);
+    struct gid found[] = {prepared, bench_gid(50, 3), bench_gid(51, 3)};
+    bench_scan(bench, 3, found, 100);
+    bench_verdict(bench, &found[2], VERDICT_UNKNOWN);
+    struct gid paused = bench_prepare(bench, 2);
+    bench_rollback(bench, &paused);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_REFUSED);
+    size_t live = bench_counters(bench).branches_live;
+    struct gid all[] = {prepared, found[1], found[2], paused};
+    for (size_t i = 0; i < 4; i++) {
+        bench_verdict(bench, &all[i], VERDICT_NOTED);
+        assert_int_equal(bench_counters(bench).branches_live, live);
+        assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    }
+}
+
+/* P-12: a commit that follows after all (another coordinator was right) is carried out, and finds it done. */
+static void test_agent_h1_commit_after_a_contradiction_is_found_done(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_rollback(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    answer_prove(bench, PROOF_SAYS_COMMITTED);
+    assert_int_equal(ack(bench)->ack, ACK_HEURISTIC_COMMIT);
+    bench_commit(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    answer_prove(bench, PROOF_SAYS_COMMITTED);
+    assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+}
+
 /* H1 within bounds: rows that somebody ended while their coordinator is away are asked about when it is back, the last ones
  * found at least. The others are told of, so that they never fill the agent and keep the work of others out. */
 static void test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded(void **state)
@@ -593,6 +629,8 @@ int main(void)
         TEST(test_agent_p11_row_found_during_the_rollback_goes_too),
         TEST(test_agent_p12_row_ended_by_hand_is_found_out),
         TEST(test_agent_h1_contradiction_is_told_until_it_is_on_record),
+        TEST(test_agent_h1_noted_ends_nothing_but_the_telling),
+        TEST(test_agent_h1_commit_after_a_contradiction_is_found_done),
         TEST(test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded),
         TEST(test_agent_p12_rows_that_somebody_sees_to_are_not_given_up),
         TEST(test_agent_p11_look_touches_only_its_own_rows),
