@@ -179,9 +179,6 @@ static void *run_janitor(void *argument)
         }
     }
     pthread_mutex_unlock(&link->lock);
-    if (link->has_ticker) {
-        (void)pthread_join(link->ticker, NULL);
-    }
     socket_close(link);
     link_free(link);
     return NULL;
@@ -221,13 +218,18 @@ static bool join_within(pthread_t thread, uint32_t ms)
 #endif
 }
 
-/* The janitor frees the link. */
+/* The link is stopping. The ticker, which never waits in nng, goes first; then the janitor frees the link. */
 static void send_janitor_home(struct link *link)
 {
     pthread_t janitor = link->janitor;
+    if (link->has_ticker) {
+        pthread_cond_signal(&link->alarm);
+        pthread_mutex_unlock(&link->lock);
+        (void)pthread_join(link->ticker, NULL);
+        pthread_mutex_lock(&link->lock);
+    }
     link->closing = true;
     pthread_cond_signal(&link->work);
-    pthread_cond_signal(&link->alarm);
     pthread_mutex_unlock(&link->lock);
 
     if (!join_within(janitor, CLOSE_GRACE_MS)) {

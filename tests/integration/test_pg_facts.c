@@ -79,12 +79,45 @@ static void await(PGconn *conn, const char *sql, const char *expected)
     }
 }
 
+/* Commits begin to wait only when the checkpointer has read the new setting, too, and that shows nowhere else. */
+static void await_commits_wait(PGconn *conn)
+{
+    PGconn *probe = connect_user("postgres");
+    char waits[96];
+    (void)snprintf(waits, sizeof waits,
+                   "SELECT wait_event FROM pg_stat_activity WHERE pid = %d AND state = 'active'",
+                   PQbackendPID(probe));
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    bool is_waiting = false;
+    while (!is_waiting) {
+        assert_true(clock_monotonic_ms() < deadline_ms);
+        assert_int_equal(PQsendQuery(probe, "UPDATE t SET b = b WHERE a = 9"), 1);
+        const char *event = value(conn, waits);
+        while (strcmp(event, "none") != 0 && !is_waiting) { /* none: it has committed */
+            is_waiting = strcmp(event, "SyncRep") == 0;
+            event = value(conn, waits);
+        }
+        if (is_waiting) {
+            (void)run(conn, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                            " WHERE wait_event = 'SyncRep'");
+        }
+        for (PGresult *result; (result = PQgetResult(probe)) != NULL;) {
+            PQclear(result);
+        }
+    }
+    PQfinish(probe);
+    notices[0] = '\0';
+}
+
 static void synchronous_standby(PGconn *conn, bool wanted)
 {
     (void)run(conn, wanted ? "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
                            : "ALTER SYSTEM RESET synchronous_standby_names");
     (void)run(conn, "SELECT pg_reload_conf()");
     await(conn, "SHOW synchronous_standby_names", wanted ? "nobody" : "");
+    if (wanted) {
+        await_commits_wait(conn);
+    }
 }
 
 static int set_up(void **state)
@@ -282,6 +315,7 @@ static void test_fact_prepare_that_waits_is_visible_and_busy(void **state)
     PGconn *conn = connect_user("postgres");
     PGconn *other = connect_user("postgres");
     synchronous_standby(other, true);
+    await(conn, "SHOW synchronous_standby_names", "nobody");
     (void)run(conn, "BEGIN");
     (void)run(conn, "UPDATE t SET b = 1 WHERE a = 2");
     assert_int_equal(PQsendQuery(conn, "PREPARE TRANSACTION 'waits'"), 1);
@@ -314,6 +348,7 @@ static void test_fact_settings_hide_the_wait_for_the_standby(void **state)
     PGconn *conn = connect_user("postgres");
     PGconn *other = connect_user("postgres");
     synchronous_standby(other, true);
+    await(conn, "SHOW synchronous_standby_names", "nobody");
     (void)run(conn, "BEGIN");
     (void)run(conn, "SET LOCAL synchronous_commit = local");
     (void)run(conn, "UPDATE t SET b = 1 WHERE a = 3");
