@@ -130,10 +130,12 @@ run() {
     commit="$(tree_version)"
     local begin=$SECONDS
     "$@" >"$output" || status=$?
-    # The command as a reader would type it: programs by their names.
+    # The command as a reader would type it: programs by their names, and no folders of this machine.
     local words=() word
     for word in "$@"; do
-        words+=("${word/#*\/bin\//}")
+        word="${word/#*\/bin\//}"
+        [[ "$word" != /* ]] || word="${word##*/}"
+        words+=("$word")
     done
     if ! jq -es 'length > 0 and all(.[]; type == "object")' "$output" >/dev/null 2>&1; then
         echo "$name printed no JSON (exit code $status); it is not kept" >&2

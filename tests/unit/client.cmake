@@ -5,7 +5,8 @@ assent_test(NAME test_client_library
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_library.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
             LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
-            LABELS unit threads)
+            LABELS unit threads
+            ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_LIST_DIR}/test_link_lsan.supp")
 assent_test(NAME test_client_json
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_json.c ${CMAKE_SOURCE_DIR}/client/cli/json.c
             LIBS assent_common PkgConfig::yajl)
@@ -13,7 +14,8 @@ assent_test(NAME test_client_clock
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_clock.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
             LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
-            LABELS unit threads TIMEOUT 180)
+            LABELS unit threads TIMEOUT 180
+            ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_LIST_DIR}/test_link_lsan.supp")
 assent_test(NAME test_client_timer
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_timer.c ${CMAKE_SOURCE_DIR}/client/timer.c
             LIBS assent_common nng::nng LABELS unit threads)
