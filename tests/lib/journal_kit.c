@@ -5,11 +5,15 @@
 
 #include "tests/lib/journal_kit.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -279,4 +283,46 @@ void kit_sql(struct journal_kit *kit, const char *sql)
         fail_msg("%s: %s", sql, message);
     }
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* ---- files ---- */
+
+void kit_empty(const struct journal_kit *kit)
+{
+    char path[512];
+    DIR *listing = opendir(kit->folder);
+    assert_non_null(listing);
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        (void)snprintf(path, sizeof path, "%s/%s", kit->folder, entry->d_name);
+        if (entry->d_name[0] != '.') {
+            assert_int_equal(unlink(path), 0);
+        }
+    }
+    assert_int_equal(closedir(listing), 0);
+}
+
+static void copy_file(const char *from_path, const char *to_path)
+{
+    struct stat status;
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(from >= 0 && to >= 0);
+    assert_int_equal(fstat(from, &status), 0);
+    assert_int_equal(sendfile(to, from, NULL, (size_t)status.st_size), status.st_size);
+    assert_int_equal(close(from), 0);
+    assert_int_equal(close(to), 0);
+}
+
+void kit_copy(const struct journal_kit *kit, const struct journal_kit *template)
+{
+    static const char *const suffixes[] = {"", "-wal"};
+    char from[160], to[160];
+    kit_empty(kit);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        (void)snprintf(from, sizeof from, "%s%s", template->path, suffixes[i]);
+        (void)snprintf(to, sizeof to, "%s%s", kit->path, suffixes[i]);
+        if (access(from, F_OK) == 0) {
+            copy_file(from, to);
+        }
+    }
 }

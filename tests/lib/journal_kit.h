@@ -50,4 +50,9 @@ char *kit_live_text(struct journal_kit *kit);
 /* Runs SQL on the closed journal's file, as an evil hand would; must succeed. */
 void kit_sql(struct journal_kit *kit, const char *sql);
 
+/* Removes every file of the folder; nothing is open. */
+void kit_empty(const struct journal_kit *kit);
+/* The files of the template in place of the kit's own, its log among them. */
+void kit_copy(const struct journal_kit *kit, const struct journal_kit *template);
+
 #endif

@@ -9,14 +9,11 @@
  */
 #include "tests/lib/test.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,49 +67,14 @@ static bool fault_disarm(const struct fault *fault)
 
 /* ---- files ---- */
 
-static void copy_file(const char *from_path, const char *to_path)
-{
-    struct stat status;
-    int from = open(from_path, O_RDONLY | O_CLOEXEC);
-    int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(from >= 0 && to >= 0);
-    assert_int_equal(fstat(from, &status), 0);
-    assert_int_equal(sendfile(to, from, NULL, (size_t)status.st_size), status.st_size);
-    assert_int_equal(close(from), 0);
-    assert_int_equal(close(to), 0);
-}
-
-static void empty_folder(const char *folder)
-{
-    char path[512];
-    DIR *listing = opendir(folder);
-    assert_non_null(listing);
-    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.') {
-            assert_int_equal(unlink(path), 0);
-        }
-    }
-    assert_int_equal(closedir(listing), 0);
-}
-
 static void begin_empty(void)
 {
-    empty_folder(kit.folder);
+    kit_empty(&kit);
 }
 
 static void begin_with_copy(void)
 {
-    static const char *const suffixes[] = {"", "-wal"};
-    char from[160], to[160];
-    empty_folder(kit.folder);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        (void)snprintf(from, sizeof from, "%s%s", template.path, suffixes[i]);
-        (void)snprintf(to, sizeof to, "%s%s", kit.path, suffixes[i]);
-        if (access(from, F_OK) == 0) {
-            copy_file(from, to);
-        }
-    }
+    kit_copy(&kit, &template);
 }
 
 static void open_kit(void)

@@ -7,14 +7,10 @@
  */
 #include "tests/lib/test.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/lib/failing_loop.h"
@@ -41,52 +37,17 @@ int fsync(int fd)
 
 /* ---- files ---- */
 
-static void copy_file(const char *from_path, const char *to_path)
-{
-    struct stat status;
-    int from = open(from_path, O_RDONLY | O_CLOEXEC);
-    int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(from >= 0 && to >= 0);
-    assert_int_equal(fstat(from, &status), 0);
-    assert_int_equal(sendfile(to, from, NULL, (size_t)status.st_size), status.st_size);
-    assert_int_equal(close(from), 0);
-    assert_int_equal(close(to), 0);
-}
-
-static void empty_folder(const char *folder)
-{
-    char path[512];
-    DIR *listing = opendir(folder);
-    assert_non_null(listing);
-    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.') {
-            assert_int_equal(unlink(path), 0);
-        }
-    }
-    assert_int_equal(closedir(listing), 0);
-}
-
 /* The files of the template, its log among them. */
 static void begin_with_copy(void *user)
 {
-    static const char *const suffixes[] = {"", "-wal"};
     struct work *work = user;
-    char from[160], to[160];
-    empty_folder(work->kit.folder);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        (void)snprintf(from, sizeof from, "%s%s", work->template.path, suffixes[i]);
-        (void)snprintf(to, sizeof to, "%s%s", work->kit.path, suffixes[i]);
-        if (access(from, F_OK) == 0) {
-            copy_file(from, to);
-        }
-    }
+    kit_copy(&work->kit, &work->template);
 }
 
 static void begin_empty(void *user)
 {
     struct work *work = user;
-    empty_folder(work->kit.folder);
+    kit_empty(&work->kit);
 }
 
 static void fill(struct journal_kit *kit)
