@@ -190,21 +190,6 @@ void finish_repeat_rollback(struct coord *coord, uint64_t session, const struct 
     (void)coord;
 }
 
-/* An aborted transaction that this process does not know (earlier epoch, or long ago) turns out to have been
- * committed by hand at a participant: it comes back to memory to be shown. */
-static struct txn *finish_bring_back(struct coord *coord, uint32_t from,
-                                     const struct message_ack *ack)
-{
-    struct txn *txn = txn_new(coord, &ack->gid.gtrid, 1);
-    txn->recovered = true;
-    txn->branches[0].participant = from;
-    txn->branches[0].state = BRANCH_ROLLING_BACK;
-    txn->branches[0].has_gid = true;
-    txn->branches[0].gid = ack->gid;
-    txn_move(coord, txn, TXN_ABORTING);
-    return txn;
-}
-
 /* A finished commit that is only in the journal, and what it had committed in a branch is gone: a database was set back,
  * its prepared row came again, and somebody rolled that back (P-14). NULL if the record does not name the gid. */
 static struct txn *finish_bring_back_commit(struct coord *coord, const struct journal_entry *entry,
@@ -348,7 +333,9 @@ static void finish_ack_known(struct coord *coord, uint32_t from, const struct me
             coord->counters.stale_messages++; /* a repetition for something that is over */
             return;
         }
-        txn = finish_bring_back(coord, from, ack);
+        /* Committed by hand after all, and not known to this process (earlier epoch, or long ago): it comes back to memory
+         * to be shown. */
+        txn = txn_from_note(coord, &ack->gid);
     }
     struct branch *branch = txn_branch(coord, txn, coord->participants[from]->name);
     if (branch == NULL && txn_is_a_note(txn) && ack_contradicts_abort(ack)) {

@@ -241,7 +241,9 @@ void txn_set_timer(struct coord *coord, struct txn *txn);
 void txn_retire(struct coord *coord, struct txn *txn); /* finished: into the recent list */
 void txn_revive(struct coord *coord, struct txn *txn); /* out of it again: it was not over */
 bool txn_is_finished(const struct txn *txn);
-/* An aborted transaction has no record that lists its branches: of one that is known from a note, another one shows up. */
+/* An aborted transaction has no record that lists its branches: one that is known from a note about one of them, */
+struct txn *txn_from_note(struct coord *coord, const struct gid *gid);
+/* and another one that shows up. */
 struct branch *txn_add_branch(struct coord *coord, struct txn *txn, const struct gid *gid);
 /* Known from a heuristic note alone: it aborted, or its COMMIT was forgotten before the note was written. */
 bool txn_is_a_note(const struct txn *txn);

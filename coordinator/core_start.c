@@ -22,13 +22,7 @@ static void start_heuristic(struct coord *coord, const struct record_heuristic *
 {
     struct txn *txn = txn_find(coord, &heuristic->gid.gtrid);
     if (txn == NULL) { /* of an aborted transaction: there is no COMMIT record */
-        txn = txn_new(coord, &heuristic->gid.gtrid, 1);
-        txn->recovered = true;
-        peer_get(coord, heuristic->gid.participant, &txn->branches[0].participant);
-        txn->branches[0].has_gid = true;
-        txn->branches[0].gid = heuristic->gid;
-        txn->branches[0].state = BRANCH_ROLLING_BACK;
-        txn_move(coord, txn, TXN_ABORTING);
+        txn = txn_from_note(coord, &heuristic->gid);
     }
     struct branch *branch = txn_branch(coord, txn, heuristic->gid.participant);
     if (branch == NULL) {

@@ -228,16 +228,30 @@ void txn_free(struct coord *coord, struct txn *txn)
     free(txn);
 }
 
+static void branch_from_note(struct coord *coord, struct branch *branch, const struct gid *gid)
+{
+    branch->state = BRANCH_ROLLING_BACK;
+    branch->has_gid = true;
+    branch->gid = *gid;
+    peer_get(coord, gid->participant, &branch->participant);
+}
+
+struct txn *txn_from_note(struct coord *coord, const struct gid *gid)
+{
+    struct txn *txn = txn_new(coord, &gid->gtrid, 1);
+    txn->recovered = true;
+    branch_from_note(coord, &txn->branches[0], gid);
+    txn_move(coord, txn, TXN_ABORTING);
+    return txn;
+}
+
 struct branch *txn_add_branch(struct coord *coord, struct txn *txn, const struct gid *gid)
 {
     struct branch *branch = NULL;
     txn->branches = alloc_resize(txn->branches, txn->branch_count + 1, sizeof(*branch));
     branch = &txn->branches[txn->branch_count++];
     memset(branch, 0, sizeof(*branch));
-    branch->state = BRANCH_ROLLING_BACK;
-    branch->has_gid = true;
-    branch->gid = *gid;
-    peer_get(coord, gid->participant, &branch->participant);
+    branch_from_note(coord, branch, gid);
     return branch;
 }
 
