@@ -13,6 +13,7 @@
 #include "tests/lib/test.h"
 
 #include "common/clock.h"
+#include "tests/lib/pg_standby.h"
 #include "tests/lib/pgcluster.h"
 
 #define WAIT_MS 20000
@@ -79,45 +80,16 @@ static void await(PGconn *conn, const char *sql, const char *expected)
     }
 }
 
-/* Commits begin to wait only when the checkpointer has read the new setting, too, and that shows nowhere else. */
-static void await_commits_wait(PGconn *conn)
+static void lose_standby(void)
 {
-    PGconn *probe = connect_user("postgres");
-    char waits[96];
-    (void)snprintf(waits, sizeof waits,
-                   "SELECT wait_event FROM pg_stat_activity WHERE pid = %d AND state = 'active'",
-                   PQbackendPID(probe));
-    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
-    bool is_waiting = false;
-    while (!is_waiting) {
-        assert_true(clock_monotonic_ms() < deadline_ms);
-        assert_int_equal(PQsendQuery(probe, "UPDATE t SET b = b WHERE a = 9"), 1);
-        const char *event = value(conn, waits);
-        while (strcmp(event, "none") != 0 && !is_waiting) { /* none: it has committed */
-            is_waiting = strcmp(event, "SyncRep") == 0;
-            event = value(conn, waits);
-        }
-        if (is_waiting) {
-            (void)run(conn, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-                            " WHERE wait_event = 'SyncRep'");
-        }
-        for (PGresult *result; (result = PQgetResult(probe)) != NULL;) {
-            PQclear(result);
-        }
-    }
-    PQfinish(probe);
-    notices[0] = '\0';
+    struct error error = {0};
+    assert_success(pg_standby_lose(cluster, clock_monotonic_ms() + WAIT_MS, &error), &error);
 }
 
-static void synchronous_standby(PGconn *conn, bool wanted)
+static void return_standby(void)
 {
-    (void)run(conn, wanted ? "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
-                           : "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)run(conn, "SELECT pg_reload_conf()");
-    await(conn, "SHOW synchronous_standby_names", wanted ? "nobody" : "");
-    if (wanted) {
-        await_commits_wait(conn);
-    }
+    struct error error = {0};
+    assert_success(pg_standby_return(cluster, clock_monotonic_ms() + WAIT_MS, &error), &error);
 }
 
 static int set_up(void **state)
@@ -314,8 +286,7 @@ static void test_fact_prepare_that_waits_is_visible_and_busy(void **state)
     (void)state;
     PGconn *conn = connect_user("postgres");
     PGconn *other = connect_user("postgres");
-    synchronous_standby(other, true);
-    await(conn, "SHOW synchronous_standby_names", "nobody");
+    lose_standby();
     (void)run(conn, "BEGIN");
     (void)run(conn, "UPDATE t SET b = 1 WHERE a = 2");
     assert_int_equal(PQsendQuery(conn, "PREPARE TRANSACTION 'waits'"), 1);
@@ -336,7 +307,7 @@ static void test_fact_prepare_that_waits_is_visible_and_busy(void **state)
     notices[0] = '\0';
     assert_string_equal(run(conn, "COMMIT PREPARED 'waits'"), "COMMIT PREPARED");
     assert_non_null(strstr(notices, "WARNING"));
-    synchronous_standby(other, false);
+    return_standby();
     PQfinish(conn);
     PQfinish(other);
 }
@@ -347,8 +318,7 @@ static void test_fact_settings_hide_the_wait_for_the_standby(void **state)
     (void)state;
     PGconn *conn = connect_user("postgres");
     PGconn *other = connect_user("postgres");
-    synchronous_standby(other, true);
-    await(conn, "SHOW synchronous_standby_names", "nobody");
+    lose_standby();
     (void)run(conn, "BEGIN");
     (void)run(conn, "SET LOCAL synchronous_commit = local");
     (void)run(conn, "UPDATE t SET b = 1 WHERE a = 3");
@@ -370,7 +340,7 @@ static void test_fact_settings_hide_the_wait_for_the_standby(void **state)
     PQclear(result);
     PQclear(PQgetResult(conn));
     assert_string_equal(notices, "");
-    synchronous_standby(other, false);
+    return_standby();
     (void)run(conn, "ROLLBACK PREPARED 'hidden'");
     PQfinish(conn);
     PQfinish(other);
@@ -382,12 +352,12 @@ static void test_fact_only_wal_makes_a_commit_wait(void **state)
     (void)state;
     PGconn *conn = connect_user("postgres");
     PGconn *other = connect_user("postgres");
-    synchronous_standby(other, true);
+    lose_standby();
     assert_string_equal(run(conn, "SELECT pg_current_xact_id()"), "SELECT 1");
     assert_string_equal(run(conn, "UPDATE t SET b = 1 WHERE a = -1"), "UPDATE 0");
     assert_int_equal(PQsendQuery(conn, "SELECT pg_logical_emit_message(true, 'assent', '')"), 1);
     await(other, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", "1");
-    synchronous_standby(other, false);
+    return_standby();
     PQclear(PQgetResult(conn));
     PQclear(PQgetResult(conn));
     PQfinish(conn);
