@@ -103,19 +103,12 @@ static void test_finish_batch_answers_each_for_itself(void **state)
     assert_int_equal(world_prepared_count(world), 0);
 }
 
-static void set_standbys(const char *alter, const char *shown)
-{
-    (void)world_sql(world, alter);
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", shown);
-}
-
 /* Holds the only finisher with a commit that waits for a standby, so that what is submitted meanwhile becomes one batch
  * when the wait is cancelled. */
 static uint64_t hold_finisher(const struct gid *gid)
 {
     assert_int_equal(world_execute(world, gid, world_work("SELECT 1", NULL))->class, PG_OK);
-    set_standbys("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "nobody");
+    world_lose_standby(world);
     struct command command = {.kind = COMMAND_FINISH, .as.finish = {.gid = *gid, .commit = true}};
     uint64_t id = world_submit(world, &command);
     world_await_sql(world, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
@@ -167,7 +160,7 @@ static void test_finish_unclassified_error_spares_the_batch(void **state)
     struct command second = {.kind = COMMAND_FINISH, .as.finish = {.gid = good, .commit = true}};
     uint64_t bad_id = world_submit(world, &first);
     uint64_t good_id = world_submit(world, &second);
-    set_standbys("ALTER SYSTEM RESET synchronous_standby_names", "");
+    world_return_standby(world);
     (void)world_await(world, held);
     struct command_result *failed = world_await(world, bad_id);
     struct command_result *done = world_await(world, good_id);
@@ -208,7 +201,7 @@ static void test_finish_batch_has_time_for_each(void **state)
         cancel_wait_for_standby();
         assert_int_equal(world_await(world, ids[i])->class, PG_RETRY);
     }
-    set_standbys("ALTER SYSTEM RESET synchronous_standby_names", "");
+    world_return_standby(world);
     restart(3, 1000);
 }
 
@@ -222,9 +215,7 @@ static void test_finish_busy_branch_is_to_be_retried(void **state)
             ->class,
         PG_OK);
     /* A COMMIT PREPARED that waits for a standby holds the branch. */
-    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    world_lose_standby(world);
     char *conninfo = pgcluster_conninfo_for(world->cluster, WORLD_DATABASE, "postgres");
     PGconn *other = PQconnectdb(conninfo);
     free(conninfo);
@@ -234,8 +225,7 @@ static void test_finish_busy_branch_is_to_be_retried(void **state)
     world_await_sql(world, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
                     "1");
     struct command_result *busy = world_finish(world, &gid, true);
-    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_return_standby(world);
     assert_int_equal(busy->class, PG_RETRY);
     PQclear(PQgetResult(other));
     PQfinish(other);
@@ -250,9 +240,7 @@ static void test_finish_wait_for_standby_cancelled_is_to_be_retried(void **state
     struct command_result *voted =
         world_execute(world, &gid, world_work("UPDATE item SET amount = 1 WHERE id = 2", NULL));
     assert_int_equal(voted->class, PG_OK);
-    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    world_lose_standby(world);
     struct command command = {.kind = COMMAND_FINISH, .as.finish = {.gid = gid, .commit = true}};
     uint64_t id = world_submit(world, &command);
     world_await_sql(world,
@@ -262,8 +250,7 @@ static void test_finish_wait_for_standby_cancelled_is_to_be_retried(void **state
     (void)world_sql(
         world, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
     struct command_result *result = world_await(world, id);
-    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_return_standby(world);
     assert_int_equal(result->class, PG_RETRY);
     assert_int_equal(world_finish(world, &gid, true)->class, PG_NOT_FOUND);
     assert_int_equal(world_prove(world, &gid, &voted->proof, true, false)->proved,
@@ -279,15 +266,12 @@ static void test_finish_standby_away_leaves_no_backends_behind(void **state)
     struct command_result *voted =
         world_execute(world, &gid, world_work("UPDATE item SET amount = 1 WHERE id = 4", NULL));
     assert_int_equal(voted->class, PG_OK);
-    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    world_lose_standby(world);
     struct command_result *first = world_finish(world, &gid, true);
     struct command_result *second = world_finish_when_ready(world, &gid, true);
     world_await_sql(world, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
                     "0");
-    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_return_standby(world);
     assert_int_equal(first->class, PG_UNKNOWN);
     assert_int_not_equal(second->class, PG_OK);
     world_await_sql(world, "SELECT count(*) FROM pg_prepared_xacts", "0");

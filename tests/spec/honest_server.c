@@ -47,7 +47,7 @@ static void must(bool done, const struct error *error)
     }
 }
 
-/* ---- a standby that does not answer ---- */
+/* ---- sessions of a human ---- */
 
 #define CANCEL_WAITS                                                                               \
     "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -61,56 +61,12 @@ static PGconn *connect_human(struct server *server)
     return conn;
 }
 
-static bool is_done(PGconn *conn)
-{
-    assert_int_equal(PQconsumeInput(conn), 1);
-    return PQisBusy(conn) == 0;
-}
-
 static void drain(PGconn *conn)
 {
     PGresult *result = NULL;
     while ((result = PQgetResult(conn)) != NULL) {
         PQclear(result);
     }
-}
-
-static const char *waiting_commits(struct server *server)
-{
-    return world_sql(server->world,
-                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-}
-
-/* Commits wait for it from now on: the checkpointer takes the setting over when it likes, so one commit is watched. */
-static void standby_goes(struct server *server)
-{
-    PGconn *conn = connect_human(server);
-    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
-    (void)world_sql(server->world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(server->world, "SELECT pg_reload_conf()");
-    bool waits = false;
-    while (!waits && clock_monotonic_ms() < deadline_ms) {
-        assert_int_equal(PQsendQuery(conn, "SELECT pg_logical_emit_message(true, 'probe', '')"), 1);
-        bool done = false;
-        while (!waits && !done && clock_monotonic_ms() < deadline_ms) {
-            done = is_done(conn);
-            waits = strcmp(waiting_commits(server), "1") == 0;
-            pause_between_polls();
-        }
-        while (waits && !is_done(conn) && clock_monotonic_ms() < deadline_ms) {
-            (void)world_sql(server->world, CANCEL_WAITS);
-            pause_between_polls();
-        }
-        drain(conn);
-    }
-    PQfinish(conn);
-    assert_true(waits);
-}
-
-static void standby_comes_back(struct server *server)
-{
-    (void)world_sql(server->world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(server->world, "SELECT pg_reload_conf()");
 }
 
 /* ---- the edge ---- */
@@ -211,7 +167,7 @@ static void server_submit(struct honest_side *side, const struct honest_op *op,
         honest_wire_fail_block(op->gid);
     }
     if (op->standby_is_away) {
-        standby_goes(server);
+        world_lose_standby(server->world);
     }
     pg_submit(server->world->pg, command);
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
@@ -221,7 +177,7 @@ static void server_submit(struct honest_side *side, const struct honest_op *op,
         pause_between_polls();
     }
     if (op->standby_is_away) {
-        standby_comes_back(server);
+        world_return_standby(server->world);
     }
 }
 
@@ -259,7 +215,7 @@ static void end_by_hand(struct server *server, bool commit, const char *gid_text
 static void hold_by_hand(struct server *server, const char *gid_text)
 {
     char sql[GID_TEXT_SIZE + 32];
-    standby_goes(server);
+    world_lose_standby(server->world);
     server->human = connect_human(server);
     (void)snprintf(sql, sizeof sql, "COMMIT PREPARED '%s'", gid_text);
     assert_int_equal(PQsendQuery(server->human, sql), 1);
@@ -269,7 +225,7 @@ static void hold_by_hand(struct server *server, const char *gid_text)
 
 static void let_go_by_hand(struct server *server)
 {
-    standby_comes_back(server);
+    world_return_standby(server->world);
     drain(server->human);
     PQfinish(server->human);
     server->human = NULL;
@@ -469,7 +425,7 @@ static void clear(struct server *server)
     if (world->pg != NULL) {
         world_stop(world);
     }
-    standby_comes_back(server);
+    world_return_standby(server->world);
     PQfinish(server->human);
     server->human = NULL;
     prepared_clear(world, WORLD_DATABASE);

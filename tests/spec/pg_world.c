@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "tests/lib/pg_standby.h"
 
 #define WAIT_MS 20000
 
@@ -380,6 +381,18 @@ int world_prepared_count(struct world *world)
     return (int)strtol(
         world_sql(world, "SELECT count(*) FROM pg_prepared_xacts WHERE gid LIKE 'assent:%'"), NULL,
         10);
+}
+
+void world_lose_standby(struct world *world)
+{
+    struct error error = {0};
+    must(pg_standby_lose(world->cluster, clock_monotonic_ms() + WAIT_MS, &error), &error);
+}
+
+void world_return_standby(struct world *world)
+{
+    struct error error = {0};
+    must(pg_standby_return(world->cluster, clock_monotonic_ms() + WAIT_MS, &error), &error);
 }
 
 void world_await_sql(struct world *world, const char *sql, const char *expected)

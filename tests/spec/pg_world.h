@@ -95,6 +95,9 @@ struct command_result *world_simple(struct world *world, enum command_kind kind)
 
 /* How many rows pg_prepared_xacts has with Assent's prefix. */
 int world_prepared_count(struct world *world);
+/* The cluster's synchronous standby goes away, comes back: pg_standby.h. */
+void world_lose_standby(struct world *world);
+void world_return_standby(struct world *world);
 /* Waits until a query as superuser gives this text; fails the test after some seconds. */
 void world_await_sql(struct world *world, const char *sql, const char *expected);
 

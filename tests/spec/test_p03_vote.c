@@ -421,9 +421,7 @@ static void test_execute_backend_killed_is_no_yes(void **state)
 static void test_execute_wait_for_standby_cancelled_is_unknown(void **state)
 {
     (void)state;
-    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    world_lose_standby(world);
     struct gid gid = world_gid(world, 30);
     struct command command = world_execute_command(
         &gid, world_work("SELECT set_config('synchronous_commit', 'off', false),"
@@ -438,8 +436,7 @@ static void test_execute_wait_for_standby_cancelled_is_unknown(void **state)
     (void)world_sql(world, "SELECT pg_cancel_backend(pid)"
                            " FROM pg_stat_activity WHERE query LIKE 'PREPARE%'");
     struct command_result *voted = world_await(world, id);
-    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_return_standby(world);
     assert_int_equal(voted->class, PG_UNKNOWN);
     assert_int_equal(world_prepared_count(world), 1);
     assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);

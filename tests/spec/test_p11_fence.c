@@ -167,9 +167,7 @@ static void test_look_queued_branch_never_runs(void **state)
 static void test_look_finds_what_was_prepared_past_the_deadline(void **state)
 {
     (void)state;
-    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    world_lose_standby(world);
     struct gid gid = world_gid(world, 8);
     struct command command =
         world_execute_command(&gid, world_work("UPDATE item SET amount = 0 WHERE id = 1", NULL));
@@ -180,8 +178,7 @@ static void test_look_finds_what_was_prepared_past_the_deadline(void **state)
     struct command_result *voted = world_await(world, id);
     assert_int_equal(voted->class, PG_UNKNOWN);
     struct command_result *result = world_look(world, &gid, true);
-    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_return_standby(world);
     assert_int_equal(result->class, PG_OK);
     assert_int_equal(result->row_count, 1);
     assert_string_equal(result->rows[0].gid_text, world_gid_text(&gid));

@@ -131,9 +131,7 @@ static void test_prove_standby_away_is_no_answer(void **state)
     struct gid gid = world_gid(world, 8);
     struct proof proof = prepare(&gid);
     assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
-    (void)world_sql(world, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
-    world_await_sql(world, "SHOW synchronous_standby_names", "nobody");
+    world_lose_standby(world);
     struct command command = {.kind = COMMAND_PROVE,
                               .as.prove = {.gid = gid, .proof = proof, .expect_commit = true}};
     uint64_t id = world_submit(world, &command);
@@ -142,8 +140,7 @@ static void test_prove_standby_away_is_no_answer(void **state)
     (void)world_sql(
         world, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
     struct command_result *result = world_await(world, id);
-    (void)world_sql(world, "ALTER SYSTEM RESET synchronous_standby_names");
-    (void)world_sql(world, "SELECT pg_reload_conf()");
+    world_return_standby(world);
     assert_int_equal(result->class, PG_RETRY);
     assert_proved(&gid, &proof, true, PROOF_SAYS_COMMITTED);
 }
