@@ -10,42 +10,11 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#include <libpq-fe.h>
-
 #include "common/alloc.h"
 #include "tests/crash/crash_stage.h"
+#include "tests/lib/pg_standby.h"
 
 /* --- a standby that does not exist ------------------------------------------------------------ */
-
-struct probe { /* a session that shows whether commits wait */
-    struct crash_stage *stage;
-    PGconn *connection;
-    bool sent;
-};
-
-static bool probe_waits(void *user)
-{
-    struct probe *probe = user;
-    char sql[160];
-    char *event = NULL;
-    (void)PQconsumeInput(probe->connection);
-    if (!probe->sent || PQisBusy(probe->connection) == 0) {
-        PGresult *result;
-        while (probe->sent && (result = PQgetResult(probe->connection)) != NULL) {
-            PQclear(result);
-        }
-        probe->sent = PQsendQuery(probe->connection,
-                                  "SELECT pg_logical_emit_message(true, 'probe', '')") == 1;
-        return false;
-    }
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = %d",
-                   PQbackendPID(probe->connection));
-    bool waits = stack_sql(probe->stage->stack, probe->stage->participant, sql, &event, NULL) &&
-                 event != NULL;
-    free(event);
-    return waits;
-}
 
 static bool sql(struct crash_stage *stage, const char *text, struct error *ret_error)
 {
@@ -53,33 +22,27 @@ static bool sql(struct crash_stage *stage, const char *text, struct error *ret_e
 }
 
 /* From here on no commit of the victim's database is answered. */
-static bool hold(struct crash_stage *stage, struct probe *probe, struct error *ret_error)
+static bool hold(struct crash_stage *stage, struct error *ret_error)
 {
-    char *conninfo = pgcluster_conninfo_for(stack_cluster(stage->stack, stage->participant),
-                                            stack_database(stage->stack), "postgres");
-    *probe = (struct probe){.stage = stage, .connection = PQconnectdb(conninfo)};
-    free(conninfo);
-    if (PQstatus(probe->connection) != CONNECTION_OK) {
-        return error_set(ret_error, ERROR_UNAVAILABLE, "%s", PQerrorMessage(probe->connection));
-    }
-    return sql(stage, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", ret_error) &&
-           sql(stage, "SELECT pg_reload_conf()", ret_error) &&
-           (stack_poll(NULL, crash_patience(), probe_waits, probe) ||
-            error_set(ret_error, ERROR_UNAVAILABLE, "commits do not wait for the standby"));
+    return pg_standby_lose(stack_cluster(stage->stack, stage->participant), crash_patience(),
+                           ret_error);
 }
 
-static bool reloads(void *user)
+static bool release(struct crash_stage *stage, struct error *ret_error)
 {
-    return sql(user, "SELECT pg_reload_conf()", NULL);
+    return pg_standby_return(stack_cluster(stage->stack, stage->participant), crash_patience(),
+                             ret_error);
 }
 
-static bool release(struct crash_stage *stage, struct probe *probe, struct error *ret_error)
+struct comeback {
+    struct crash_stage *stage;
+    struct error error; /* of the last try */
+};
+
+static bool is_back(void *user)
 {
-    bool released = sql(stage, "ALTER SYSTEM RESET synchronous_standby_names", ret_error) &&
-                    sql(stage, "SELECT pg_reload_conf()", ret_error);
-    PQfinish(probe->connection);
-    probe->connection = NULL;
-    return released;
+    struct comeback *comeback = user;
+    return release(comeback->stage, &comeback->error);
 }
 
 /* --- the backend ------------------------------------------------------------------------------ */
@@ -154,56 +117,49 @@ static bool strike_in_statement(struct crash_stage *stage, enum blow blow, struc
 
 /* With a kill the whole server restarts: the setting must be away from its file before, and is read
  * again after. */
-static bool strike_waiting(struct crash_stage *stage, struct probe *probe, const char *condition,
-                           enum blow blow, struct error *ret_error)
+static bool strike_waiting(struct crash_stage *stage, const char *condition, enum blow blow,
+                           struct error *ret_error)
 {
     struct backend backend = {.stage = stage, .condition = condition};
     if (!stack_poll(NULL, crash_patience(), find_backend, &backend)) {
         return error_set(ret_error, ERROR_UNAVAILABLE, "no backend was found where %s", condition);
     }
     if (blow != BLOW_KILL) {
-        return strike(&backend, blow, ret_error) && release(stage, probe, ret_error);
+        return strike(&backend, blow, ret_error) && release(stage, ret_error);
     }
     if (!sql(stage, "ALTER SYSTEM RESET synchronous_standby_names", ret_error) ||
         !strike(&backend, blow, ret_error)) {
         return false;
     }
-    PQfinish(probe->connection);
-    probe->connection = NULL;
-    return stack_poll(NULL, crash_patience(), reloads, stage) ||
-           error_set(ret_error, ERROR_UNAVAILABLE, "the server did not come back");
+    struct comeback comeback = {.stage = stage};
+    return stack_poll(NULL, crash_patience(), is_back, &comeback) ||
+           error_set(ret_error, ERROR_UNAVAILABLE, "the server did not come back: %s",
+                     comeback.error.text);
 }
 
 static bool strike_in_prepare(struct crash_stage *stage, enum blow blow, struct error *ret_error)
 {
-    struct probe probe;
-    bool struck = hold(stage, &probe, ret_error);
-    if (struck) {
-        sale_begin(stage, &stage->sales[0]);
-        struck = strike_waiting(stage, &probe,
-                                "wait_event = 'SyncRep' AND query LIKE 'PREPARE TRANSACTION%'",
-                                blow, ret_error);
+    if (!hold(stage, ret_error)) {
+        return false;
     }
-    PQfinish(probe.connection);
-    return struck;
+    sale_begin(stage, &stage->sales[0]);
+    return strike_waiting(stage, "wait_event = 'SyncRep' AND query LIKE 'PREPARE TRANSACTION%'",
+                          blow, ret_error);
 }
 
 /* The agent sleeps with the COMMIT in its hand while the standby is taken away. */
 static bool strike_in_commit(struct crash_stage *stage, enum blow blow, struct error *ret_error)
 {
-    struct probe probe = {0};
     if (!crash_rearm(stage, stage->victim, "a.commit.recv:stop", ret_error)) {
         return false;
     }
     sale_begin(stage, &stage->sales[0]);
-    bool struck = crash_await_point(stage->victim, "a.commit.recv", ret_error) &&
-                  hold(stage, &probe, ret_error);
+    bool struck =
+        crash_await_point(stage->victim, "a.commit.recv", ret_error) && hold(stage, ret_error);
     stack_daemon_signal(stage->victim, SIGCONT);
-    struck = struck && strike_waiting(stage, &probe,
-                                      "wait_event = 'SyncRep' AND query LIKE 'COMMIT PREPARED%'",
-                                      blow, ret_error);
-    PQfinish(probe.connection);
-    return struck;
+    return struck &&
+           strike_waiting(stage, "wait_event = 'SyncRep' AND query LIKE 'COMMIT PREPARED%'", blow,
+                          ret_error);
 }
 
 /* --- the server ------------------------------------------------------------------------------- */
