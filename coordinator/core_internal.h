@@ -63,7 +63,7 @@ struct participant {
     char version[32];
     bool configured;  /* false: known from the journal only, nobody can be dialled */
     bool must_report; /* named in the last EPOCH or a later COMMIT: its witness is awaited (P-10) */
-    bool reported;
+    bool reported;    /* welcomed once in this epoch */
     bool is_new;      /* added to a coordinator that runs, and never connected since */
     bool releasing;   /* its RELEASE record is on its way: no new work, and ADD takes it back */
     bool witnessed;   /* this session's witness was checked */

@@ -208,11 +208,10 @@ static void peer_witness(struct coord *coord, const struct coord_event *event, u
     }
     participant->identity = witness->identity;
     participant->witnessed = true;
-    participant->reported = true;
     if (!participant->welcomed) {
-        participant->claimed = false; /* it speaks again because our CLAIM was lost */
+        participant->claimed =
+            false; /* it speaks again: our CLAIM was lost, or its witness grew meanwhile */
     }
-    peer_check_reconciled(coord, ready);
     peer_claim(coord, participant, ready);
 }
 
@@ -232,6 +231,9 @@ static void peer_welcome(struct coord *coord, uint32_t index, const struct messa
     }
     participant->welcome_history = welcome->history;
     participant->welcomed = true;
+    /* P-10: not with its witness alone, which may grow until its database refuses the epochs before ours. */
+    participant->reported = true;
+    peer_check_reconciled(coord, ready);
     participant->identity = welcome->identity;
     participant->text[0] = '\0';
     participant->health = HEALTH_UP; /* it has just written the claim into its database */

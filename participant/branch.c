@@ -182,7 +182,7 @@ static void step_result(struct agent *agent, struct command_result *result)
         agent->rotate_id = 0;
         /* Only tidies: a failure is tried again after the usual while. */
         agent->rotate_wanted = agent->rotate_wanted || result->class != PG_OK;
-    } else if (!agent_audited(agent, result)) {
+    } else if (!agent_audited(agent, result) && !agent_compared(agent, result)) {
         /* A witness, or an answer for a session that is gone. */
         agent_witness_result(agent, result);
     }
@@ -397,6 +397,7 @@ static void step_periodic(struct agent *agent)
         agent->heartbeat_due_ms = agent->now_ms + agent->config.heartbeat_ms;
     }
     agent_journals_due(agent);
+    agent_compares_due(agent);
     if (agent->rotate_wanted && agent->rotate_id == 0 && agent->now_ms >= agent->rotate_due_ms &&
         agent_database_up(agent)) {
         agent->rotate_wanted = false;
@@ -413,6 +414,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t step_deadline(const struct agent *agent)
 {
     uint64_t deadline = least(agent->heartbeat_due_ms, agent_journals_deadline(agent));
+    deadline = least(deadline, agent_compares_deadline(agent));
     const struct heap_node *node = heap_first(&agent->timers);
     if (node != NULL) {
         deadline = least(deadline, node->due_ms);

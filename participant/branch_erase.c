@@ -64,8 +64,17 @@ void agent_branch_look(struct agent *agent, struct agent_branch *branch)
         (struct command_look){.gtrid = branch->gid.gtrid, .has_gid = true, .gid = branch->gid};
 }
 
+void agent_branch_unsure(struct agent *agent, struct agent_branch *branch)
+{
+    agent_branch_move(agent, branch, BRANCH_UNSURE);
+    branch->tries++;
+    agent_timer_set(agent, &branch->timer,
+                    agent->now_ms + agent_backoff(agent, branch->tries, agent->config.retry_min_ms,
+                                                  agent->config.retry_max_ms));
+}
+
 /* A fence worked: a complete scan begun from now on shows all that earlier incarnations left. */
-static void fenced(struct agent *agent)
+void agent_fenced(struct agent *agent)
 {
     if (!agent->has_fenced) {
         agent->has_fenced = true;
@@ -102,21 +111,17 @@ void agent_looked(struct agent *agent, struct agent_branch *branch,
                   const struct command_result *result)
 {
     if (result->class != PG_OK && result->class != PG_NOT_FOUND) {
-        agent_branch_move(agent, branch, BRANCH_UNSURE);
-        branch->tries++;
-        agent_timer_set(agent, &branch->timer,
-                        agent->now_ms + agent_backoff(agent, branch->tries,
-                                                      agent->config.retry_min_ms,
-                                                      agent->config.retry_max_ms));
+        agent_branch_unsure(agent, branch);
         return;
     }
-    fenced(agent);
+    agent_fenced(agent);
     branch->certain = true;
     branch->tries = 0;
     bool is_found = false;
     looked_rows(agent, &branch->gid.gtrid, &branch->gid, result, &is_found);
     if (!is_found && branch->word != WORD_COMMIT) {
-        agent_branch_end(agent, branch, ACK_ROLLED_BACK, "it never prepared");
+        /* It never prepared, or a person was quicker than we: the proof tells (H1). */
+        agent_branch_prove(agent, branch);
         return;
     }
     if (is_found) {
@@ -188,7 +193,7 @@ void agent_erase_looked(struct agent *agent, struct agent_erase *erase,
                                                       agent->config.retry_max_ms));
         return;
     }
-    fenced(agent);
+    agent_fenced(agent);
     erase->state = ERASE_ENDING;
     bool is_found = false;
     looked_rows(agent, &txn->gtrid, NULL, result, &is_found); /* what it adopts is rolled back */

@@ -123,6 +123,19 @@ static void branch_noted(struct agent *agent, struct agent_branch *branch)
     }
 }
 
+/* P-12: "does not exist" is never an outcome by itself. */
+void agent_branch_prove(struct agent *agent, struct agent_branch *branch)
+{
+    agent_branch_move(agent, branch, BRANCH_PROVING);
+    struct command *command = agent_command_for(agent, &branch->pending, COMMAND_PROVE);
+    command->as.prove = (struct command_prove){
+        .gid = branch->gid,
+        .proof = branch->proof,
+        .expect_commit = branch->word == WORD_COMMIT,
+        .fence = !branch->certain,
+    };
+}
+
 void agent_finished(struct agent *agent, struct agent_branch *branch,
                     const struct command_result *result)
 {
@@ -131,18 +144,9 @@ void agent_finished(struct agent *agent, struct agent_branch *branch,
     case PG_OK:
         agent_branch_end(agent, branch, is_commit ? ACK_COMMITTED : ACK_ROLLED_BACK, "");
         return;
-    case PG_NOT_FOUND: {
-        /* P-12: "does not exist" is never an outcome by itself. */
-        agent_branch_move(agent, branch, BRANCH_PROVING);
-        struct command *command = agent_command_for(agent, &branch->pending, COMMAND_PROVE);
-        command->as.prove = (struct command_prove){
-            .gid = branch->gid,
-            .proof = branch->proof,
-            .expect_commit = is_commit,
-            .fence = !branch->certain,
-        };
+    case PG_NOT_FOUND:
+        agent_branch_prove(agent, branch);
         return;
-    }
     case PG_ROLLED_BACK: /* not an answer to FINISH: as good as none */
     case PG_RETRY:
     case PG_REFUSED:
@@ -152,10 +156,29 @@ void agent_finished(struct agent *agent, struct agent_branch *branch,
     branch_pause(agent, branch, result->detail);
 }
 
+/* After a LOOK that found nothing, and no word came meanwhile: only what is certain ends it (I3). */
+static void proved_without_word(struct agent *agent, struct agent_branch *branch,
+                                const struct command_result *result)
+{
+    if (result->class != PG_OK || result->proved == PROOF_SAYS_PREPARED) {
+        agent_branch_unsure(agent, branch);
+    } else if (result->proved == PROOF_SAYS_COMMITTED) {
+        branch->prepared_ms = agent->now_ms;
+        agent_branch_move(agent, branch, BRANCH_DOUBTFUL); /* by hand: the answer will contradict */
+        agent_branch_await(agent, branch);
+    } else {
+        agent_branch_end(agent, branch, ACK_ROLLED_BACK, "it never prepared");
+    }
+}
+
 void agent_proved(struct agent *agent, struct agent_branch *branch,
                   const struct command_result *result)
 {
     bool is_commit = branch->word == WORD_COMMIT;
+    if (branch->word == WORD_NONE) {
+        proved_without_word(agent, branch, result);
+        return;
+    }
     if (result->class != PG_OK) {
         branch_pause(agent, branch, result->detail);
         return;
@@ -314,6 +337,12 @@ void agent_verdict(struct agent *agent, const struct message_verdict *verdict)
     }
     if (branch == NULL || (branch->state != BRANCH_PREPARED && branch->state != BRANCH_DOUBTFUL &&
                            branch->state != BRANCH_UNOWNED)) {
+        return;
+    }
+    if (branch->compare_mark != 0 &&
+        (verdict->verdict == VERDICT_COMMIT || verdict->verdict == VERDICT_UNKNOWN)) {
+        agent_branch_free(agent,
+                          branch); /* its outcome agrees, or is older than what can be judged */
         return;
     }
     switch (verdict->verdict) {

@@ -10,6 +10,7 @@
  *   branch_erase.c   LOOK: late prepares, and ROLLBACK without a gid (P-9, P-11)
  *   branch_peer.c    coordinators: witness, claim, fencing, heads, health (P-10, P-14)
  *   branch_audit.c   AUDIT: what had acknowledged, is it still there? (P-14)
+ *   branch_compare.c outcomes that an earlier process left: did their coordinator decide so? (P-12)
  *   branch_sweep.c   the endless scan and the inquiries (P-6, P-8, P-11, P-13)
  *
  * STATES OF A BRANCH (one gid; the only setter is agent_branch_move in branch_state.c; below,
@@ -126,7 +127,9 @@ struct agent_branch {
     uint64_t prepared_ms; /* since when it is prepared (may be before this process began: then 0) */
     uint64_t seen_scan;   /* last scan that saw the row */
     uint64_t sweep_mark;  /* counted in its journal's open sweep (P-13) */
-    uint32_t tries;       /* of what the timer repeats */
+    uint64_t
+        compare_mark; /* DOUBTFUL because of its outcome row: counted in its journal's open page */
+    uint32_t tries;   /* of what the timer repeats */
     struct proof proof;
     enum vote vote; /* 0: none given */
     struct blob *results;
@@ -190,6 +193,18 @@ struct agent_journal {
     uint64_t sweep_head;
     size_t sweep_open;
     uint64_t swept_number;
+    uint64_t sweep_xid; /* every lower transaction id had ended when it was opened */
+    uint32_t sweep_timeline;
+    /* The comparison of the outcomes that this process did not make (P-12). */
+    bool is_compared;
+    uint64_t compare_id; /* OUTCOMES in flight; 0: none */
+    uint64_t compare_history;
+    uint64_t compare_due_ms;
+    uint64_t compare_mark; /* of the open page; 0: none */
+    size_t compare_open;   /* of it not agreed upon yet */
+    uint64_t compare_xid;  /* the last one of the page before */
+    uint64_t compare_last_xid;
+    bool compare_is_last;
 };
 
 /* One coordinator's session. Moved only in peer_move (branch_peer.c), which draws the states. */
@@ -213,8 +228,9 @@ struct agent_peer {
     uint64_t load_history;
     uint32_t tries;
     struct message_claim claim;
-    uint64_t stored_lsn; /* the database's position when the claim was stored (P-14) */
-    uint64_t audit_id;   /* AUDIT in flight; 0: none */
+    uint64_t known_number; /* the highest head that it was told here, or told us */
+    uint64_t stored_lsn;   /* the database's position when the claim was stored (P-14) */
+    uint64_t audit_id;     /* AUDIT in flight; 0: none */
     uint64_t audit_serial, audit_history;
 };
 
@@ -307,6 +323,7 @@ void agent_commit(struct agent *agent, const struct message_commit *commit);
 void agent_rollback(struct agent *agent, const struct message_rollback *rollback);
 void agent_verdict(struct agent *agent, const struct message_verdict *verdict);
 void agent_branch_finish(struct agent *agent, struct agent_branch *branch);
+void agent_branch_prove(struct agent *agent, struct agent_branch *branch);
 /* TELLING: acknowledges what contradicts an abort, again and again until it is on record. */
 void agent_branch_tell(struct agent *agent, struct agent_branch *branch, const char *detail);
 void agent_branch_end(struct agent *agent, struct agent_branch *branch, enum ack ack,
@@ -325,6 +342,8 @@ void agent_erase_check(struct agent *agent, struct agent_txn *txn);
 void agent_erase_free(struct agent *agent, struct agent_erase *erase);
 void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch);
 void agent_branch_look(struct agent *agent, struct agent_branch *branch);
+void agent_branch_unsure(struct agent *agent,
+                         struct agent_branch *branch); /* LOOK again at the timer */
 void agent_looked(struct agent *agent, struct agent_branch *branch,
                   const struct command_result *result);
 
@@ -347,6 +366,17 @@ void agent_health_send(struct agent *agent);
 /* branch_audit.c */
 void agent_audit(struct agent *agent, struct agent_peer *peer, struct message_audit *audit);
 bool agent_audited(struct agent *agent, struct command_result *result); /* false: not its result */
+
+/* branch_compare.c */
+void agent_compares_due(struct agent *agent);
+uint64_t agent_compares_deadline(const struct agent *agent);
+bool agent_compared(struct agent *agent,
+                    const struct command_result *result); /* false: not its result */
+void agent_compare_resolved(struct agent *agent, struct agent_branch *branch);
+void agent_compare_pause(struct agent *agent, struct agent_journal *journal); /* nobody to ask */
+void agent_compares_restart(struct agent *agent); /* the history changed */
+/* branch_erase.c: no earlier incarnation can prepare any more; the next complete scan settles it. */
+void agent_fenced(struct agent *agent);
 
 /* branch_sweep.c */
 void agent_scan(struct agent *agent);

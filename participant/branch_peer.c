@@ -40,11 +40,20 @@ static const unsigned allowed[PEER_STATE_COUNT] = {
     [PEER_FENCED] = TO(PEER_CLAIMED),
 };
 
+/* Nobody speaks for its journal any more. */
+static void peer_resign(struct agent *agent, const struct agent_peer *peer)
+{
+    if (peer->journal->session == peer->session) {
+        peer->journal->session = 0;
+        agent_compare_pause(agent, peer->journal);
+    }
+}
+
 static void peer_move(struct agent *agent, struct agent_peer *peer, enum peer_state to)
 {
     CHECK((allowed[peer->state] & TO(to)) != 0);
-    if (peer->state == PEER_WELCOMED && peer->journal->session == peer->session) {
-        peer->journal->session = 0;
+    if (peer->state == PEER_WELCOMED) {
+        peer_resign(agent, peer);
     }
     peer->state = to;
     agent_timer_set(agent, &peer->timer, UINT64_MAX);
@@ -153,9 +162,7 @@ void agent_peer_down(struct agent *agent, uint64_t session)
     for (size_t i = 0; i < agent->peer_count; i++) {
         struct agent_peer *peer = agent->peers[i];
         if (peer->session == session) {
-            if (peer->journal->session == session) {
-                peer->journal->session = 0;
-            }
+            peer_resign(agent, peer);
             agent_timer_set(agent, &peer->timer, UINT64_MAX);
             agent->peers[i] = agent->peers[--agent->peer_count];
             free(peer);
@@ -175,6 +182,7 @@ static void peer_retry_later(struct agent *agent, struct agent_peer *peer)
 static void peer_send_witness(struct agent *agent, struct agent_peer *peer)
 {
     const struct witness *witness = &peer->journal->witness;
+    peer->known_number = witness->head.number;
     struct message *message = agent_send(agent, peer->session, MESSAGE_WITNESS);
     message->as.witness = (struct message_witness){
         .epoch = witness->epoch,
@@ -302,6 +310,17 @@ static void peer_fence(struct agent *agent, struct agent_peer *peer)
                  (unsigned long long)peer->claim.epoch, (unsigned long long)epoch);
 }
 
+/* P-10: the claim of a newer generation confirms the witness that was told to it, not one that grew since:
+ *   1. a copy of the journal is started; the witness that it is told lies below its end;
+ *   2. the coordinator it was copied from makes a decision durable, and this agent hears of it;
+ *   3. the claim of the copy arrives. What 2 told would be forgotten, and the copy decides otherwise. */
+static bool claim_is_outdated(const struct agent_peer *peer, const struct message_claim *claim)
+{
+    const struct witness *witness = &peer->journal->witness;
+    return !claim_is_stale(peer->journal, claim) && claim->epoch > witness->epoch &&
+           witness->head.number > peer->known_number;
+}
+
 static void peer_take_claim(struct agent *agent, struct agent_peer *peer)
 {
     if (claim_is_stale(peer->journal, &peer->claim)) {
@@ -335,7 +354,7 @@ static void peer_loaded(struct agent *agent, struct agent_peer *peer,
         }
     }
     peer_move(agent, peer, PEER_WITNESSED);
-    if (peer->claim.epoch != 0) {
+    if (peer->claim.epoch != 0 && !claim_is_outdated(peer, &peer->claim)) {
         peer_take_claim(agent, peer); /* the database had refused it; what it knows tells why */
         return;
     }
@@ -356,6 +375,13 @@ static void peer_send_welcome(struct agent *agent, const struct agent_peer *peer
         message->as.welcome.identity.lsn = peer->stored_lsn;
     }
     agent->health_due = true;
+}
+
+static void peer_knows(struct agent_peer *peer, const struct journal_head *head)
+{
+    if (head->number > peer->known_number) {
+        peer->known_number = head->number;
+    }
 }
 
 void agent_claim(struct agent *agent, struct agent_peer *peer, const struct message_claim *claim)
@@ -385,7 +411,12 @@ void agent_claim(struct agent *agent, struct agent_peer *peer, const struct mess
     case PEER_STATE_COUNT:
         CHECK(!"no peer is in this state");
     }
+    if (claim_is_outdated(peer, claim)) {
+        peer_send_witness(agent, peer); /* it claims again, or sees that it is behind */
+        return;
+    }
     peer->claim = *claim;
+    peer_knows(peer, &claim->head);
     peer->tries = 0;
     peer_take_claim(agent, peer);
 }
@@ -538,7 +569,11 @@ bool agent_witness_result(struct agent *agent, const struct command_result *resu
 
 void agent_head(struct agent_peer *peer, const struct message_head *head)
 {
+    if (claim_is_stale(peer->journal, &peer->claim)) {
+        return; /* a newer generation has confirmed the witness as it was */
+    }
     struct witness *witness = &peer->journal->witness;
+    peer_knows(peer, &head->head);
     bool is_news = head_raise(&witness->head, &head->head);
     is_news = floor_raise(&witness->floor, &head->floor) || is_news;
     peer->journal->is_dirty = peer->journal->is_dirty || is_news;

@@ -19,13 +19,14 @@ static const unsigned allowed[BRANCH_STATE_COUNT] = {
         TO(BRANCH_PREPARED) | TO(BRANCH_CANCELLING) | TO(BRANCH_LOOKING) | TO(BRANCH_DONE),
     [BRANCH_CANCELLING] = TO(BRANCH_FINISHING) | TO(BRANCH_LOOKING) | TO(BRANCH_DONE),
     [BRANCH_LOOKING] =
-        TO(BRANCH_DOUBTFUL) | TO(BRANCH_UNSURE) | TO(BRANCH_FINISHING) | TO(BRANCH_DONE),
+        TO(BRANCH_DOUBTFUL) | TO(BRANCH_UNSURE) | TO(BRANCH_FINISHING) | TO(BRANCH_PROVING),
     [BRANCH_UNSURE] = TO(BRANCH_LOOKING),
     [BRANCH_PREPARED] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_UNOWNED),
     [BRANCH_DOUBTFUL] = TO(BRANCH_FINISHING) | TO(BRANCH_UNOWNED),
     [BRANCH_UNOWNED] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
     [BRANCH_FINISHING] = TO(BRANCH_DONE) | TO(BRANCH_PROVING) | TO(BRANCH_PAUSED),
-    [BRANCH_PROVING] = TO(BRANCH_DONE) | TO(BRANCH_TELLING) | TO(BRANCH_PAUSED),
+    [BRANCH_PROVING] = TO(BRANCH_DONE) | TO(BRANCH_TELLING) | TO(BRANCH_PAUSED) |
+                       TO(BRANCH_UNSURE) | TO(BRANCH_DOUBTFUL),
     [BRANCH_TELLING] = TO(BRANCH_DONE) | TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
     [BRANCH_PAUSED] = TO(BRANCH_FINISHING),
     [BRANCH_DONE] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
@@ -118,6 +119,7 @@ void agent_branch_free(struct agent *agent, struct agent_branch *branch)
     CHECK(branch->pending.id == 0); /* a result would come back to freed memory */
     agent_timer_set(agent, &branch->timer, UINT64_MAX);
     agent_sweep_resolved(agent, branch);
+    agent_compare_resolved(agent, branch);
     if (branch->state == BRANCH_DONE) {
         TAILQ_REMOVE(&agent->done, branch, list);
         agent->done_count--;
@@ -154,6 +156,7 @@ void agent_branch_move(struct agent *agent, struct agent_branch *branch, enum br
         agent->done_count++;
         agent_timer_set(agent, &branch->timer, UINT64_MAX);
         agent_sweep_resolved(agent, branch);
+        agent_compare_resolved(agent, branch);
         /* The results went with the vote; what is kept must stay small. */
         blob_free(branch->results);
         branch->results = NULL;

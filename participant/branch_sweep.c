@@ -20,7 +20,9 @@
 
 void agent_scan(struct agent *agent)
 {
-    agent->scan_id = agent_command(agent, COMMAND_SCAN)->id;
+    struct command *command = agent_command(agent, COMMAND_SCAN);
+    command->as.scan.look_for_others = !agent->has_fenced;
+    agent->scan_id = command->id;
     agent->scan_history = agent->history;
     agent->scan_step = agent->step;
     agent->scan_number++;
@@ -244,17 +246,29 @@ static void scan_bound_stranded(struct agent *agent)
     }
 }
 
+/* P-12: a later process need not compare what had ended when this sweep was opened. What a person did to a branch of this
+ * process was noticed and is on record by now, what an earlier process left was compared. */
+static void journal_raise_compared(struct agent_journal *journal)
+{
+    if (journal->is_compared && journal->sweep_xid > journal->witness.compared_xid) {
+        journal->witness.compared_xid = journal->sweep_xid;
+        journal->witness.compared_timeline = journal->sweep_timeline;
+        journal->is_dirty = true;
+    }
+}
+
 static void journal_swept(struct agent *agent, struct agent_journal *journal)
 {
     journal->swept_number = journal->sweep_head;
     journal->sweep_mark = 0;
+    journal_raise_compared(journal);
     agent->health_due = true;
 }
 
 /* P-13: counts what must be resolved before every row from before sweep_head is known to be gone.
  * Branches that are live now count as well: one of them may be the unnoticed rest of an abort that
  * nobody has recorded. */
-static void sweeps_open(struct agent *agent)
+static void sweeps_open(struct agent *agent, uint64_t horizon_xid)
 {
     for (size_t i = 0; i < agent->journal_count; i++) {
         struct agent_journal *journal = agent->journals[i];
@@ -263,6 +277,8 @@ static void sweeps_open(struct agent *agent)
         }
         journal->sweep_mark = agent->scan_number;
         journal->sweep_head = journal->scan_head;
+        journal->sweep_xid = horizon_xid;
+        journal->sweep_timeline = agent->status.identity.timeline;
         journal->sweep_open = 0;
         struct agent_branch *branch = NULL;
         TAILQ_FOREACH(branch, &agent->live, list)
@@ -313,7 +329,13 @@ void agent_scanned(struct agent *agent, const struct command_result *result)
     agent->is_reconciling = false;
     if (is_complete) {
         agent->is_settled = agent->is_settled || agent->scan_after_fence;
-        sweeps_open(agent);
+    }
+    /* P-13: as long as an earlier process's backend may still prepare, a sweep without its row says nothing. */
+    if (is_complete && agent->is_settled) {
+        sweeps_open(agent, result->proof.xid8);
+    }
+    if (result->is_alone) {
+        agent_fenced(agent);
     }
 }
 
@@ -331,6 +353,7 @@ void agent_history_changed(struct agent *agent)
         agent->journals[i]->swept_number = 0;
         agent->journals[i]->sweep_mark = 0;
     }
+    agent_compares_restart(agent);
     agent_notice(agent, AGENT_NOTICE_HISTORY_CHANGED, NULL, "%s", agent->status.text);
     struct agent_branch *branch = NULL;
     TAILQ_FOREACH(branch, &agent->live, list)

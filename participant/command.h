@@ -21,6 +21,7 @@ enum command_kind {
     COMMAND_SCAN,   /* all prepared rows of this database (the sweep) */
     COMMAND_LOAD_WITNESS, /* what the database remembers of a journal (P-10) */
     COMMAND_STORE_WITNESS,
+    COMMAND_OUTCOMES, /* a page of the outcomes that were not compared with the coordinator yet (P-12) */
     COMMAND_AUDIT,  /* are branches that had committed still there? (P-14) */
     COMMAND_ROTATE, /* truncate one partition of assent.outcome if every journal's floor passed it */
 };
@@ -58,6 +59,17 @@ struct command_look {
     struct gid gid;
 };
 
+struct command_scan {
+    bool look_for_others; /* tell whether a backend of an earlier incarnation is left */
+};
+
+#define OUTCOMES_PAGE 1000
+
+struct command_outcomes {
+    struct journal_id journal;
+    uint64_t after_xid; /* the last one of the page before; 0: the first page */
+};
+
 struct witness {
     struct journal_id journal;
     uint64_t epoch; /* 0: unknown journal */
@@ -65,6 +77,10 @@ struct witness {
     struct journal_head head;
     struct journal_floor floor;
     char address[ADDRESS_SIZE];
+    /* P-12: every outcome of a transaction id below this one was decided so, or the difference is on record. Of the history
+     * with this timeline; 0: not known here, and the database keeps what it has. Not loaded. */
+    uint64_t compared_xid;
+    uint32_t compared_timeline;
 };
 
 struct command {
@@ -76,6 +92,8 @@ struct command {
         struct command_finish finish;
         struct command_prove prove;
         struct command_look look;
+        struct command_scan scan;
+        struct command_outcomes outcomes;
         struct journal_id load;
         struct witness store;
         struct audit_list audit; /* owned */
@@ -110,14 +128,16 @@ struct command_result {
     enum command_kind kind;
     enum pg_class class;
     char detail[HEALTH_TEXT_SIZE]; /* for people: what PostgreSQL said */
-    struct proof proof;            /* EXECUTE; STORE_WITNESS: lsn, the position after it */
-    struct blob *results;          /* EXECUTE, PG_OK; AUDIT: findings, one byte each; owned */
-    struct failure failure;        /* EXECUTE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
-    enum proof_result proved;      /* PROVE, with PG_OK */
-    struct witness witness;        /* LOAD_WITNESS */
+    struct proof proof;     /* EXECUTE; STORE_WITNESS: lsn, the position after it; SCAN: xid8, every
+                                      lower one had ended; OUTCOMES: xid8, the last one of the page */
+    struct blob *results;   /* EXECUTE, PG_OK; AUDIT: findings, one byte each; owned */
+    struct failure failure; /* EXECUTE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
+    enum proof_result proved; /* PROVE, with PG_OK */
+    struct witness witness;   /* LOAD_WITNESS */
     size_t
-        row_count; /* SCAN (all rows of this database with the prefix "assent:") and LOOK (matching rows) */
-    struct prepared_row *rows; /* owned */
+        row_count; /* SCAN (all rows of this database with the prefix "assent:"), LOOK (matching rows), OUTCOMES */
+    struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
+    bool is_alone; /* SCAN, where that was asked: no earlier incarnation's backend is left */
 };
 
 void command_done(struct command *command);

@@ -112,6 +112,7 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     case COMMAND_LOOK:
     case COMMAND_SCAN:
     case COMMAND_AUDIT:
+    case COMMAND_OUTCOMES:
     case COMMAND_LOAD_WITNESS:
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
@@ -351,6 +352,7 @@ static const char *enqueue(struct pg *pg, struct pg_job *job, enum reason *ret_r
     case COMMAND_LOOK:
     case COMMAND_SCAN:
     case COMMAND_AUDIT:
+    case COMMAND_OUTCOMES:
     case COMMAND_LOAD_WITNESS:
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:

@@ -15,7 +15,7 @@
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 5000
 #define VERSION_MIN    140000 /* pg_terminate_backend with a timeout */
-#define SETUP_VERSION  1
+#define SETUP_VERSION  2
 
 #define OID_BYTEA 17
 

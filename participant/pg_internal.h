@@ -165,7 +165,12 @@ bool pg_proof_prove(struct pg_member *keeper, const struct command_prove *prove,
                     struct command_result *result);
 bool pg_proof_look(struct pg_member *keeper, const struct command_look *look,
                    struct command_result *result);
-bool pg_proof_scan(struct pg_member *keeper, struct command_result *result);
+bool pg_proof_scan(struct pg_member *keeper, const struct command_scan *scan,
+                   struct command_result *result);
+
+/* pg_outcomes.c, likewise. */
+bool pg_proof_outcomes(struct pg_member *keeper, const struct command_outcomes *outcomes,
+                       struct command_result *result);
 
 /* pg_audit.c, likewise. */
 bool pg_audit(struct pg_member *keeper, const struct audit_list *list,

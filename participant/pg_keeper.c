@@ -238,9 +238,11 @@ static bool carry_out(struct keeper *keeper, const struct command *command,
             keeper->scanned = true;
             FAULT(FAULT_A_START_PRE_SCAN);
         }
-        return pg_proof_scan(member, result);
+        return pg_proof_scan(member, &command->as.scan, result);
     case COMMAND_AUDIT:
         return pg_audit(member, &command->as.audit, result);
+    case COMMAND_OUTCOMES:
+        return pg_proof_outcomes(member, &command->as.outcomes, result);
     case COMMAND_LOAD_WITNESS:
         return pg_witness_load(member, &command->as.load, result);
     case COMMAND_STORE_WITNESS:

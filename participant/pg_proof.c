@@ -110,29 +110,42 @@ static bool end_backends(struct inquest *inquest, struct pg_query *query)
     return false;
 }
 
-/* Ends the backends and waits until they are gone. */
-static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const struct gid *gid)
-{
-    struct pg *pg = inquest->keeper->pg;
+/* Who is meant by FENCED_BACKENDS. The lists live as long as this. */
+struct fenced {
     struct pg_backends backends;
     char open_list[PID_LIST_SIZE];
     char ended_list[PID_LIST_SIZE];
     char prefix[PG_APPLICATION_NAME_SIZE];
-    pg_backends_read(pg, gtrid, gid, &backends);
-    format_pids(backends.open, backends.open_count, open_list);
-    format_pids(backends.ended, backends.ended_count, ended_list);
-    pg_application_name(pg->options.participant, pg->options.incarnation, "", prefix);
-    struct pg_query query = {
-        .param_count = 4,
-        .types = (const Oid[]){PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT, PG_OID_BOOL},
-        .values = (const char *const[]){prefix, ended_list, open_list,
-                                        backends.orphans_lost ? "true" : "false"},
-    };
+    const char *values[4];
+};
+
+static const Oid fenced_types[] = {PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT, PG_OID_BOOL};
+
+static struct pg_query fenced_query(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid,
+                                    struct fenced *fenced)
+{
+    pg_backends_read(pg, gtrid, gid, &fenced->backends);
+    format_pids(fenced->backends.open, fenced->backends.open_count, fenced->open_list);
+    format_pids(fenced->backends.ended, fenced->backends.ended_count, fenced->ended_list);
+    pg_application_name(pg->options.participant, pg->options.incarnation, "", fenced->prefix);
+    fenced->values[0] = fenced->prefix;
+    fenced->values[1] = fenced->ended_list;
+    fenced->values[2] = fenced->open_list;
+    fenced->values[3] = fenced->backends.orphans_lost ? "true" : "false";
+    return (struct pg_query){.param_count = 4, .types = fenced_types, .values = fenced->values};
+}
+
+/* Ends the backends and waits until they are gone. */
+static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const struct gid *gid)
+{
+    struct fenced fenced;
+    struct pg_query query = fenced_query(inquest->keeper->pg, gtrid, gid, &fenced);
     FAULT(FAULT_A_FENCE_PRE);
     if (!end_backends(inquest, &query)) {
         return false;
     }
-    pg_orphans_gone(pg, backends.ended, backends.ended_count, backends.orphans_lost);
+    pg_orphans_gone(inquest->keeper->pg, fenced.backends.ended, fenced.backends.ended_count,
+                    fenced.backends.orphans_lost);
     FAULT(FAULT_A_FENCE_POST);
     return true;
 }
@@ -176,12 +189,46 @@ static bool read_rows(struct inquest *inquest, const char *prefix)
     return true;
 }
 
-bool pg_proof_scan(struct pg_member *keeper, struct command_result *result)
+/* Every transaction id below it had ended when this was read. */
+static bool read_horizon(struct inquest *inquest)
+{
+    const struct pg_query query = {
+        .sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"};
+    PGresult *result = NULL;
+    if (!inquest_ask(inquest, &query, &result)) {
+        return false;
+    }
+    inquest->result->proof.xid8 = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return true;
+}
+
+/* What a fence would end: is there nothing of it? */
+static bool read_others(struct inquest *inquest)
+{
+    struct fenced fenced;
+    struct pg_query query = fenced_query(
+        inquest->keeper->pg, &(const struct gtrid){.epoch = 0, .sequence = 0}, NULL, &fenced);
+    PGresult *result = NULL;
+    query.sql = fence_left_sql;
+    if (!inquest_ask(inquest, &query, &result)) {
+        return false;
+    }
+    inquest->result->is_alone = PQntuples(result) == 0;
+    PQclear(result);
+    return true;
+}
+
+bool pg_proof_scan(struct pg_member *keeper, const struct command_scan *scan,
+                   struct command_result *result)
 {
     struct inquest inquest = {.keeper = keeper,
                               .result = result,
                               .deadline_ms = clock_monotonic_ms() + PG_KEEPER_TIMEOUT_MS};
-    if (read_rows(&inquest, GID_PREFIX)) {
+    /* The rows last: what ended after the horizon was read is above it, and what an earlier incarnation's backend
+     * prepared before it went is among the rows. */
+    if (read_horizon(&inquest) && (!scan->look_for_others || read_others(&inquest)) &&
+        read_rows(&inquest, GID_PREFIX)) {
         result->class = PG_OK;
     }
     return !inquest.broken;

@@ -8,7 +8,8 @@
  * schema assent with
  *
  *     identity  who this participant is (one row); a restored copy elsewhere is told by it
- *     witness   per journal: highest epoch and head seen, floor, address (P-10)
+ *     witness   per journal: highest epoch and head seen, floor, address (P-10), and how far its
+ *               outcomes were compared (P-12)
  *     ring      which partition of outcome is written now
  *     outcome   one row per prepared branch, the proof of its commit (P-12)
  *

@@ -112,26 +112,33 @@ bool pg_witness_store(struct pg_member *keeper, const struct witness *witness,
                       struct command_result *result)
 {
     char journal[JOURNAL_ID_TEXT_SIZE];
-    char numbers[5][32];
+    char numbers[7][32];
     char nonce[32];
-    const uint64_t values64[] = {witness->epoch, witness->head.number, witness->floor.epoch,
-                                 witness->floor.sequence, witness->floor.first_number};
+    const uint64_t values64[] = {witness->epoch,
+                                 witness->head.number,
+                                 witness->floor.epoch,
+                                 witness->floor.sequence,
+                                 witness->floor.first_number,
+                                 witness->compared_xid,
+                                 witness->compared_timeline};
     journal_id_format(&witness->journal, journal);
     (void)snprintf(nonce, sizeof nonce, "%016" PRIx64, witness->epoch_nonce);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < sizeof values64 / sizeof values64[0]; i++) {
         (void)snprintf(numbers[i], sizeof numbers[i], "%" PRId64, (int64_t)values64[i]);
     }
     const struct pg_query query = {
-        .sql = "SELECT assent.store_witness($1, $2, $3, $4, $5, $6, $7, $8, $9, $10),"
+        .sql = "SELECT assent.store_witness($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12),"
                " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')",
-        .param_count = 10,
+        .param_count = 12,
         .types = (const Oid[]){PG_OID_BYTEA, PG_OID_TEXT, PG_OID_INT8, PG_OID_TEXT, PG_OID_INT8,
-                               PG_OID_BYTEA, PG_OID_INT8, PG_OID_INT8, PG_OID_INT8, PG_OID_TEXT},
-        .values = (const char *const[]){(const char *)keeper->pg->token, journal, numbers[0], nonce,
-                                        numbers[1], (const char *)witness->head.hash, numbers[2],
-                                        numbers[3], numbers[4], witness->address},
-        .lengths = (const int[]){PG_TOKEN_BYTES, 0, 0, 0, 0, HASH_BYTES, 0, 0, 0, 0},
-        .formats = (const int[]){1, 0, 0, 0, 0, 1, 0, 0, 0, 0},
+                               PG_OID_BYTEA, PG_OID_INT8, PG_OID_INT8, PG_OID_INT8, PG_OID_TEXT,
+                               PG_OID_INT8, PG_OID_INT8},
+        .values =
+            (const char *const[]){(const char *)keeper->pg->token, journal, numbers[0], nonce,
+                                  numbers[1], (const char *)witness->head.hash, numbers[2],
+                                  numbers[3], numbers[4], witness->address, numbers[5], numbers[6]},
+        .lengths = (const int[]){PG_TOKEN_BYTES, 0, 0, 0, 0, HASH_BYTES, 0, 0, 0, 0, 0, 0},
+        .formats = (const int[]){1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0},
     };
     PGresult *answer = NULL;
     bool kept = run(keeper, &query, result, &answer);

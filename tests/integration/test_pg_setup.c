@@ -38,8 +38,14 @@ static const char schema_dump_sql[] =
     "SELECT md5(string_agg(t, E'\\n' ORDER BY t)) FROM ("
     " SELECT format('%s %s %s', relname, relkind, relacl) AS t FROM pg_class"
     "  WHERE relnamespace = 'assent'::regnamespace"
-    " UNION ALL SELECT format('%s %s', proname, proacl) FROM pg_proc WHERE pronamespace = "
-    "'assent'::regnamespace"
+    " UNION ALL SELECT format('%s %s', oid::regprocedure, proacl) FROM pg_proc"
+    "  WHERE pronamespace = 'assent'::regnamespace"
+    " UNION ALL SELECT format('%s %s %s %s %s %s %s', c.relname, attname, atttypid::regtype,"
+    "  attnotnull, attinhcount, attacl, pg_get_expr(adbin, adrelid))"
+    "  FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid AND c.relkind IN ('r', 'p')"
+    "  LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+    "  WHERE relnamespace = 'assent'::regnamespace AND attnum > 0 AND NOT attisdropped"
+    " UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'assent'"
     " UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint"
     "  WHERE connamespace = 'assent'::regnamespace"
     " UNION ALL SELECT i::text FROM assent.identity i) x";
@@ -294,7 +300,7 @@ static void test_witness_first_writers_at_once_keep_the_higher(void **state)
     (void)state;
     static const char format[] =
         "SELECT assent.store_witness('\\x%s', repeat('%s', 32), %d, repeat('0', 16), %d, '\\x00',"
-        " 0, 0, 0, 'tcp://127.0.0.1:1')";
+        " 0, 0, 0, 'tcp://127.0.0.1:1', 0, 1)";
     static const struct {
         const char *digit;
         int epoch;
@@ -337,6 +343,150 @@ static void test_witness_first_writers_at_once_keep_the_higher(void **state)
     }
 }
 
+/* As the release before left it, with a finished branch and a journal; parameters are not checked here. */
+static const char version_1_sql[] =
+    "SET ROLE assent_owner;"
+    "ALTER TABLE assent.outcome DROP COLUMN xid;"
+    "ALTER TABLE assent.witness DROP COLUMN compared_xid;"
+    "DROP FUNCTION assent.store_witness(bytea, text, bigint, text, bigint, bytea, bigint, bigint,"
+    " bigint, text, bigint, bigint);"
+    "CREATE FUNCTION assent.store_witness(bytea, text, bigint, text, bigint, bytea, bigint, bigint,"
+    " bigint, text) RETURNS void LANGUAGE sql AS '';"
+    "GRANT EXECUTE ON FUNCTION assent.store_witness(bytea, text, bigint, text, bigint, bytea,"
+    " bigint, bigint, bigint, text) TO " WORLD_ROLE ";"
+    "TRUNCATE assent.outcome, assent.witness;"
+    "INSERT INTO assent.witness (journal, epoch, epoch_nonce, head_number, head_hash, floor_epoch,"
+    " floor_sequence, floor_first, address) VALUES (repeat('e', 32), 7, repeat('0', 16), 1, '',"
+    " 0, 0, 0, '');"
+    "UPDATE assent.identity SET version = 1; RESET ROLE";
+
+static void insert_version_1_row(uint64_t sequence, const char *end)
+{
+    char sql[400];
+    char token[2 * PG_TOKEN_BYTES + 1] = "";
+    struct gid gid = world_gid(world, sequence);
+    for (size_t i = 0; i < PG_TOKEN_BYTES; i++) {
+        (void)snprintf(token + 2 * i, 3, "%02x", world->token[i]);
+    }
+    (void)snprintf(sql, sizeof sql,
+                   "BEGIN; INSERT INTO assent.outcome_0 (ring, sequence, gid, token)"
+                   " VALUES (0, %lu, '%s', '\\x%s'); %s",
+                   (unsigned long)sequence, world_gid_text(&gid), token, end);
+    (void)world_sql(world, sql);
+}
+
+/* The agent does not work with the schema of the release before, and says what helps. */
+static void test_setup_version_1_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    (void)world_sql(world, version_1_sql);
+    world_start_unready(world, NULL);
+    world_await_health(world, HEALTH_REFUSED);
+    assert_string_equal(
+        world->status.text,
+        "schema assent has version 1, this agent needs 2; run `assent-agent setup`");
+    world_stop(world);
+    assert_true(pg_setup_apply(admin, &options, 10000, &error));
+    world_start(world, NULL);
+    world_stop(world);
+}
+
+/* Brought up to date, a schema is the same as a new one; what is in it stays and counts as older than everything. */
+static void test_setup_version_1_becomes_version_2(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    char fresh[64];
+    (void)snprintf(fresh, sizeof fresh, "%s", world_sql(world, schema_dump_sql));
+    (void)world_sql(world, version_1_sql);
+    insert_version_1_row(70, "COMMIT");
+    assert_string_not_equal(world_sql(world, schema_dump_sql), fresh);
+    for (int i = 0; i < 2; i++) {
+        bool applied = pg_setup_apply(admin, &options, 10000, &error);
+        assert_string_equal(error.text, "");
+        assert_true(applied);
+        assert_string_equal(world_sql(world, schema_dump_sql), fresh);
+    }
+    assert_string_equal(world_sql(world, "SELECT string_agg(sequence || ' ' || xid, ',')"
+                                         " FROM assent.outcome"),
+                        "70 0");
+    assert_string_equal(
+        world_sql(world,
+                  "SELECT string_agg(epoch || ' ' || compared_xid, ',') FROM assent.witness"),
+        "7 0");
+    assert_string_equal(world_sql(world, "SELECT count(*) FROM pg_proc WHERE pronamespace ="
+                                         " 'assent'::regnamespace AND proname = 'store_witness'"),
+                        "1");
+
+    /* A new row knows its transaction. */
+    world_start(world, NULL);
+    struct gid gid = world_gid(world, 71);
+    struct command_result *voted = world_execute(world, &gid, world_work("SELECT 1", NULL));
+    assert_int_equal(voted->class, PG_OK);
+    assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
+    char expected[32];
+    (void)snprintf(expected, sizeof expected, "%lu", (unsigned long)voted->proof.xid8);
+    assert_string_equal(world_sql(world, "SELECT xid FROM assent.outcome WHERE sequence = 71"),
+                        expected);
+    world_stop(world);
+}
+
+/* A prepared branch holds the table: set-up gives up after its lock timeout, changes nothing and says why. */
+static void test_setup_version_1_with_a_prepared_branch_says_why(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    char *sql = NULL;
+    (void)world_sql(world, version_1_sql);
+    insert_version_1_row(72, "PREPARE TRANSACTION 'of the old agent'");
+    assert_true(pg_setup_sql(&options, &sql, &error));
+    char *timeout = strstr(sql, "lock_timeout = '10s'");
+    assert_non_null(timeout);
+    memcpy(timeout, "lock_timeout = '9ms'", strlen("lock_timeout = '9ms'"));
+    PGconn *conn = PQconnectdb(admin);
+    PGresult *result = PQexec(conn, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
+    assert_string_equal(
+        PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+        "version 1 of schema assent can not be changed while branches are prepared");
+    assert_non_null(strstr(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT), "SIGTERM"));
+    PQclear(result);
+    PQfinish(conn);
+    free(sql);
+    assert_string_equal(world_sql(world, "SELECT version FROM assent.identity"), "1");
+    (void)world_sql(world, "COMMIT PREPARED 'of the old agent'");
+    assert_true(pg_setup_apply(admin, &options, 10000, &error));
+    assert_string_equal(world_sql(world, "SELECT version FROM assent.identity"), "2");
+    assert_string_equal(world_sql(world, "SELECT sequence || ' ' || xid FROM assent.outcome"),
+                        "72 0");
+}
+
+/* P-12: a transaction id of another cluster says nothing here, so what is adopted is compared from the start. */
+static void test_setup_adopt_compares_all_again(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    (void)world_sql(world, "UPDATE assent.witness SET compared_xid = 77");
+    options.adopt = true;
+    assert_true(pg_setup_apply(admin, &options, 10000, &error));
+    assert_string_equal(world_sql(world, "SELECT max(compared_xid) FROM assent.witness"), "77");
+
+    (void)world_sql(world, "UPDATE assent.identity SET system_identifier = system_identifier + 1");
+    options.adopt = false;
+    assert_false(pg_setup_apply(admin, &options, 10000, &error));
+    assert_non_null(strstr(error.hint, "--adopt"));
+    assert_string_equal(world_sql(world, "SELECT max(compared_xid) FROM assent.witness"), "77");
+    options.adopt = true;
+    error = (struct error){0};
+    assert_true(pg_setup_apply(admin, &options, 10000, &error));
+    assert_string_equal(world_sql(world, "SELECT max(compared_xid) FROM assent.witness"), "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +502,10 @@ int main(void)
         cmocka_unit_test(test_setup_by_database_owner_works),
         cmocka_unit_test(test_witness_is_kept_and_guarded),
         cmocka_unit_test(test_witness_first_writers_at_once_keep_the_higher),
+        cmocka_unit_test(test_setup_version_1_is_refused_with_the_remedy),
+        cmocka_unit_test(test_setup_version_1_becomes_version_2),
+        cmocka_unit_test(test_setup_version_1_with_a_prepared_branch_says_why),
+        cmocka_unit_test(test_setup_adopt_compares_all_again),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -399,6 +399,7 @@ bool edge_submit(struct sim_world *world, uint32_t index, struct command *comman
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
     case COMMAND_AUDIT:
+    case COMMAND_OUTCOMES:
         jobs_put(&world->agents[index].edge.keeper, command);
         keeper_next(world, index);
         break;

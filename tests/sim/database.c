@@ -12,6 +12,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "tests/sim/probe.h"
 #include "tests/sim/world.h"
 
 #define START_BALANCE 1000
@@ -115,6 +116,11 @@ struct sim_attempt *database_prepared(const struct sim_database *database, const
     return NULL;
 }
 
+bool database_has_prepared(const struct sim_database *database, const struct gid *gid)
+{
+    return database_prepared(database, gid) != NULL;
+}
+
 static void prepared_put(struct sim_database *database, struct sim_attempt *attempt)
 {
     if (database->prepared_count == database->prepared_capacity) {
@@ -214,6 +220,9 @@ static bool floor_above(const struct journal_floor *a, const struct journal_floo
 static void witness_merge(struct witness *known, const struct witness *told)
 {
     struct witness merged = *told;
+    if (known->compared_xid > merged.compared_xid) {
+        merged.compared_xid = known->compared_xid;
+    }
     if (known->epoch == told->epoch && known->head.number > told->head.number) {
         merged.head = known->head;
     }
@@ -232,7 +241,11 @@ void database_store_witness(struct sim_world *world, struct sim_database *databa
 {
     (void)world;
     struct witness *known = witness_find(database, &witness->journal);
+    struct witness told = *witness;
     result->witness = *witness;
+    if (told.compared_timeline != database->timeline) {
+        told.compared_xid = 0;
+    }
     if (known != NULL &&
         (known->epoch > witness->epoch ||
          (known->epoch == witness->epoch && known->epoch_nonce != witness->epoch_nonce))) {
@@ -245,7 +258,7 @@ void database_store_witness(struct sim_world *world, struct sim_database *databa
     if (known != NULL) {
         wal->before = *known;
         wal->witness_index = (size_t)(known - database->witnesses);
-        witness_merge(known, witness);
+        witness_merge(known, &told);
     } else {
         if (database->witness_count == database->witness_capacity) {
             database->witness_capacity =
@@ -254,7 +267,7 @@ void database_store_witness(struct sim_world *world, struct sim_database *databa
                                                sizeof(database->witnesses[0]));
         }
         wal->witness_index = database->witness_count;
-        database->witnesses[database->witness_count++] = *witness;
+        database->witnesses[database->witness_count++] = told;
     }
     result->class = PG_OK;
 }

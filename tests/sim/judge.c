@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "tests/sim/probe.h"
 #include "tests/sim/world.h"
 
 /* Prepared rows that nobody may touch without a person: of a journal that is gone, or of one that has forked; rows that a
@@ -59,24 +60,6 @@ bool judge_is_unlocked(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE
     return true;
 }
 
-static size_t rows_that_stay(const struct sim_world *world, const struct sim_database *database)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < database->prepared_count; i++) {
-        count += may_stay(world, database->prepared[i]) && !database->prepared[i]->is_elsewhere;
-    }
-    /* What a person, a failover or an agent that had been replaced took away is asked about as long as its journal may come back; one that is lost never
-     * does. Strangers under names like ours are among them: an agent cannot tell. */
-    uint32_t identity = world->disks[world->coords[0].disk].identity;
-    for (const struct sim_attempt *attempt = world->attempt_list; attempt != NULL;
-         attempt = attempt->next_of_world) {
-        count += attempt->database == database->index && !attempt->is_prepared &&
-                 (attempt->by_human || attempt->is_lost || database->had_twin) &&
-                 law_identity(world, &attempt->gid.gtrid.journal) != identity;
-    }
-    return count;
-}
-
 static bool processes_are_quiet(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
 {
     const struct sim_coord *coord = &world->coords[0];
@@ -98,16 +81,21 @@ static bool processes_are_quiet(const struct sim_world *world, char ret_why[SIM_
         return false;
     }
     for (uint32_t i = 0; i < world->database_count; i++) {
-        struct agent_counters agent;
         const struct sim_agent *its = &world->agents[world->agent_of[i]];
         if (!its->process.is_alive) {
             (void)snprintf(ret_why, SIM_TEXT_SIZE, "an agent does not run");
             return false;
         }
-        agent_counters_read(its->core, &agent);
-        if (agent.branches_live > rows_that_stay(world, &world->databases[i])) {
-            (void)snprintf(ret_why, SIM_TEXT_SIZE, "the agent of %s has %llu live branches",
-                           world->databases[i].name, (unsigned long long)agent.branches_live);
+        if (probe_agent_is_asking(its->core, &world->databases[i])) {
+            (void)snprintf(ret_why, SIM_TEXT_SIZE,
+                           "the agent of %s still asks about a branch without a row",
+                           world->databases[i].name);
+            return false;
+        }
+        /* Without a row and with nobody to ask it waits for a journal that may come back (a deleted one never does). */
+        if (!probe_agent_has_compared(its->core, &its->journals[0])) {
+            (void)snprintf(ret_why, SIM_TEXT_SIZE, "the agent of %s still compares outcomes",
+                           world->databases[i].name);
             return false;
         }
     }
@@ -166,6 +154,23 @@ static void canary_sing(struct sim_world *world)
     }
 }
 
+/* H1: an abort that a person has committed is on record: an agent that lives has told it, or its outcome row did. */
+static void judge_contrary(struct sim_world *world, const struct sim_truth *truth,
+                           const struct sim_attempt *attempt)
+{
+    const struct sim_process *teller = &world->agents[world->agent_of[attempt->database]].process;
+    bool is_told = attempt->told_contrary_by == teller->incarnation && teller->is_alive;
+    /* Where two agents worked at once, the one that knew it may have gone after the other had compared. */
+    bool has_row = attempt->by_human && attempt->is_committed && attempt->row_visible &&
+                   !world->databases[attempt->database].had_twin;
+    if ((is_told || has_row) && !truth->is_decided && !law_is_reported(truth, attempt->database) &&
+        !attempt->is_lost && !world->has_forked &&
+        coord_presume(world->coords[0].core, &attempt->gid.gtrid) == VERDICT_ABORT) {
+        law_broken(world, "H1", "%s was committed by hand%s, and is not on record", attempt->text,
+                   is_told ? ", told" : "");
+    }
+}
+
 /* One transaction: every gid that its record names has committed, and no other of its attempts. */
 static void judge_truth(struct sim_world *world, const struct sim_truth *truth)
 {
@@ -182,17 +187,7 @@ static void judge_truth(struct sim_world *world, const struct sim_truth *truth)
                        : attempt->is_rolled_back ? "decided commit and rolled back"
                                                  : "decided commit and not there");
         }
-        /* H1: an abort that a person has committed, and that an agent which lives has told: on record. */
-        const struct sim_process *teller =
-            &world->agents[world->agent_of[attempt->database]].process;
-        const struct sim_coord *coord = &world->coords[0];
-        if (attempt->told_contrary_by == teller->incarnation && teller->is_alive &&
-            !truth->is_decided && !law_is_reported(truth, attempt->database) && !attempt->is_lost &&
-            !world->has_forked &&
-            coord_presume(coord->core, &attempt->gid.gtrid) == VERDICT_ABORT) {
-            law_broken(world, "H1", "%s was committed by hand, told, and is not on record",
-                       attempt->text);
-        }
+        judge_contrary(world, truth, attempt);
         /* H1: against the decision, by hand: reported, or nobody was ever asked about it. */
         if (attempt->by_human && named && attempt->is_rolled_back && !attempt->is_lost &&
             !attempt->is_reported && truth->is_ended && !world->has_forked) {

@@ -2,6 +2,7 @@
  * keeper.c - what the keeper's connection is asked (pg_proof.c, pg_witness.c), on the model of PostgreSQL.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
@@ -44,9 +45,43 @@ static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
                    attempt->is_stranger && !attempt->is_elsewhere ? "somebody" : "assent");
 }
 
-static void keeper_scan(struct sim_world *world, uint32_t agent, struct command_result *result)
+static bool keeper_is_alone(const struct sim_world *world, uint32_t agent)
 {
     const struct sim_database *database = &world->databases[world->agents[agent].database];
+    uint64_t incarnation = world->agents[agent].process.incarnation;
+    for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
+        const struct sim_backend *backend = &database->backends[i];
+        bool is_other = backend->agent != agent || backend->incarnation != incarnation;
+        if (backend->stage != BACKEND_FREE && (is_other || !backend->is_attached)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* pg_snapshot_xmin: the lowest id of a transaction that runs or is prepared. */
+static uint64_t horizon(const struct sim_database *database)
+{
+    uint64_t lowest = database->next_xid;
+    for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
+        const struct sim_attempt *attempt = database->backends[i].attempt;
+        if (database->backends[i].stage != BACKEND_FREE && attempt != NULL && attempt->xid8 != 0 &&
+            attempt->xid8 < lowest) {
+            lowest = attempt->xid8;
+        }
+    }
+    for (size_t i = 0; i < database->prepared_count; i++) {
+        lowest = database->prepared[i]->xid8 < lowest ? database->prepared[i]->xid8 : lowest;
+    }
+    return lowest;
+}
+
+static void keeper_scan(struct sim_world *world, uint32_t agent, const struct command_scan *scan,
+                        struct command_result *result)
+{
+    const struct sim_database *database = &world->databases[world->agents[agent].database];
+    result->proof.xid8 = horizon(database);
+    result->is_alone = scan->look_for_others && keeper_is_alone(world, agent);
     for (size_t i = 0; i < database->prepared_count; i++) {
         const struct sim_attempt *attempt = database->prepared[i];
         if (!attempt->is_elsewhere && strncmp(attempt->text, GID_PREFIX, strlen(GID_PREFIX)) == 0) {
@@ -183,6 +218,45 @@ static void keeper_audit(struct sim_world *world, uint32_t agent, const struct a
     result->class = PG_OK;
 }
 
+static int by_xid(const void *left, const void *right)
+{
+    const struct sim_attempt *const *a = left, *const *b = right;
+    return ((*a)->xid8 > (*b)->xid8) - ((*a)->xid8 < (*b)->xid8);
+}
+
+/* As pg_outcomes.c. */
+static void keeper_outcomes(struct sim_world *world, uint32_t agent,
+                            const struct command_outcomes *outcomes, struct command_result *result)
+{
+    const struct sim_database *database = &world->databases[world->agents[agent].database];
+    struct witness witness;
+    database_load_witness(database, &outcomes->journal, &witness);
+    size_t count = 0, capacity = 0;
+    struct sim_attempt **found = NULL;
+    for (struct sim_attempt *attempt = world->attempt_list; attempt != NULL;
+         attempt = attempt->next_of_world) {
+        if (attempt->row_visible && attempt->database == database->index &&
+            journal_id_equal(&attempt->gid.gtrid.journal, &outcomes->journal) &&
+            attempt->xid8 >= witness.compared_xid && attempt->xid8 > outcomes->after_xid &&
+            !database_below_floor(database, &attempt->gid.gtrid)) {
+            if (count == capacity) {
+                capacity = capacity == 0 ? 16 : capacity * 2;
+                found = alloc_resize(found, capacity, sizeof(found[0]));
+            }
+            found[count++] = attempt;
+        }
+    }
+    if (count > 1) {
+        qsort(found, count, sizeof(found[0]), by_xid);
+    }
+    for (size_t i = 0; i < count && i < OUTCOMES_PAGE; i++) {
+        rows_add(world, found[i], result);
+        result->proof.xid8 = found[i]->xid8;
+    }
+    free(found);
+    result->class = PG_OK;
+}
+
 void keeper_carry_out(struct sim_world *world, uint32_t agent, struct command *command,
                       struct command_result *result)
 {
@@ -195,7 +269,10 @@ void keeper_carry_out(struct sim_world *world, uint32_t agent, struct command *c
         keeper_look(world, agent, &command->as.look, result);
         return;
     case COMMAND_SCAN:
-        keeper_scan(world, agent, result);
+        keeper_scan(world, agent, &command->as.scan, result);
+        return;
+    case COMMAND_OUTCOMES:
+        keeper_outcomes(world, agent, &command->as.outcomes, result);
         return;
     case COMMAND_LOAD_WITNESS:
         database_load_witness(database, &command->as.load, &result->witness);

@@ -123,6 +123,25 @@ bool probe_agent_listens(struct agent *agent, uint64_t session)
     return peer != NULL && peer->state == PEER_WELCOMED;
 }
 
+bool probe_agent_is_asking(struct agent *agent, const struct sim_database *database)
+{
+    const struct agent_branch *branch = NULL;
+    TAILQ_FOREACH(branch, &agent->live, list)
+    {
+        if (agent_session_for(agent, &branch->gid.gtrid) != 0 &&
+            !database_has_prepared(database, &branch->gid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool probe_agent_has_compared(struct agent *agent, const struct journal_id *journal)
+{
+    const struct agent_journal *its = agent_journal_find(agent, journal);
+    return its != NULL && its->session != 0 && its->is_compared;
+}
+
 void probe_agent_meets(struct agent *agent, const struct agent_event *event, uint64_t pairs[][32])
 {
     meet_timer(agent, event->now_ms, pairs);
@@ -178,7 +197,7 @@ static uint64_t digest_branch(const struct agent *agent, const struct agent_bran
                           (branch->since_step < agent->scan_step));
     hash = fold(hash, branch->seen_scan == agent->scan_number);
     hash = fold(hash, branch->tries);
-    hash = fold(hash, branch->proof.kind);
+    hash = fold(hash, (uint64_t)branch->proof.kind << 1 | (branch->compare_mark != 0));
     return fold(hash, until(branch->timer.node.due_ms, agent->now_ms));
 }
 
@@ -208,6 +227,10 @@ static uint64_t digest_peers(const struct agent *agent)
         uint64_t hash = fold(journal->witness.epoch, journal->witness.head.number);
         hash = fold(hash, journal->claimed_epoch);
         hash = fold(hash, (uint64_t)journal->is_dirty << 1 | (journal->store_id != 0));
+        hash = fold(hash, (uint64_t)journal->is_compared << 2 |
+                              (uint64_t)(journal->compare_id != 0) << 1 |
+                              (uint64_t)journal->compare_is_last);
+        hash = fold(hash, journal->compare_open);
         sum += fold(hash, journal->sweep_open);
     }
     return sum;

@@ -395,7 +395,8 @@ struct sim_world {
     struct sim_options options;
     struct sim_verdict *verdict;
     enum sim_phase phase;
-    uint64_t now_ms, heal_at_ms, connected_at_ms, chaos_ms, person_at_ms;
+    uint64_t now_ms, heal_at_ms, connected_at_ms, chaos_ms;
+    uint64_t person_at_ms, person_says_ms; /* the first and the last word of theirs */
     int64_t wall_offset_ms;
     struct sim_queue queue;
     uint64_t hash;

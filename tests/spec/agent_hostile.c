@@ -108,6 +108,7 @@ static void check_command(struct world *world, const struct command *command)
         break;
     case COMMAND_SCAN:
     case COMMAND_AUDIT:
+    case COMMAND_OUTCOMES:
     case COMMAND_LOAD_WITNESS:
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
@@ -252,6 +253,7 @@ static void learn_answer(struct world *world, const struct command *command,
     case COMMAND_CANCEL:
     case COMMAND_SCAN:
     case COMMAND_AUDIT:
+    case COMMAND_OUTCOMES:
     case COMMAND_LOAD_WITNESS:
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
@@ -279,7 +281,8 @@ static void do_answer(struct world *world, bool kindly)
         .class = kindly || draw(world, 3) != 0 ? PG_OK : (enum pg_class)(1 + draw(world, 6)),
         .proved = (enum proof_result)(kindly ? PROOF_SAYS_ABSENT : 1 + draw(world, 4)),
     };
-    if (command.kind == COMMAND_SCAN || command.kind == COMMAND_LOOK) {
+    if (command.kind == COMMAND_SCAN || command.kind == COMMAND_LOOK ||
+        command.kind == COMMAND_OUTCOMES) {
         if (kindly && command.kind == COMMAND_LOOK) {
             result.class = PG_NOT_FOUND;
         } else if (result.class == PG_OK && !kindly) {
@@ -288,6 +291,12 @@ static void do_answer(struct world *world, bool kindly)
     }
     if (command.kind == COMMAND_SCAN) {
         world->bench.scan_id = 0;
+        result.is_alone = command.as.scan.look_for_others && (kindly || draw(world, 2) == 0);
+    } else if (command.kind == COMMAND_OUTCOMES) {
+        world->bench.outcomes_id = 0;
+    }
+    if (command.kind == COMMAND_SCAN || command.kind == COMMAND_OUTCOMES) {
+        result.proof.xid8 = draw(world, 1000);
     }
     if (command.kind == COMMAND_AUDIT && result.class == PG_OK) {
         uint8_t findings[AUDIT_ITEMS_MAX] = {0};

@@ -26,6 +26,9 @@ void bench_step(struct bench *bench, struct agent_event *event)
             bench->scan_id = bench->ready.commands[i].id;
         } else if (bench->ready.commands[i].kind == COMMAND_STORE_WITNESS) {
             bench->store_id = bench->ready.commands[i].id;
+        } else if (bench->ready.commands[i].kind == COMMAND_OUTCOMES) {
+            assert_int_equal(bench->outcomes_id, 0);
+            bench->outcomes_id = bench->ready.commands[i].id;
         }
     }
 }
@@ -215,6 +218,8 @@ static void scan_rows(struct bench *bench, size_t row_count, struct prepared_row
     struct command_result result = {.id = bench->scan_id,
                                     .kind = COMMAND_SCAN,
                                     .class = PG_OK,
+                                    .proof = {.xid8 = bench->horizon_xid},
+                                    .is_alone = bench->is_alone,
                                     .row_count = row_count,
                                     .rows = rows};
     bench->scan_id = 0;
@@ -239,6 +244,30 @@ void bench_scan_texts(struct bench *bench, size_t row_count, const char *const *
         rows[i].age_ms = FAR_AWAY;
     }
     scan_rows(bench, row_count, rows);
+}
+
+void bench_settle(struct bench *bench)
+{
+    bench->is_alone = true;
+    bench_scan(bench, 0, NULL, 0); /* no backend of an earlier process is left */
+    bench_scan(bench, 0, NULL, 0); /* and this shows what they had prepared */
+    bench->is_alone = false;
+}
+
+void bench_outcomes(struct bench *bench, size_t row_count, const struct gid *gids,
+                    uint64_t last_xid)
+{
+    struct command_result result = {
+        .id = bench->outcomes_id, .kind = COMMAND_OUTCOMES, .class = PG_OK};
+    assert_int_not_equal(bench->outcomes_id, 0);
+    bench->outcomes_id = 0;
+    result.proof.xid8 = last_xid;
+    result.row_count = row_count;
+    result.rows = row_count == 0 ? NULL : alloc_array(row_count, sizeof(result.rows[0]));
+    for (size_t i = 0; i < row_count; i++) {
+        gid_format(&gids[i], result.rows[i].gid_text);
+    }
+    bench_result(bench, &result);
 }
 
 size_t bench_count_commands(const struct bench *bench, enum command_kind kind)

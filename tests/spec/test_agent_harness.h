@@ -26,8 +26,12 @@ struct bench {
     struct agent_ready ready;
     uint64_t now_ms;
     uint64_t random;
-    uint64_t store_id; /* the STORE_WITNESS that came last */
-    uint64_t scan_id;  /* the SCAN that is not answered yet; 0: none */
+    uint64_t store_id;    /* the STORE_WITNESS that came last */
+    uint64_t scan_id;     /* the SCAN that is not answered yet; 0: none */
+    uint64_t outcomes_id; /* the OUTCOMES that is not answered yet; 0: none */
+    /* What scans say beside their rows. */
+    bool is_alone;
+    uint64_t horizon_xid;
 };
 
 struct agent_config bench_config(void);
@@ -74,6 +78,12 @@ struct gid bench_prepare(struct bench *bench, uint64_t sequence);
 /* Runs the scan that falls due (waiting for it if need be) and answers it with these rows. */
 void bench_scan(struct bench *bench, size_t row_count, const struct gid *gids, uint64_t age_ms);
 void bench_scan_texts(struct bench *bench, size_t row_count, const char *const *gid_texts);
+
+/* Two scans, after which no earlier process can have left anything unknown (is_settled). */
+void bench_settle(struct bench *bench);
+/* Answers the OUTCOMES that is out; they are compared in the order of their transaction ids, of which last_xid ends the page. */
+void bench_outcomes(struct bench *bench, size_t row_count, const struct gid *gids,
+                    uint64_t last_xid);
 
 /* What the last step handed out. The ones without "no" fail the test if there is none. */
 size_t bench_count_commands(const struct bench *bench, enum command_kind kind);

@@ -656,6 +656,7 @@ static void test_agent_p6_look_believes_exact_names_only(void **state)
     rows[1].gtrid.sequence++; /* another transaction */
     (void)snprintf(rows[2].participant, sizeof rows[2].participant, "stock");
     looked(bench, 3, rows);
+    proved(bench, PROOF_SAYS_ABSENT);
     assert_int_equal(bench_counters(bench).branches_live, 1);
     bench_rollback_all(bench, &gid.gtrid);
     assert_true(gid_equal(&bench_command(bench, COMMAND_FINISH)->as.finish.gid, &rows[0]));
@@ -867,6 +868,7 @@ static void test_agent_p13_sweep_waits_for_its_own(void **state)
 {
     struct bench *bench = *state;
     static const struct journal_floor none;
+    bench_settle(bench);
     bench_welcome(bench, SESSION, EPOCH, NONCE);
     struct gid rows[] = {bench_prepare(bench, 1), bench_gid(90, 3), bench_gid(91, 4)};
     rows[1].gtrid.journal.bytes[0] ^= 1; /* somebody else's: its coordinator is not here */

@@ -187,6 +187,32 @@ static void test_agent_p10_higher_epoch_replaces_the_older_session(void **state)
     assert_true(bench_counters(bench).fenced >= 3);
 }
 
+/* P-10: a copy of the journal was told a witness; what the coordinator that it was copied from makes durable meanwhile is told
+ * as well, before its claim counts. After that, no head of the older one. */
+static void test_agent_p10_claim_confirms_the_witness_as_it_is(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_peer_up(bench, SESSION + 1);
+    struct command_result loaded = {.id = bench_command(bench, COMMAND_LOAD_WITNESS)->id,
+                                    .kind = COMMAND_LOAD_WITNESS,
+                                    .class = PG_OK};
+    bench_result(bench, &loaded);
+    assert_int_equal(bench_send(bench, MESSAGE_WITNESS)->message.as.witness.head.number, 10);
+    tell_head(bench, 15);
+    bench_claim(bench, SESSION + 1, EPOCH + 1, NONCE + 1, 11);
+    assert_int_equal(bench_count_commands(bench, COMMAND_STORE_WITNESS), 0);
+    assert_int_equal(bench_send(bench, MESSAGE_WITNESS)->session, SESSION + 1);
+    assert_int_equal(bench_send(bench, MESSAGE_WITNESS)->message.as.witness.head.number, 15);
+    bench_claim(bench, SESSION + 1, EPOCH + 1, NONCE + 1, 16);
+    assert_int_equal(bench_command(bench, COMMAND_STORE_WITNESS)->as.store.epoch, EPOCH + 1);
+    tell_head(bench, 20);
+    bench_stored(bench);
+    assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->session, SESSION + 1);
+    bench_wait(bench, 1000);
+    assert_int_equal(bench_command(bench, COMMAND_STORE_WITNESS)->as.store.head.number, 16);
+}
+
 /* P-10: a newer epoch that the database learned from another agent process fences the older session
  * here. */
 static void test_agent_p10_newer_epoch_in_the_database_fences_the_session(void **state)
@@ -426,6 +452,7 @@ static void test_agent_p10_rows_without_a_coordinator_are_told_once(void **state
 static void test_agent_p13_swept_number_waits_for_what_was_live(void **state)
 {
     struct bench *bench = *state;
+    bench_settle(bench);
     bench_welcome(bench, SESSION, EPOCH, NONCE); /* head 10 */
     struct gid gid = bench_prepare(bench, 1);
     bench_scan(bench, 1, &gid, 10);
@@ -642,6 +669,7 @@ int main(void)
         TEST(test_agent_p10_lower_claim_loses_while_the_higher_is_stored),
         TEST(test_agent_p10_overtaken_claim_is_not_welcomed),
         TEST(test_agent_p10_higher_epoch_replaces_the_older_session),
+        TEST(test_agent_p10_claim_confirms_the_witness_as_it_is),
         TEST(test_agent_p10_newer_epoch_in_the_database_fences_the_session),
         TEST(test_agent_p10_refused_store_reads_the_witness_again),
         TEST(test_agent_p10_messages_before_the_welcome_are_ignored),

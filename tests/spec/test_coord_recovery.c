@@ -191,6 +191,33 @@ static void test_p10_earlier_epochs_wait_until_reconciled(void **state)
     world_done(&world);
 }
 
+/* P-10: with its witness alone a participant has not reported: until its database refuses the epochs before ours, an earlier
+ * coordinator may still tell it of decisions that this journal lacks. */
+static void test_p10_witness_alone_does_not_reconcile(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    world.order_session = world_connect(&world, "order");
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
+    struct gid order = world_gid(&gtrid, "order", 1);
+    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
+                             .participant = "payment",
+                             .address = "",
+                             .version = "",
+                             .session = world.next_session++};
+    world_step(&world, &up);
+    struct message witness = {.kind = MESSAGE_WITNESS};
+    world_message(&world, "payment", up.session, &witness);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_WAIT);
+    struct message welcome = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = 2};
+    world_message(&world, "payment", up.session, &welcome);
+    assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    world_done(&world);
+}
+
 /* P-8 and P-13: below the floor nothing is answered that destroys data. */
 static void test_p13_below_the_floor_is_unknown(void **state)
 {
@@ -753,6 +780,7 @@ int main(void)
         cmocka_unit_test(test_p08_inquiry_of_this_epoch),
         cmocka_unit_test(test_p08_inquiry_finds_the_retained_record),
         cmocka_unit_test(test_p10_earlier_epochs_wait_until_reconciled),
+        cmocka_unit_test(test_p10_witness_alone_does_not_reconcile),
         cmocka_unit_test(test_p13_below_the_floor_is_unknown),
         cmocka_unit_test(test_p10_a_journal_behind_a_witness_stops),
         cmocka_unit_test(test_p10_a_head_below_the_floor_is_not_missing),

@@ -221,7 +221,8 @@ static void test_outcome_client_sql_cannot_touch_it(void **state)
         "SELECT assent.check_token('\\x00')",
         "SELECT assent.partition_passed(0, false)",
         "SELECT assent.store_witness('\\x00', repeat('a', 32), 99, repeat('0', 16), 1, '', 0, 0, "
-        "0, '')",
+        "0, '', 99, 1)",
+        "UPDATE assent.witness SET compared_xid = 99",
         "SELECT set_config('role', 'assent_owner', true)",
         "SET SESSION AUTHORIZATION assent_owner",
         "SELECT most_common_vals::text::int FROM pg_stats WHERE schemaname = 'assent' AND attname "
