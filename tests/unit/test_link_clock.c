@@ -32,50 +32,22 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct
     return result;
 }
 
-static uint16_t free_port(void)
-{
-    uint16_t port;
-    struct error error;
-    assert_success(process_free_port(&port, &error), &error);
-    return port;
-}
-
-/* An agent in a process of its own, with a clock that is right. */
-static struct process *echo_start(uint16_t port)
-{
-    char port_text[16];
-    (void)snprintf(port_text, sizeof port_text, "%u", (unsigned)port);
-    const char *const argv[] = {"/proc/self/exe", "echo", port_text, NULL};
-    struct process_options options = {.argv = argv, .stderr_path = "/dev/stderr"};
-    struct process *process;
-    struct error error;
-    assert_success(process_start(&options, &process, &error), &error);
-    return process;
-}
-
-static void assert_echo(struct link_kit *coordinator, uint64_t number)
-{
-    assert_true(link_kit_wait_in_session(coordinator));
-    link_kit_send_number(coordinator, number);
-    assert_true(link_kit_wait_number(coordinator, number));
-}
-
 /* A session that was made before the clock was set back still ends by silence, and comes back. */
 static void test_p15_silence_is_noticed_after_the_clock_was_set_back(void **state)
 {
     (void)state;
     struct link_kit coordinator;
-    uint16_t port = free_port();
-    struct process *agent = echo_start(port);
+    uint16_t port = link_kit_free_port();
+    struct process *agent = link_kit_echo_start(port);
     atomic_store(&wall_ahead_s, HOUR_S);
     link_kit_start(&coordinator, true, 0, SECRET, LINK_KIT_SILENCE_MS, 0);
     link_kit_add(&coordinator, LINK_KIT_NAME, port, SECRET);
-    assert_echo(&coordinator, 1);
+    link_kit_assert_echo(&coordinator, 1);
     atomic_store(&wall_ahead_s, 0);
     process_signal(agent, SIGSTOP);
     assert_true(link_kit_wait_downs(&coordinator, 1));
     process_signal(agent, SIGCONT);
-    assert_echo(&coordinator, 2);
+    link_kit_assert_echo(&coordinator, 2);
     process_free(agent);
     link_kit_stop(&coordinator);
 }
@@ -85,14 +57,14 @@ static void test_p15_agent_is_found_after_the_clock_was_set_back(void **state)
 {
     (void)state;
     struct link_kit coordinator;
-    uint16_t port = free_port();
+    uint16_t port = link_kit_free_port();
     atomic_store(&wall_ahead_s, HOUR_S);
     link_kit_start(&coordinator, true, 0, SECRET, LINK_KIT_SILENCE_MS, 0);
     link_kit_add(&coordinator, LINK_KIT_NAME, port, SECRET);
     assert_true(link_kit_wait_trouble(&coordinator, LINK_UNREACHABLE, 1));
     atomic_store(&wall_ahead_s, 0);
-    struct process *agent = echo_start(port);
-    assert_echo(&coordinator, 1);
+    struct process *agent = link_kit_echo_start(port);
+    link_kit_assert_echo(&coordinator, 1);
     process_free(agent);
     link_kit_stop(&coordinator);
 }
@@ -102,13 +74,13 @@ static void test_p15_sessions_outlive_a_clock_that_is_set_ahead(void **state)
 {
     (void)state;
     struct link_kit coordinator;
-    uint16_t port = free_port();
-    struct process *agent = echo_start(port);
+    uint16_t port = link_kit_free_port();
+    struct process *agent = link_kit_echo_start(port);
     atomic_store(&wall_ahead_s, 0);
     link_kit_start(&coordinator, true, 0, SECRET, LINK_KIT_SILENCE_MS, 0);
     link_kit_add(&coordinator, LINK_KIT_NAME, port, SECRET);
     for (uint64_t number = 1; number <= 20; number++) {
-        assert_echo(&coordinator, number);
+        link_kit_assert_echo(&coordinator, number);
         atomic_fetch_add(&wall_ahead_s, HOUR_S);
     }
     assert_int_equal(link_kit_ups(&coordinator), 1);
@@ -118,9 +90,7 @@ static void test_p15_sessions_outlive_a_clock_that_is_set_ahead(void **state)
 
 int main(int argc, char *argv[])
 {
-    if (argc == 3 && strcmp(argv[1], "echo") == 0) {
-        link_kit_run_echo((uint16_t)strtoul(argv[2], NULL, 10), SECRET);
-    }
+    link_kit_run_echo(argc, argv, SECRET);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_p15_silence_is_noticed_after_the_clock_was_set_back),
         cmocka_unit_test(test_p15_agent_is_found_after_the_clock_was_set_back),

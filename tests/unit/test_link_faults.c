@@ -24,46 +24,18 @@
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define ROUNDS 12
 
-/* An agent in a process of its own (this program again) that sends every message back. */
-static struct process *echo_start(uint16_t port)
-{
-    char port_text[16];
-    (void)snprintf(port_text, sizeof port_text, "%u", (unsigned)port);
-    const char *const argv[] = {"/proc/self/exe", "echo", port_text, NULL};
-    struct process_options options = {.argv = argv, .stderr_path = "/dev/stderr"};
-    struct process *process;
-    struct error error;
-    assert_success(process_start(&options, &process, &error), &error);
-    return process;
-}
-
-static uint16_t free_port(void)
-{
-    uint16_t port;
-    struct error error;
-    assert_success(process_free_port(&port, &error), &error);
-    return port;
-}
-
-static void assert_echo(struct link_kit *coordinator, uint64_t number)
-{
-    assert_true(link_kit_wait_in_session(coordinator));
-    link_kit_send_number(coordinator, number);
-    assert_true(link_kit_wait_number(coordinator, number));
-}
-
 /* However often the agent is killed and started again, each time the session ends and a new one
  * carries messages both ways. */
 static void test_link_agent_killed_many_times_comes_back(void **state)
 {
     (void)state;
     struct link_kit coordinator;
-    uint16_t port = free_port();
+    uint16_t port = link_kit_free_port();
     link_kit_start(&coordinator, true, 0, SECRET, LINK_KIT_SILENCE_MS, 0);
     link_kit_add(&coordinator, LINK_KIT_NAME, port, SECRET);
     for (size_t round = 1; round <= ROUNDS; round++) {
-        struct process *agent = echo_start(port);
-        assert_echo(&coordinator, round);
+        struct process *agent = link_kit_echo_start(port);
+        link_kit_assert_echo(&coordinator, round);
         process_free(agent); /* SIGKILL */
         assert_true(link_kit_wait_downs(&coordinator, round));
     }
@@ -76,13 +48,13 @@ static void test_link_agent_killed_many_times_comes_back(void **state)
 static void test_link_coordinator_restarted_many_times_comes_back(void **state)
 {
     (void)state;
-    uint16_t agent_port = free_port(), own_port = free_port();
-    struct process *agent = echo_start(agent_port);
+    uint16_t agent_port = link_kit_free_port(), own_port = link_kit_free_port();
+    struct process *agent = link_kit_echo_start(agent_port);
     for (uint64_t round = 1; round <= ROUNDS; round++) {
         struct link_kit coordinator;
         link_kit_start(&coordinator, true, own_port, SECRET, LINK_KIT_SILENCE_MS, 0);
         link_kit_add(&coordinator, LINK_KIT_NAME, agent_port, SECRET);
-        assert_echo(&coordinator, round);
+        link_kit_assert_echo(&coordinator, round);
         link_kit_stop(&coordinator);
     }
     process_free(agent);
@@ -94,12 +66,12 @@ static void test_link_agent_that_starts_late_is_found(void **state)
 {
     (void)state;
     struct link_kit coordinator;
-    uint16_t port = free_port();
+    uint16_t port = link_kit_free_port();
     link_kit_start(&coordinator, true, 0, SECRET, LINK_KIT_SILENCE_MS, 0);
     link_kit_add(&coordinator, LINK_KIT_NAME, port, SECRET);
     assert_true(link_kit_wait_trouble(&coordinator, LINK_UNREACHABLE, 1));
-    struct process *agent = echo_start(port);
-    assert_echo(&coordinator, 1);
+    struct process *agent = link_kit_echo_start(port);
+    link_kit_assert_echo(&coordinator, 1);
     assert_int_equal(link_kit_troubles(&coordinator, LINK_UNREACHABLE), 1);
     process_free(agent);
     link_kit_stop(&coordinator);
@@ -111,11 +83,11 @@ static void test_link_stopped_agent_is_noticed_by_its_silence(void **state)
 {
     (void)state;
     struct link_kit coordinator;
-    uint16_t port = free_port();
-    struct process *agent = echo_start(port);
+    uint16_t port = link_kit_free_port();
+    struct process *agent = link_kit_echo_start(port);
     link_kit_start(&coordinator, true, 0, SECRET, LINK_KIT_SILENCE_MS, 1 << 20);
     link_kit_add(&coordinator, LINK_KIT_NAME, port, SECRET);
-    assert_echo(&coordinator, 1);
+    link_kit_assert_echo(&coordinator, 1);
     uint64_t session = coordinator.session;
     process_signal(agent, SIGSTOP);
     void *zeros = alloc_zeroed(500000);
@@ -127,7 +99,7 @@ static void test_link_stopped_agent_is_noticed_by_its_silence(void **state)
     assert_true(link_kit_wait_downs(&coordinator, 1));
     assert_int_equal(blob->references, 1);
     process_signal(agent, SIGCONT);
-    assert_echo(&coordinator, 2);
+    link_kit_assert_echo(&coordinator, 2);
     free(zeros);
     blob_free(blob);
     process_free(agent);
@@ -314,9 +286,7 @@ static void test_link_meddled_frames_are_never_delivered(void **state)
 
 int main(int argc, char *argv[])
 {
-    if (argc == 3 && strcmp(argv[1], "echo") == 0) {
-        link_kit_run_echo((uint16_t)strtoul(argv[2], NULL, 10), SECRET);
-    }
+    link_kit_run_echo(argc, argv, SECRET);
     if (argc == 2 && strcmp(argv[1], "deafened") == 0) {
         run_deafened();
     }

@@ -1,6 +1,8 @@
 /*
  * test_link_kit.c - see the header.
  */
+#include "tests/lib/test.h"
+
 #include "tests/unit/test_link_kit.h"
 
 #include <stdio.h>
@@ -10,6 +12,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "tests/lib/process.h"
 
 /* ---- what the link tells ---- */
 
@@ -268,14 +271,45 @@ static struct message *take_messages(struct link_kit *kit, size_t *ret_count)
     return messages;
 }
 
-_Noreturn void link_kit_run_echo(uint16_t port, const char *secret_text)
+struct process *link_kit_echo_start(uint16_t port)
 {
+    char port_text[16];
+    (void)snprintf(port_text, sizeof port_text, "%u", (unsigned)port);
+    const char *const argv[] = {"/proc/self/exe", "echo", port_text, NULL};
+    struct process_options options = {.argv = argv, .stderr_path = "/dev/stderr"};
+    struct process *process;
+    struct error error;
+    assert_success(process_start(&options, &process, &error), &error);
+    return process;
+}
+
+void link_kit_run_echo(int argc, char *argv[], const char *secret_text)
+{
+    if (argc != 3 || strcmp(argv[1], "echo") != 0) {
+        return;
+    }
     struct link_kit kit;
-    link_kit_start(&kit, false, port, secret_text, LINK_KIT_SILENCE_MS, 0);
+    link_kit_start(&kit, false, (uint16_t)strtoul(argv[2], NULL, 10), secret_text,
+                   LINK_KIT_SILENCE_MS, 0);
     for (;;) { /* until killed */
         size_t count;
         struct message *messages = take_messages(&kit, &count);
         link_send(kit.link, current_session(&kit), messages, count);
         free(messages);
     }
+}
+
+void link_kit_assert_echo(struct link_kit *coordinator, uint64_t number)
+{
+    assert_true(link_kit_wait_in_session(coordinator));
+    link_kit_send_number(coordinator, number);
+    assert_true(link_kit_wait_number(coordinator, number));
+}
+
+uint16_t link_kit_free_port(void)
+{
+    uint16_t port;
+    struct error error;
+    assert_success(process_free_port(&port, &error), &error);
+    return port;
 }

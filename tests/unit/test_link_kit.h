@@ -12,6 +12,8 @@
 #define LINK_KIT_WAIT_MS    30000 /* deadline of every wait: far more than anything should take */
 #define LINK_KIT_NAME       "stock"
 
+struct process;
+
 struct link_kit {
     struct link *link;
     uint16_t port;
@@ -60,8 +62,14 @@ bool link_kit_wait_number(struct link_kit *kit, uint64_t number);
 /* Drops the messages recorded so far. */
 void link_kit_forget_messages(struct link_kit *kit);
 
-/* Runs an agent that sends every message back, until the process is killed; for a program of its
- * own. */
-_Noreturn void link_kit_run_echo(uint16_t port, const char *secret_text);
+/* An agent in a process of its own that sends every message back: this program again, whose main calls link_kit_run_echo when
+ * it is asked to. Stopped with process_free. */
+struct process *link_kit_echo_start(uint16_t port);
+/* Does not return if the arguments say that this is such an agent. */
+void link_kit_run_echo(int argc, char *argv[], const char *secret_text);
+/* Once there is a session, a message of this number goes there and comes back. */
+void link_kit_assert_echo(struct link_kit *coordinator, uint64_t number);
+
+uint16_t link_kit_free_port(void);
 
 #endif

@@ -9,7 +9,7 @@ set(link_environment "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CUR
 assent_test(NAME test_link
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link.c ${CMAKE_CURRENT_LIST_DIR}/test_link_kit.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
-            LIBS assent_link LABELS unit threads TIMEOUT 120 ENVIRONMENT ${link_environment})
+            LIBS assent_link assent_testlib LABELS unit threads TIMEOUT 120 ENVIRONMENT ${link_environment})
 assent_test(NAME test_link_faults
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link_faults.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_link_kit.c
@@ -31,5 +31,5 @@ assent_test(NAME test_link_reset
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_link_reset.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_link_kit.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_codec_random.c
-            LIBS assent_link assent_proxy Threads::Threads LABELS unit threads TIMEOUT 180
+            LIBS assent_link assent_proxy assent_testlib Threads::Threads LABELS unit threads TIMEOUT 180
             ENVIRONMENT ${link_environment} "MALLOC_PERTURB_=165")
