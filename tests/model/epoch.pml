@@ -91,6 +91,7 @@ inline check_claim(p, c) { assert(epoch(c) == witness_epoch[p] && c == witness_n
 #endif
 
 #define claim_is_stale(p, c) (witness_epoch[p] > epoch(c) || (witness_epoch[p] == epoch(c) && !same_nonce(p, c)))
+#define claim_is_outdated(p, c) is_behind(p, c) /* it was not when it was told: the witness grew since */
 #define is_reconciled(c) (reported[c] && reported[3 + c])
 #ifdef BUG_34 /* presumes abort for an earlier epoch before everybody has reported */
 #define must_wait(c) (!has_commit[c] && !trimmed[c] && c == FIRST)
@@ -114,14 +115,13 @@ end:
     :: atomic { running[c] && peer_state[3 * p + c] == PEER_UNLOADED ->
         if
         :: claim_is_stale(p, c) || is_behind(p, c) -> coord_stop(c)
-        :: else ->
-            reported[3 * p + c] = true;
-            peer_state[3 * p + c] = PEER_WITNESSED
+        :: else -> peer_state[3 * p + c] = PEER_WITNESSED
         fi }
     /* CLAIM, STORE_WITNESS, WELCOME; what is stale is FENCED (claim_is_stale) */
     :: atomic { running[c] && peer_state[3 * p + c] == PEER_WITNESSED ->
         if
         :: claim_is_stale(p, c) -> coord_stop(c)
+        :: !claim_is_stale(p, c) && claim_is_outdated(p, c) -> peer_state[3 * p + c] = PEER_UNLOADED /* WITNESS comes again */
         :: else ->
             witness_epoch[p] = epoch(c);
             witness_nonce[p] = c;
@@ -131,6 +131,7 @@ end:
             :: else
             fi;
 #endif
+            reported[3 * p + c] = true;
             peer_state[3 * p + c] = PEER_WELCOMED
         fi }
     :: atomic { running[c] && peer_state[3 * p + c] == PEER_FENCED -> coord_stop(c) }
