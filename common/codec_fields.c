@@ -116,6 +116,7 @@ static const struct field ack_fields[] = {
 static const struct field inquiry_fields[] = {
     PLAIN(1, FIELD_GID, inquiry.gid),
     PLAIN(2, FIELD_U64, inquiry.prepared_ms),
+    OPTIONAL(3, FIELD_BOOL, inquiry.of_outcome),
 };
 
 static const struct field health_fields[] = {

@@ -185,6 +185,7 @@ struct message_ack {
 struct message_inquiry {
     struct gid gid;
     uint64_t prepared_ms; /* age of the prepared row, for display */
+    bool of_outcome;      /* nothing is prepared: it stands among the outcomes (P-12) */
 };
 
 enum health {

@@ -17,7 +17,7 @@
 #define LINK_STOP_MS       1000
 #define PG_STOP_MS         2000
 #define NOTICES_PER_SECOND 20 /* of one kind; more are counted and told later */
-#define NOTICE_KIND_COUNT  (AGENT_NOTICE_RETRYING + 1)
+#define NOTICE_KIND_COUNT  (AGENT_NOTICE_OTHERS + 1)
 
 enum item_kind {
     ITEM_PEER_UP = 1,
@@ -202,6 +202,7 @@ static enum log_level notice_level(enum agent_notice_kind kind)
     case AGENT_NOTICE_UNKNOWN_OWNER:
     case AGENT_NOTICE_LATE_PREPARE:
     case AGENT_NOTICE_HISTORY_CHANGED:
+    case AGENT_NOTICE_OTHERS:
         return LOG_WARN;
     case AGENT_NOTICE_HEURISTIC:
     case AGENT_NOTICE_HAZARD:
@@ -233,6 +234,8 @@ static const char *notice_text(enum agent_notice_kind kind)
         return "database history changed";
     case AGENT_NOTICE_RETRYING:
         return "trying again";
+    case AGENT_NOTICE_OTHERS:
+        return "somebody else uses the agent's login role";
     }
     return "notice";
 }

@@ -14,6 +14,7 @@
 struct agent *agent_new(const struct agent_config *config, uint64_t now_ms)
 {
     CHECK(participant_name_valid(config->participant));
+    CHECK(config->outcomes_page > 0);
     CHECK(config->retry_min_ms > 0 && config->sweep_interval_ms > 0 && config->heartbeat_ms > 0);
     struct agent *agent = alloc_zeroed(sizeof(*agent));
     agent->config = *config;

@@ -24,6 +24,7 @@ struct agent_config {
     uint32_t retry_min_ms;  /* default 50, doubling to retry_max_ms, jitter from event.random */
     uint32_t retry_max_ms;  /* default 2000 */
     uint32_t heartbeat_ms;  /* default 1000: HEALTH to every coordinator */
+    uint32_t outcomes_page; /* default 200: outcomes that are compared at a time (P-12) */
     uint32_t tombstone_max; /* bound of remembered aborts, default 100000, oldest go first */
 };
 
@@ -64,6 +65,7 @@ enum agent_notice_kind {
     AGENT_NOTICE_LATE_PREPARE,
     AGENT_NOTICE_HISTORY_CHANGED,
     AGENT_NOTICE_RETRYING,
+    AGENT_NOTICE_OTHERS,
 };
 
 struct agent_notice { /* for the log and the counters; never needed for correctness */

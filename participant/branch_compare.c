@@ -11,7 +11,8 @@
  * agrees. ABORT takes the usual way: nothing to roll back, the proof says committed, TELLING.
  *
  * It begins when is_settled: then each gid of an earlier process is either prepared, and known by the scan, or over, and
- * seen here. How far: what had ended when a sweep was opened that is complete (journal_raise_compared in branch_sweep.c).
+ * seen here. Sweeps count from its end on, so that the floor does not pass what is still to be asked about; and the mark
+ * is what had ended when such a sweep was opened that is complete (journal_raise_compared in branch_sweep.c).
  * Branches without rows (`proof = xid`, external ones) are not covered.
  */
 #include <string.h>
@@ -19,7 +20,10 @@
 #include "common/check.h"
 #include "participant/branch_internal.h"
 
+#define COMPARE_PACE_MS  50 /* between pages: its coordinator looks each gid up in the journal */
 #define COMPARE_RETRY_MS 1000
+#define COMPARE_RETRY_MAX_MS                                                                       \
+    60000 /* a query that takes too long must not keep the keeper from everything else */
 
 void agent_compare_resolved(struct agent *agent, struct agent_branch *branch)
 {
@@ -38,7 +42,8 @@ static bool journal_may_compare(const struct agent *agent, const struct agent_jo
 {
     return !journal->is_compared && journal->compare_id == 0 && journal->compare_open == 0 &&
            journal->session != 0 && agent->is_settled && !agent->is_reconciling &&
-           agent_database_up(agent) && agent->live_count + OUTCOMES_PAGE <= BRANCH_LIVE_MAX;
+           agent_database_up(agent) &&
+           agent->live_count + agent->config.outcomes_page <= BRANCH_LIVE_MAX;
 }
 
 static void journal_compare(struct agent *agent, struct agent_journal *journal)
@@ -47,13 +52,13 @@ static void journal_compare(struct agent *agent, struct agent_journal *journal)
         journal->compare_mark = 0;
         journal->compare_xid = journal->compare_last_xid;
         journal->is_compared = journal->compare_is_last;
-        if (journal->is_compared) {
-            return;
-        }
+        journal->compare_due_ms = agent->now_ms + COMPARE_PACE_MS;
+        return;
     }
     struct command *command = agent_command(agent, COMMAND_OUTCOMES);
     command->as.outcomes.journal = journal->id;
     command->as.outcomes.after_xid = journal->compare_xid;
+    command->as.outcomes.limit = agent->config.outcomes_page;
     journal->compare_id = command->id;
     journal->compare_history = agent->history;
 }
@@ -107,7 +112,7 @@ static void page_open(struct agent *agent, struct agent_journal *journal,
 {
     CHECK(journal->compare_open == 0);
     journal->compare_mark = agent->step;
-    journal->compare_is_last = result->row_count < OUTCOMES_PAGE;
+    journal->compare_is_last = result->row_count < agent->config.outcomes_page;
     journal->compare_last_xid = result->proof.xid8;
     for (size_t i = 0; i < result->row_count; i++) {
         row_compare(agent, journal, result->rows[i].gid_text);
@@ -126,9 +131,13 @@ bool agent_compared(struct agent *agent, const struct command_result *result)
             return true; /* of another history, or nobody to ask: it begins again */
         }
         if (result->class != PG_OK) {
-            journal->compare_due_ms = agent->now_ms + COMPARE_RETRY_MS;
+            journal->compare_tries++;
+            journal->compare_due_ms =
+                agent->now_ms + agent_backoff(agent, journal->compare_tries, COMPARE_RETRY_MS,
+                                              COMPARE_RETRY_MAX_MS);
             return true;
         }
+        journal->compare_tries = 0;
         page_open(agent, journal, result);
         return true;
     }
@@ -151,14 +160,26 @@ void agent_compare_pause(struct agent *agent, struct agent_journal *journal)
     journal->compare_open = 0;
 }
 
+static void compare_begin(struct agent_journal *journal)
+{
+    journal->is_compared = false;
+    journal->compare_xid = 0;
+    journal->compare_due_ms = 0;
+}
+
+void agent_compare_anew(struct agent *agent, const struct journal_id *id)
+{
+    struct agent_journal *journal = agent_journal_find(agent, id);
+    if (journal != NULL && journal->is_compared) {
+        compare_begin(journal);
+    }
+}
+
 void agent_compares_restart(struct agent *agent)
 {
     for (size_t i = 0; i < agent->journal_count; i++) {
-        struct agent_journal *journal = agent->journals[i];
-        agent_compare_pause(agent, journal);
-        journal->is_compared = false;
-        journal->compare_xid = 0;
-        journal->compare_due_ms = 0;
-        journal->witness.compared_xid = 0;
+        agent_compare_pause(agent, agent->journals[i]);
+        compare_begin(agent->journals[i]);
+        agent->journals[i]->witness.compared_xid = 0;
     }
 }

@@ -40,11 +40,11 @@ void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch)
         return;
     case BRANCH_LOOKING:
     case BRANCH_UNSURE:
-        branch->word = WORD_ROLLBACK; /* LOOK's result goes on with it */
+    case BRANCH_PROVING:
+        branch->word = WORD_ROLLBACK; /* the result goes on with it */
         return;
     case BRANCH_CANCELLING:
     case BRANCH_FINISHING:
-    case BRANCH_PROVING:
     case BRANCH_PAUSED:
     case BRANCH_TELLING:
     case BRANCH_DONE:

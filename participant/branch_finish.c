@@ -127,11 +127,12 @@ static void branch_noted(struct agent *agent, struct agent_branch *branch)
 void agent_branch_prove(struct agent *agent, struct agent_branch *branch)
 {
     agent_branch_move(agent, branch, BRANCH_PROVING);
+    branch->proves_commit = branch->word == WORD_COMMIT;
     struct command *command = agent_command_for(agent, &branch->pending, COMMAND_PROVE);
     command->as.prove = (struct command_prove){
         .gid = branch->gid,
         .proof = branch->proof,
-        .expect_commit = branch->word == WORD_COMMIT,
+        .expect_commit = branch->proves_commit,
         .fence = !branch->certain,
     };
 }
@@ -179,8 +180,9 @@ void agent_proved(struct agent *agent, struct agent_branch *branch,
         proved_without_word(agent, branch, result);
         return;
     }
-    if (result->class != PG_OK) {
-        branch_pause(agent, branch, result->detail);
+    if (result->class != PG_OK || is_commit != branch->proves_commit) {
+        branch_pause(agent, branch,
+                     result->class != PG_OK ? result->detail : "it was asked for another word");
         return;
     }
     switch (result->proved) {

@@ -39,10 +39,12 @@
  *   LOOKING     EXECUTE ended in doubt; LOOK is running      perhaps the row       branch_doubt
  *   UNSURE      LOOK failed; it will be tried again          perhaps the row       agent_looked
  *   PREPARED    this process voted yes (P-3); it asks (P-6)  the row               branch_vote_yes
- *   DOUBTFUL    prepared, no valid vote of this process      the row               scan, P-14
+ *   DOUBTFUL    prepared, or over by somebody else's hand;   the row, or the end   scan, P-14,
+ *               no valid vote of this process                                      row_compare
  *   UNOWNED     prepared; its coordinator answered UNKNOWN   the row               agent_verdict
  *   FINISHING   the coordinator's word is carried out        the row, or the end   branch_finish
- *   PROVING     FINISH found nothing: what became of it?     unknown               agent_finished
+ *   PROVING     FINISH or LOOK found nothing: what became    unknown               agent_branch_
+ *               of it?                                                             prove
  *   PAUSED      FINISH must be tried again at the timer      unknown               agent_finished
  *   TELLING     rolled back by word, and it is not: told     the outcome, if any   branch_end
  *               until its coordinator has it on record (H1)
@@ -70,6 +72,8 @@
 #define HEAD_STORE_MS          1000  /* P-10: at most once a second */
 #define ROTATE_MS              10000 /* between two ROTATEs */
 #define UNOWNED_ASK_MS         60000 /* an UNKNOWN may turn after an operator's work */
+#define OTHERS_TELL_MS         5000  /* those of a process that has just ended go by themselves */
+#define OTHERS_GRACE_MS        30000 /* an earlier process may still drain; then its backends are ended */
 #define UNKNOWN_OWNER_GRACE_MS 10000 /* a coordinator that restarts is no alarm yet */
 
 enum branch_state {
@@ -117,8 +121,9 @@ struct agent_branch {
     struct gid gid;
     enum branch_state state;
     enum branch_word word;
-    bool asked_by_gid; /* an ACK that names the gid is owed */
-    bool read_only;    /* ends by ROLLBACK: declared, and not serializable (P-19) */
+    bool asked_by_gid;  /* an ACK that names the gid is owed */
+    bool read_only;     /* ends by ROLLBACK: declared, and not serializable (P-19) */
+    bool proves_commit; /* PROVING: what was asked for */
     bool certain; /* no backend can still prepare it: its EXECUTE ended for sure, or was fenced */
     bool noticed_owner;   /* UNKNOWN_OWNER was told */
     uint64_t session;     /* WORK came on it: the only one that gets the vote (P-7) */
@@ -205,6 +210,7 @@ struct agent_journal {
     uint64_t compare_xid;  /* the last one of the page before */
     uint64_t compare_last_xid;
     bool compare_is_last;
+    uint32_t compare_tries;
 };
 
 /* One coordinator's session. Moved only in peer_move (branch_peer.c), which draws the states. */
@@ -266,6 +272,8 @@ struct agent {
      * after it make sure that this process knows every gid they left (P-11). */
     bool has_fenced;
     bool is_settled;
+    bool others_told;
+    uint64_t others_since_ms; /* a scan found backends of theirs; 0: none did */
 
     uint64_t scan_id; /* in flight; 0: none */
     uint64_t scan_history, scan_step, scan_number;
@@ -334,6 +342,9 @@ void agent_proved(struct agent *agent, struct agent_branch *branch,
                   const struct command_result *result);
 
 /* branch_erase.c */
+void agent_fenced(
+    struct agent
+        *agent); /* earlier processes prepare nothing more; the next complete scan settles it */
 void agent_erase_start(struct agent *agent, const struct gtrid *gtrid);
 void agent_erase_look(struct agent *agent, struct agent_erase *erase);
 void agent_erase_looked(struct agent *agent, struct agent_erase *erase,
@@ -374,9 +385,9 @@ bool agent_compared(struct agent *agent,
                     const struct command_result *result); /* false: not its result */
 void agent_compare_resolved(struct agent *agent, struct agent_branch *branch);
 void agent_compare_pause(struct agent *agent, struct agent_journal *journal); /* nobody to ask */
-void agent_compares_restart(struct agent *agent); /* the history changed */
-/* branch_erase.c: no earlier incarnation can prepare any more; the next complete scan settles it. */
-void agent_fenced(struct agent *agent);
+void agent_compare_anew(struct agent *agent,
+                        const struct journal_id *id); /* something was let go */
+void agent_compares_restart(struct agent *agent);     /* the history changed */
 
 /* branch_sweep.c */
 void agent_scan(struct agent *agent);

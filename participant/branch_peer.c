@@ -17,7 +17,8 @@
  *   WELCOMED   its epoch is stored; its word counts                its epoch and nonce
  *   FENCED     a higher epoch, or a newer session of it, is known  the higher epoch
  *
- * STORING goes back to UNLOADED where the database refuses the claim: what it knows tells why.
+ * STORING goes back to UNLOADED where the database refuses the claim: what it knows tells why; and to WITNESSED if an earlier
+ * coordinator told a newer head meanwhile, which the claim has not confirmed.
  * The epoch is stored before WELCOME: if we die in between, the next process refuses the older
  * coordinator all the same, and the newer one simply claims again.
  */
@@ -35,7 +36,8 @@ static const unsigned allowed[PEER_STATE_COUNT] = {
     [PEER_LOADING] = TO(PEER_UNLOADED) | TO(PEER_WITNESSED),
     [PEER_WITNESSED] = TO(PEER_CLAIMED) | TO(PEER_FENCED),
     [PEER_CLAIMED] = TO(PEER_STORING) | TO(PEER_FENCED),
-    [PEER_STORING] = TO(PEER_UNLOADED) | TO(PEER_CLAIMED) | TO(PEER_WELCOMED) | TO(PEER_FENCED),
+    [PEER_STORING] = TO(PEER_UNLOADED) | TO(PEER_WITNESSED) | TO(PEER_CLAIMED) | TO(PEER_WELCOMED) |
+                     TO(PEER_FENCED),
     [PEER_WELCOMED] = TO(PEER_CLAIMED) | TO(PEER_FENCED),
     [PEER_FENCED] = TO(PEER_CLAIMED),
 };
@@ -421,8 +423,8 @@ void agent_claim(struct agent *agent, struct agent_peer *peer, const struct mess
     peer_take_claim(agent, peer);
 }
 
-/* One session speaks for a journal: the newest that was welcomed. */
-static void peer_welcome(struct agent *agent, struct agent_peer *peer)
+/* One session speaks for a journal: the newest whose claim is stored. */
+static void peers_replace(struct agent *agent, const struct agent_peer *peer)
 {
     for (size_t i = 0; i < agent->peer_count; i++) {
         struct agent_peer *other = agent->peers[i];
@@ -434,7 +436,18 @@ static void peer_welcome(struct agent *agent, struct agent_peer *peer)
             }
         }
     }
+}
+
+static void peer_welcome(struct agent *agent, struct agent_peer *peer)
+{
+    peers_replace(agent, peer);
     peer->tries = 0;
+    if (peer->journal->witness.head.number > peer->known_number) {
+        /* Told by an earlier coordinator while the claim was stored. From now on it tells nothing more. */
+        peer_move(agent, peer, PEER_WITNESSED);
+        peer_send_witness(agent, peer);
+        return;
+    }
     peer_move(agent, peer, PEER_WELCOMED);
     peer->journal->session = peer->session;
     peer_send_welcome(agent, peer);
@@ -569,9 +582,6 @@ bool agent_witness_result(struct agent *agent, const struct command_result *resu
 
 void agent_head(struct agent_peer *peer, const struct message_head *head)
 {
-    if (claim_is_stale(peer->journal, &peer->claim)) {
-        return; /* a newer generation has confirmed the witness as it was */
-    }
     struct witness *witness = &peer->journal->witness;
     peer_knows(peer, &head->head);
     bool is_news = head_raise(&witness->head, &head->head);

@@ -22,6 +22,8 @@ void agent_scan(struct agent *agent)
 {
     struct command *command = agent_command(agent, COMMAND_SCAN);
     command->as.scan.look_for_others = !agent->has_fenced;
+    command->as.scan.end_others =
+        agent->others_since_ms != 0 && agent->now_ms - agent->others_since_ms >= OTHERS_GRACE_MS;
     agent->scan_id = command->id;
     agent->scan_history = agent->history;
     agent->scan_step = agent->step;
@@ -63,6 +65,7 @@ void agent_branch_ask(struct agent *agent, struct agent_branch *branch)
     struct message *message = agent_send(agent, session, MESSAGE_INQUIRY);
     message->as.inquiry.gid = branch->gid;
     message->as.inquiry.prepared_ms = agent->now_ms - branch->prepared_ms;
+    message->as.inquiry.of_outcome = branch->compare_mark != 0;
     agent->counters.inquiries++;
     branch->tries++;
     agent_branch_await(agent, branch);
@@ -101,6 +104,7 @@ void agent_branch_adopt(struct agent *agent, struct agent_branch *branch, uint64
 {
     branch->prepared_ms = age_ms < agent->now_ms ? agent->now_ms - age_ms : 0;
     branch->tries = 0;
+    agent_compare_resolved(agent, branch); /* its row came back: it is a branch like any other */
     agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
     agent_branch_await(agent, branch);
     if (agent_tombstone_has(agent, &branch->gid.gtrid)) {
@@ -240,6 +244,8 @@ static void scan_bound_stranded(struct agent *agent)
                 agent, AGENT_NOTICE_HAZARD, &branch->gid,
                 "ended by somebody else while its coordinator is away, like too many others "
                 "to keep them all");
+            agent_compare_anew(
+                agent, &branch->gid.gtrid.journal); /* its outcome row, if any, is asked about */
             agent_branch_free(agent, branch);
             count--;
         }
@@ -250,7 +256,7 @@ static void scan_bound_stranded(struct agent *agent)
  * process was noticed and is on record by now, what an earlier process left was compared. */
 static void journal_raise_compared(struct agent_journal *journal)
 {
-    if (journal->is_compared && journal->sweep_xid > journal->witness.compared_xid) {
+    if (journal->sweep_xid > journal->witness.compared_xid) {
         journal->witness.compared_xid = journal->sweep_xid;
         journal->witness.compared_timeline = journal->sweep_timeline;
         journal->is_dirty = true;
@@ -272,7 +278,9 @@ static void sweeps_open(struct agent *agent, uint64_t horizon_xid)
 {
     for (size_t i = 0; i < agent->journal_count; i++) {
         struct agent_journal *journal = agent->journals[i];
-        if (journal->sweep_mark != 0 || journal->scan_head <= journal->swept_number) {
+        /* Not before all outcomes were compared: the floor follows a sweep, and below it nobody can be asked (P-12). */
+        if (!journal->is_compared || journal->sweep_mark != 0 ||
+            journal->scan_head <= journal->swept_number) {
             continue;
         }
         journal->sweep_mark = agent->scan_number;
@@ -311,6 +319,29 @@ void agent_sweep_resolved(struct agent *agent, struct agent_branch *branch)
     branch->sweep_mark = 0;
 }
 
+/* Of an earlier process, which may still prepare something that nobody knows: until it is gone, a complete scan settles nothing. */
+static void scanned_others(struct agent *agent, const struct command_result *result)
+{
+    if (result->is_alone) {
+        agent->others_since_ms = 0;
+        agent_fenced(agent);
+        return;
+    }
+    if (agent->has_fenced) {
+        return; /* it was not looked for */
+    }
+    if (agent->others_since_ms == 0) {
+        agent->others_since_ms = agent->now_ms;
+        agent->others_told = false;
+    } else if (!agent->others_told && agent->now_ms - agent->others_since_ms >= OTHERS_TELL_MS) {
+        agent->others_told = true;
+        agent_notice(agent, AGENT_NOTICE_OTHERS, NULL,
+                     "%s; no sweep counts and no outcome is compared until it is gone; it is ended "
+                     "when it has been there for %d s",
+                     result->detail, OTHERS_GRACE_MS / 1000);
+    }
+}
+
 void agent_scanned(struct agent *agent, const struct command_result *result)
 {
     agent->scan_id = 0;
@@ -334,9 +365,7 @@ void agent_scanned(struct agent *agent, const struct command_result *result)
     if (is_complete && agent->is_settled) {
         sweeps_open(agent, result->proof.xid8);
     }
-    if (result->is_alone) {
-        agent_fenced(agent);
-    }
+    scanned_others(agent, result);
 }
 
 /* P-14: another server, another timeline, or one set back: nothing that was known of it holds any
@@ -347,6 +376,7 @@ void agent_history_changed(struct agent *agent)
     agent->is_reconciling = true;
     agent->has_fenced = false;
     agent->is_settled = false;
+    agent->others_since_ms = 0;
     agent->scan_due_ms = agent->now_ms;
     agent_branch_drop_answers(agent);
     for (size_t i = 0; i < agent->journal_count; i++) {

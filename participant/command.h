@@ -61,12 +61,12 @@ struct command_look {
 
 struct command_scan {
     bool look_for_others; /* tell whether a backend of an earlier incarnation is left */
+    bool end_others;      /* and end those that are (P-11) */
 };
-
-#define OUTCOMES_PAGE 1000
 
 struct command_outcomes {
     struct journal_id journal;
+    uint32_t limit;
     uint64_t after_xid; /* the last one of the page before; 0: the first page */
 };
 
@@ -137,7 +137,8 @@ struct command_result {
     size_t
         row_count; /* SCAN (all rows of this database with the prefix "assent:"), LOOK (matching rows), OUTCOMES */
     struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
-    bool is_alone; /* SCAN, where that was asked: no earlier incarnation's backend is left */
+    /* SCAN, where that was asked: no earlier incarnation's backend is left; if one is, detail names it. */
+    bool is_alone;
 };
 
 void command_done(struct command *command);

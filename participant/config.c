@@ -146,6 +146,7 @@ static bool read_protocol(struct config_file *file, struct agent_config *core,
                     ret_error)) {
         return false;
     }
+    core->outcomes_page = 200; /* nobody needs to configure it */
     if (core->retry_max_ms < core->retry_min_ms) {
         config_file_fail(file, section, "retry_max", ret_error, "it is below retry_min");
         return error_hint(ret_error, "retry_min doubles until retry_max; defaults: 50ms, 2s");

@@ -169,8 +169,8 @@ bool pg_proof_scan(struct pg_member *keeper, const struct command_scan *scan,
                    struct command_result *result);
 
 /* pg_outcomes.c, likewise. */
-bool pg_proof_outcomes(struct pg_member *keeper, const struct command_outcomes *outcomes,
-                       struct command_result *result);
+bool pg_outcomes_read(struct pg_member *keeper, const struct command_outcomes *outcomes,
+                      struct command_result *result);
 
 /* pg_audit.c, likewise. */
 bool pg_audit(struct pg_member *keeper, const struct audit_list *list,

@@ -242,7 +242,7 @@ static bool carry_out(struct keeper *keeper, const struct command *command,
     case COMMAND_AUDIT:
         return pg_audit(member, &command->as.audit, result);
     case COMMAND_OUTCOMES:
-        return pg_proof_outcomes(member, &command->as.outcomes, result);
+        return pg_outcomes_read(member, &command->as.outcomes, result);
     case COMMAND_LOAD_WITNESS:
         return pg_witness_load(member, &command->as.load, result);
     case COMMAND_STORE_WITNESS:

@@ -2,7 +2,7 @@
  * pg_outcomes.c - the outcomes that were not compared with the coordinator's decisions yet (P-12).
  *
  * Run by the keeper. From where the last comparison ended (assent.witness) in the order of their transaction ids, a page at a
- * time. What the floor has passed was compared before (P-13) and can not be asked about any more.
+ * time. What the floor has passed was compared before, since no sweep counts earlier (P-13), and can not be asked about any more.
  *
  * A page is looked for in windows of transaction ids, narrow ones first. One query for all that lies above would read and sort all
  * of it for each page: seconds for a million rows, and longer than the keeper waits for ten. So many are above the mark after an
@@ -53,6 +53,7 @@ struct window {
     int64_t from;    /* INT64_MAX: nothing is left */
     int64_t next_id; /* no row is above it, but those that came from another cluster */
     int64_t width;
+    size_t limit;
 };
 
 static int64_t number(const PGresult *result, int row, int column)
@@ -93,7 +94,7 @@ static bool window_read(struct inquest *inquest, struct window *window)
         window->from < window->next_id ? window->from + window->width : INT64_MAX; /* the last */
     (void)snprintf(from, sizeof from, "%" PRId64, window->from);
     (void)snprintf(to, sizeof to, "%" PRId64, end);
-    (void)snprintf(limit, sizeof limit, "%zu", OUTCOMES_PAGE - result->row_count);
+    (void)snprintf(limit, sizeof limit, "%zu", window->limit - result->row_count);
     const struct pg_query query = {
         .sql = window_sql,
         .param_count = 4,
@@ -104,7 +105,7 @@ static bool window_read(struct inquest *inquest, struct window *window)
     if (!inquest_ask(inquest, &query, &answer)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(answer) && result->row_count < OUTCOMES_PAGE; i++) {
+    for (int i = 0; i < PQntuples(answer) && result->row_count < window->limit; i++) {
         struct prepared_row *row = &result->rows[result->row_count++];
         pg_text_copy(row->gid_text, sizeof row->gid_text, PQgetvalue(answer, i, 0));
         result->proof.xid8 = (uint64_t)number(answer, i, 1);
@@ -118,12 +119,12 @@ static bool window_read(struct inquest *inquest, struct window *window)
 /* Ends: each window begins above the one before, the last one at INT64_MAX, and all have one deadline. */
 static bool read_page(struct inquest *inquest, const struct command_outcomes *outcomes)
 {
-    struct window window;
+    struct window window = {.limit = outcomes->limit};
     journal_id_format(&outcomes->journal, window.journal);
     if (!window_begin(inquest, &window, outcomes)) {
         return false;
     }
-    while (window.from != INT64_MAX && inquest->result->row_count < OUTCOMES_PAGE) {
+    while (window.from != INT64_MAX && inquest->result->row_count < window.limit) {
         if (!window_read(inquest, &window)) {
             return false;
         }
@@ -132,13 +133,13 @@ static bool read_page(struct inquest *inquest, const struct command_outcomes *ou
     return true;
 }
 
-bool pg_proof_outcomes(struct pg_member *keeper, const struct command_outcomes *outcomes,
-                       struct command_result *result)
+bool pg_outcomes_read(struct pg_member *keeper, const struct command_outcomes *outcomes,
+                      struct command_result *result)
 {
     struct inquest inquest = {.keeper = keeper,
                               .result = result,
                               .deadline_ms = clock_monotonic_ms() + PG_KEEPER_TIMEOUT_MS};
-    result->rows = alloc_array(OUTCOMES_PAGE, sizeof result->rows[0]);
+    result->rows = alloc_array(outcomes->limit, sizeof result->rows[0]);
     if (!read_page(&inquest, outcomes)) {
         result->row_count = 0; /* a part of a page is none */
     }

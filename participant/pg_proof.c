@@ -86,6 +86,8 @@ static const char fence_tell_sql[] =
 static const char fence_wait_sql[] =
     "SELECT pg_catalog.pg_terminate_backend(a.pid, 5000)" FENCED_BACKENDS;
 static const char fence_left_sql[] = "SELECT a.pid" FENCED_BACKENDS;
+static const char fence_one_sql[] =
+    "SELECT a.pid, a.application_name, a.backend_start" FENCED_BACKENDS " LIMIT 1";
 
 /* First all are told, then each is waited for, then we look whether they are gone: the return value of
  * pg_terminate_backend does not tell "could not" from "was gone already". Each step stops if nothing is left. */
@@ -203,18 +205,26 @@ static bool read_horizon(struct inquest *inquest)
     return true;
 }
 
-/* What a fence would end: is there nothing of it? */
-static bool read_others(struct inquest *inquest)
+/* What a fence ends: is there nothing of it? */
+static bool read_others(struct inquest *inquest, const struct command_scan *scan)
 {
+    const struct gtrid nobody = {.sequence = 0};
     struct fenced fenced;
-    struct pg_query query = fenced_query(
-        inquest->keeper->pg, &(const struct gtrid){.epoch = 0, .sequence = 0}, NULL, &fenced);
     PGresult *result = NULL;
-    query.sql = fence_left_sql;
+    if (scan->end_others && !fence(inquest, &nobody, NULL)) {
+        return false;
+    }
+    struct pg_query query = fenced_query(inquest->keeper->pg, &nobody, NULL, &fenced);
+    query.sql = fence_one_sql;
     if (!inquest_ask(inquest, &query, &result)) {
         return false;
     }
     inquest->result->is_alone = PQntuples(result) == 0;
+    if (!inquest->result->is_alone) {
+        (void)snprintf(inquest->result->detail, sizeof inquest->result->detail,
+                       "backend %s of %.100s, connected since %s", PQgetvalue(result, 0, 0),
+                       PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+    }
     PQclear(result);
     return true;
 }
@@ -227,7 +237,7 @@ bool pg_proof_scan(struct pg_member *keeper, const struct command_scan *scan,
                               .deadline_ms = clock_monotonic_ms() + PG_KEEPER_TIMEOUT_MS};
     /* The rows last: what ended after the horizon was read is above it, and what an earlier incarnation's backend
      * prepared before it went is among the rows. */
-    if (read_horizon(&inquest) && (!scan->look_for_others || read_others(&inquest)) &&
+    if (read_horizon(&inquest) && (!scan->look_for_others || read_others(&inquest, scan)) &&
         read_rows(&inquest, GID_PREFIX)) {
         result->class = PG_OK;
     }

@@ -134,6 +134,11 @@ static const char setup_identity_sql[] =
     "BEGIN\n"
     "    SELECT * INTO STRICT s FROM pg_temp.assent_setup;\n"
     "    SELECT * INTO old FROM assent.identity;\n"
+    "    IF old.version > 2 THEN\n"
+    "        RAISE EXCEPTION 'schema assent has version %, which is newer than this program', "
+    "old.version\n"
+    "            USING HINT = 'Run the assent-agent that made it, or a later one.';\n"
+    "    END IF;\n"
     "    IF old.participant IS NOT NULL AND old.participant <> s.participant THEN\n"
     "        RAISE EXCEPTION 'this is the database of participant %', old.participant\n"
     "            USING HINT = 'One database is one participant.';\n"
@@ -201,7 +206,8 @@ static const char setup_functions_sql[] =
     "    PERFORM assent.check_token(p_token);\n"
     /* P-12: a transaction id counts in the history that gave it out. */
     "    IF p_timeline <> ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, "
-    "8))::bit(32)::bigint THEN\n"
+    "8))::bit(32)::bigint\n"
+    "       OR p_compared > pg_snapshot_xmin(pg_current_snapshot())::text::bigint THEN\n"
     "        p_compared := 0;\n"
     "    END IF;\n"
     /* Inserted first: of two writers that both find nothing one waits here for the other, and is judged below. */

@@ -465,6 +465,19 @@ static void test_setup_version_1_with_a_prepared_branch_says_why(void **state)
                         "72 0");
 }
 
+/* What a later release has made is not taken back to this one. */
+static void test_setup_newer_schema_is_left_alone(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    (void)world_sql(world, "UPDATE assent.identity SET version = 3");
+    assert_false(pg_setup_apply(admin, &options, 10000, &error));
+    assert_non_null(strstr(error.text, "schema assent has version 3, which is newer"));
+    assert_string_equal(world_sql(world, "SELECT version FROM assent.identity"), "3");
+    (void)world_sql(world, "UPDATE assent.identity SET version = 2");
+}
+
 /* P-12: a transaction id of another cluster says nothing here, so what is adopted is compared from the start. */
 static void test_setup_adopt_compares_all_again(void **state)
 {
@@ -502,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_setup_by_database_owner_works),
         cmocka_unit_test(test_witness_is_kept_and_guarded),
         cmocka_unit_test(test_witness_first_writers_at_once_keep_the_higher),
+        cmocka_unit_test(test_setup_newer_schema_is_left_alone),
         cmocka_unit_test(test_setup_version_1_is_refused_with_the_remedy),
         cmocka_unit_test(test_setup_version_1_becomes_version_2),
         cmocka_unit_test(test_setup_version_1_with_a_prepared_branch_says_why),

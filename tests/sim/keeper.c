@@ -81,6 +81,10 @@ static void keeper_scan(struct sim_world *world, uint32_t agent, const struct co
 {
     const struct sim_database *database = &world->databases[world->agents[agent].database];
     result->proof.xid8 = horizon(database);
+    const struct gtrid nobody = {.sequence = 0};
+    if (scan->end_others && !keeper_fence(world, agent, &nobody, NULL)) {
+        return;
+    }
     result->is_alone = scan->look_for_others && keeper_is_alone(world, agent);
     for (size_t i = 0; i < database->prepared_count; i++) {
         const struct sim_attempt *attempt = database->prepared[i];
@@ -249,7 +253,7 @@ static void keeper_outcomes(struct sim_world *world, uint32_t agent,
     if (count > 1) {
         qsort(found, count, sizeof(found[0]), by_xid);
     }
-    for (size_t i = 0; i < count && i < OUTCOMES_PAGE; i++) {
+    for (size_t i = 0; i < count && i < outcomes->limit; i++) {
         rows_add(world, found[i], result);
         result->proof.xid8 = found[i]->xid8;
     }

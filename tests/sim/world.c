@@ -333,8 +333,12 @@ static void config_draw(struct sim_world *world)
         .retry_min_ms = 50,
         .retry_max_ms = 2000,
         .heartbeat_ms = 1000,
+        .outcomes_page = 200,
         .tombstone_max = sim_one_in(&random, 4) ? (uint32_t)sim_between(&random, 0, 4) : 100000,
     };
+    if (sim_mix(world->options.seed, 300) % 2 == 0 && !world->options.is_explored) {
+        world->agent_config.outcomes_page = 3; /* several pages */
+    }
     world->database_count = (uint32_t)sim_between(&random, 2, SIM_DATABASES);
     if (world->options.participant_count != 0) {
         world->database_count = world->options.participant_count;

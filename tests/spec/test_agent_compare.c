@@ -2,6 +2,8 @@
  * also by a process that never knew the branch; and what a later process need not compare any more. */
 #include "tests/spec/test_agent_harness.h"
 
+#define PAGE 100 /* as in bench_config */
+
 static int set_up(void **state)
 {
     struct bench *bench = alloc_zeroed(sizeof(*bench));
@@ -99,6 +101,7 @@ static void test_agent_p12_outcome_that_was_decided_is_left_alone(void **state)
     struct gid gids[] = {bench_gid(3, 9), bench_gid(4, 10), bench_gid(5, 11)};
     bench_outcomes(bench, 3, gids, 702);
     assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 3);
+    assert_true(bench->ready.sends[0].message.as.inquiry.of_outcome);
     bench_verdict(bench, &gids[0], VERDICT_COMMIT);
     assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
     bench_verdict(bench, &gids[1], VERDICT_UNKNOWN);
@@ -161,16 +164,17 @@ static void test_agent_p12_known_branches_are_not_compared(void **state)
 static void test_agent_p12_pages_follow_each_other(void **state)
 {
     struct bench *bench = begin(state);
-    static struct gid gids[OUTCOMES_PAGE];
-    for (size_t i = 0; i < OUTCOMES_PAGE; i++) {
+    static struct gid gids[PAGE];
+    for (size_t i = 0; i < PAGE; i++) {
         gids[i] = bench_gid(i + 1, i + 1);
     }
-    bench_outcomes(bench, OUTCOMES_PAGE, gids, 5000);
-    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), OUTCOMES_PAGE);
-    for (size_t i = 0; i < OUTCOMES_PAGE; i++) {
+    bench_outcomes(bench, PAGE, gids, 5000);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), PAGE);
+    for (size_t i = 0; i < PAGE; i++) {
         assert_int_equal(bench->outcomes_id, 0);
         bench_verdict(bench, &gids[i], VERDICT_COMMIT);
     }
+    bench_wait(bench, 50); /* its coordinator has other things to do */
     const struct command_outcomes *next = &bench_command(bench, COMMAND_OUTCOMES)->as.outcomes;
     assert_int_equal(next->after_xid, 5000);
     assert_true(journal_id_equal(&next->journal, &gids[0].gtrid.journal));
@@ -262,7 +266,45 @@ static void test_agent_p13_no_sweep_before_earlier_processes_are_over(void **sta
     bench_settle(bench);
     bench_scan(bench, 0, NULL, 0);
     bench_wait(bench, 1000);
+    assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 0);
+    bench_outcomes(bench, 0, NULL,
+                   0); /* nor while something is to be asked about that the floor would pass */
+    bench_scan(bench, 0, NULL, 0);
+    bench_wait(bench, 1000);
     assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 10);
+}
+
+/* A contradiction that a ROLLBACK by name found is told, and its outcome is not asked about a second time. The mark waits for
+ * it all the same: sweeps are opened after the comparison, with everything that is live. */
+static void test_agent_p12_mark_waits_for_what_is_told(void **state)
+{
+    struct bench *bench = begin(state);
+    struct gid gid = bench_gid(2, 6);
+    bench_rollback(bench, &gid);
+    answer(bench, COMMAND_FINISH, PG_NOT_FOUND);
+    proved(bench, PG_OK, PROOF_SAYS_COMMITTED);
+    bench_outcomes(bench, 1, &gid, 700);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0);
+    assert_null(swept(bench, 30, 900));
+    bench_verdict(bench, &gid, VERDICT_NOTED);
+    assert_int_equal(bench_command(bench, COMMAND_STORE_WITNESS)->as.store.compared_xid, 900);
+}
+
+/* P-11: what is left of an earlier process is told of, and ended when it does not go. */
+static void test_agent_p11_others_that_stay_are_ended(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    size_t notices = 0;
+    for (int i = 0; i < 5; i++) {
+        bench_wait(bench, 2000);
+        assert_false(bench_command(bench, COMMAND_SCAN)->as.scan.end_others);
+        bench_scan(bench, 0, NULL, 0);
+        notices += bench_count_notices(bench, AGENT_NOTICE_OTHERS);
+    }
+    assert_int_equal(notices, 1);
+    bench_wait(bench, 30000);
+    assert_true(bench_command(bench, COMMAND_SCAN)->as.scan.end_others);
 }
 
 static struct gid looked_at(struct bench *bench)
@@ -288,6 +330,35 @@ static void test_agent_p12_look_that_finds_nothing_is_proved(void **state)
     answer(bench, COMMAND_FINISH, PG_NOT_FOUND);
     proved(bench, PG_OK, PROOF_SAYS_COMMITTED);
     assert_int_equal(told(bench)->ack, ACK_HEURISTIC_COMMIT);
+}
+
+/* A ROLLBACK that comes while the proof is asked is obeyed with its answer. A COMMIT that does (its coordinator errs) is not
+ * answered by a proof that was asked for nothing of the kind. */
+static void test_agent_p12_word_during_the_proof_counts(void **state)
+{
+    struct bench *bench = begin(state);
+    struct gid gid = looked_at(bench);
+    uint64_t id = bench_command(bench, COMMAND_PROVE)->id;
+    bench_rollback_all(bench, &gid.gtrid);
+    struct command_result committed = {
+        .id = id, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_COMMITTED};
+    bench_result(bench, &committed);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    assert_int_equal(bench_counters(bench).heuristics, 1);
+    bench_verdict(bench, &gid, VERDICT_NOTED);
+
+    bench_work(bench, 2);
+    gid = bench_command(bench, COMMAND_EXECUTE)->as.execute.gid;
+    answer(bench, COMMAND_EXECUTE, PG_UNKNOWN);
+    answer(bench, COMMAND_LOOK, PG_NOT_FOUND);
+    id = bench_command(bench, COMMAND_PROVE)->id;
+    bench_commit(bench, &gid);
+    struct command_result absent = {
+        .id = id, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_ABSENT};
+    bench_result(bench, &absent);
+    assert_int_equal(bench_counters(bench).heuristics, 1);
+    bench_wait(bench, 100);
+    assert_true(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
 }
 
 /* Without an answer, or prepared after all, it is looked at again; what never prepared is over. */
@@ -320,8 +391,11 @@ int main(void)
         TEST(test_agent_p12_failed_page_is_read_again),
         TEST(test_agent_p14_changed_history_is_compared_anew),
         TEST(test_agent_p12_mark_follows_complete_sweeps),
+        TEST(test_agent_p12_mark_waits_for_what_is_told),
+        TEST(test_agent_p11_others_that_stay_are_ended),
         TEST(test_agent_p13_no_sweep_before_earlier_processes_are_over),
         TEST(test_agent_p12_look_that_finds_nothing_is_proved),
+        TEST(test_agent_p12_word_during_the_proof_counts),
         TEST(test_agent_p12_proof_without_an_answer_looks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@ struct agent_config bench_config(void)
         .retry_min_ms = 50,
         .retry_max_ms = 2000,
         .heartbeat_ms = 1000,
+        .outcomes_page = 100,
         .tombstone_max = 1000,
     };
 }

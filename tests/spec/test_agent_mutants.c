@@ -870,6 +870,7 @@ static void test_agent_p13_sweep_waits_for_its_own(void **state)
     static const struct journal_floor none;
     bench_settle(bench);
     bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_outcomes(bench, 0, NULL, 0);
     struct gid rows[] = {bench_prepare(bench, 1), bench_gid(90, 3), bench_gid(91, 4)};
     rows[1].gtrid.journal.bytes[0] ^= 1; /* somebody else's: its coordinator is not here */
     bench_scan(bench, 2, rows, 0);       /* opens a sweep at head 10, for the first */

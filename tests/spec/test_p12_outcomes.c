@@ -7,6 +7,8 @@
 #define TIMELINE     1 /* of a new cluster */
 #define TOKEN_DIGITS (2 * PG_TOKEN_BYTES)
 
+#define PAGE 1000
+
 static struct world *world;
 static char *admin;
 
@@ -63,7 +65,7 @@ static struct command_result *outcomes_of(const struct gid *gid, uint64_t after_
 {
     struct command command = {
         .kind = COMMAND_OUTCOMES,
-        .as.outcomes = {.journal = gid->gtrid.journal, .after_xid = after_xid}};
+        .as.outcomes = {.journal = gid->gtrid.journal, .limit = PAGE, .after_xid = after_xid}};
     struct command_result *result = world_await(world, world_submit(world, &command));
     assert_string_equal(result->detail, "");
     assert_int_equal(result->class, PG_OK);
@@ -232,19 +234,19 @@ static void test_outcomes_come_in_pages(void **state)
                    "INSERT INTO assent.outcome (ring, sequence, gid, token, xid)"
                    " SELECT i %% 8, i, format('assent:%s-7-0000000000000077-%%s:" WORLD_PARTICIPANT
                    ":0000000000000001', i), '%s', 7 * i FROM generate_series(2, %d) i",
-                   journal, token, OUTCOMES_PAGE + 1);
+                   journal, token, PAGE + 1);
     free(token);
     (void)world_sql(world, sql);
     struct command_result *result = outcomes(0);
-    assert_int_equal(result->row_count, OUTCOMES_PAGE);
-    assert_int_equal(result->proof.xid8, 7 * OUTCOMES_PAGE);
+    assert_int_equal(result->row_count, PAGE);
+    assert_int_equal(result->proof.xid8, 7 * PAGE);
     for (size_t i = 0; i < result->row_count; i++) {
         assert_true(gid_parse(result->rows[i].gid_text, &gid));
         assert_int_equal(gid.gtrid.sequence, i + 1);
     }
     result = outcomes(result->proof.xid8);
     assert_int_equal(result->row_count, 1);
-    assert_int_equal(result->proof.xid8, 7 * (OUTCOMES_PAGE + 1));
+    assert_int_equal(result->proof.xid8, 7 * (PAGE + 1));
 }
 
 /* Rows that lie far apart, since other transactions took the ids between, are all found and in order; so are those of another
@@ -307,8 +309,9 @@ static void test_mark_grows_within_its_history(void **state)
     assert_mark("100");
     store(floor, 500, 0);
     assert_mark("100");
-    store(floor, 5000000000, TIMELINE); /* ids do not wrap around */
-    assert_mark("5000000000");
+    store(floor, 5000000000,
+          TIMELINE); /* of a history that had come further: this one was set back */
+    assert_mark("100");
 }
 
 static struct command_result *scan(bool look_for_others)
@@ -316,8 +319,10 @@ static struct command_result *scan(bool look_for_others)
     struct command command = {.kind = COMMAND_SCAN,
                               .as.scan = {.look_for_others = look_for_others}};
     struct command_result *result = world_await(world, world_submit(world, &command));
-    assert_string_equal(result->detail, "");
     assert_int_equal(result->class, PG_OK);
+    /* Who is there is told. */
+    bool is_told = strstr(result->detail, "connected since") != NULL;
+    assert_int_equal(is_told, look_for_others && !result->is_alone);
     return result;
 }
 
@@ -387,6 +392,23 @@ static void test_scan_is_alone_when_earlier_incarnations_are_gone(void **state)
     }
 }
 
+/* One that does not go is ended when that is asked for (P-11), and the answer comes when it is gone. */
+static void test_scan_ends_others_that_stay(void **state)
+{
+    (void)state;
+    PGconn *left = PQconnectdb(world->conninfo);
+    assert_int_equal(PQstatus(left), CONNECTION_OK);
+    assert_false(scan(true)->is_alone);
+    struct command command = {.kind = COMMAND_SCAN,
+                              .as.scan = {.look_for_others = true, .end_others = true}};
+    struct command_result *result = world_await(world, world_submit(world, &command));
+    assert_int_equal(result->class, PG_OK);
+    assert_true(result->is_alone);
+    PQclear(PQexec(left, "SELECT 1"));
+    assert_int_equal(PQstatus(left), CONNECTION_BAD);
+    PQfinish(left);
+}
+
 /* Whoever did not ask is told nothing. */
 static void test_scan_is_alone_only_if_asked(void **state)
 {
@@ -435,6 +457,7 @@ int main(void)
         OUTCOMES_TEST(test_mark_grows_within_its_history),
         OUTCOMES_TEST(test_scan_horizon_waits_for_what_has_not_ended),
         OUTCOMES_TEST(test_scan_is_alone_when_earlier_incarnations_are_gone),
+        OUTCOMES_TEST(test_scan_ends_others_that_stay),
         OUTCOMES_TEST(test_scan_is_alone_only_if_asked),
         OUTCOMES_TEST(test_scan_own_workers_do_not_count),
     };
