@@ -469,6 +469,27 @@ static void test_agent_h1_noted_ends_nothing_but_the_telling(void **state)
     }
 }
 
+/* Old copies of messages change nothing about a proof that is being asked for, or about what is told. */
+static void test_agent_h1_old_messages_do_not_end_the_telling(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_rollback(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    uint64_t prove = bench_command(bench, COMMAND_PROVE)->id;
+    bench_verdict(bench, &gid, VERDICT_WAIT);
+    struct command_result result = {
+        .id = prove, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_COMMITTED};
+    bench_result(bench, &result);
+    assert_int_equal(ack(bench)->ack, ACK_HEURISTIC_COMMIT);
+    bench_work(bench, 1);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    assert_int_equal(bench_count_commands(bench, COMMAND_EXECUTE), 0);
+    bench_verdict(bench, &gid, VERDICT_WAIT);
+    bench_wait(bench, 100);
+    assert_int_equal(ack(bench)->ack, ACK_HEURISTIC_COMMIT);
+}
+
 /* P-12: a commit that follows after all (another coordinator was right) is carried out, and finds it done. */
 static void test_agent_h1_commit_after_a_contradiction_is_found_done(void **state)
 {
@@ -630,6 +651,7 @@ int main(void)
         TEST(test_agent_p12_row_ended_by_hand_is_found_out),
         TEST(test_agent_h1_contradiction_is_told_until_it_is_on_record),
         TEST(test_agent_h1_noted_ends_nothing_but_the_telling),
+        TEST(test_agent_h1_old_messages_do_not_end_the_telling),
         TEST(test_agent_h1_commit_after_a_contradiction_is_found_done),
         TEST(test_agent_p12_rows_ended_while_nobody_can_be_asked_are_bounded),
         TEST(test_agent_p12_rows_that_somebody_sees_to_are_not_given_up),

@@ -760,6 +760,33 @@ static void test_p07_votes_that_come_again(void **state)
     world_done(&world);
 }
 
+/* P-7: a link may carry WORK twice, and what the agent says of the one copy come after what it says of the other: refused for
+ * a moment (attempt 0), then executed; or another attempt. The vote that was counted stands. */
+static void test_p07_answer_to_another_copy_of_the_work_is_stale(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_begin(&world, NULL);
+    vote_as(&world, &pair.order, VOTE_COMMIT);
+    struct gid other = pair.order;
+    other.attempt = 0;
+    vote_as(&world, &other, VOTE_ABORT);
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_PREPARED);
+    other.attempt = pair.order.attempt + 1;
+    vote_as(&world, &other, VOTE_ABORT);
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_PREPARED);
+
+    (void)world_submit_with(&world, NULL, 1, ACK_MODE_COMPLETED, true);
+    struct gtrid gtrid = world_last_gtrid(&world);
+    struct gid read_only = world_gid(&gtrid, "payment", 0);
+    vote_as(&world, &read_only, VOTE_READONLY);
+    vote_as(&world, &read_only, VOTE_UNKNOWN);
+    world_ack(&world, "payment", &read_only, ACK_ROLLED_BACK);
+    assert_int_equal(branch_of(&world, &gtrid, 1), BRANCH_READ_ONLY);
+    world_done(&world);
+}
+
 /* A branch that does not end for days fills its time line up to a bound, and no further. */
 static void test_time_line_is_bounded(void **state)
 {
@@ -1067,6 +1094,7 @@ int main(void)
         cmocka_unit_test(test_participants_in_doubt_are_shown),
         cmocka_unit_test(test_vote_without_a_reason_has_one),
         cmocka_unit_test(test_p07_votes_that_come_again),
+        cmocka_unit_test(test_p07_answer_to_another_copy_of_the_work_is_stale),
         cmocka_unit_test(test_time_line_is_bounded),
         cmocka_unit_test(test_participant_says_why_it_is_not_ready),
         cmocka_unit_test(test_h1_word_about_what_is_over_is_no_verdict),
