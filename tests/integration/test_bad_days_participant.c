@@ -179,14 +179,15 @@ static bool state_is(void *user)
            strcmp(state, wait->wanted) == 0;
 }
 
-static int resolve(struct day *day, const char *id, const char *action)
+static int resolve(struct day *day, const char *id, const char *participant, const char *action)
 {
     char path[256], body[160];
     struct http_reply reply;
     struct error error;
     (void)snprintf(path, sizeof path, "/v1/transactions/%s/resolve", id);
     (void)snprintf(body, sizeof body,
-                   "{\"action\":\"%s\",\"participant\":\"payment\",\"comment\":\"test\"}", action);
+                   "{\"action\":\"%s\",\"participant\":\"%s\",\"comment\":\"test\"}", action,
+                   participant);
     assert_success(stack_http(day->stack, path, NULL, body, &reply, &error), &error);
     int status = reply.status;
     http_reply_done(&reply);
@@ -224,8 +225,9 @@ static void test_rollback_by_hand_after_the_decision_is_heuristic(void **state)
     deal_submit(day, &deal); /* the client is not told that all is well */
     assert_int_equal(deal.answer.told, TOLD_HEURISTIC);
 
-    assert_int_equal(resolve(day, id, "rollback"), 409); /* a decision is never overturned */
-    assert_int_equal(resolve(day, id, "forget"), 200);
+    assert_int_equal(resolve(day, id, "payment", "rollback"),
+                     409); /* a decision is never overturned */
+    assert_int_equal(resolve(day, id, "payment", "forget"), 200);
     expect_state(day, &deal, "heuristic", id);
     expect_in_view(day, id, "\"acknowledged\":true");
     day_expect_whole(day);
@@ -254,6 +256,54 @@ static void test_rollback_by_hand_before_the_decision_aborts(void **state)
                    &error);
     assert_true(heuristics == 0);
     deal_again(day, &deal, TOLD_COMMITTED, 1);
+    deal_done(&deal);
+}
+
+static bool heuristic_is_on_record(void *user)
+{
+    double count = 0;
+    struct error error;
+    return stack_metric(((struct day *)user)->stack, "assent_heuristic_branches_total", &count,
+                        &error) &&
+           count == 1;
+}
+
+/* P-12, H1. A person commits one branch while neither its agent nor its coordinator runs, and the transaction aborts. Nobody who
+ * starts afterwards knows that branch or asks about an abort; its outcome is there, and is found. */
+static void test_commit_by_hand_while_nobody_looks_is_heuristic(void **state)
+{
+    struct day *day = *state;
+    struct deal deal;
+    struct effects effects;
+    char sql[256], id[160];
+    struct error error;
+    deal_make(day, &deal, (struct checkout){0});
+    day_leave_at(day, &deal, "c.decide.enter");
+    stack_daemon_kill(stack_agent(day->stack, DAY_ORDER));
+    char *gid = day_gid(day, DAY_ORDER);
+    (void)snprintf(sql, sizeof sql, "COMMIT PREPARED '%s'", gid);
+    /* "assent:", the transaction's id, ":order:" and the attempt */
+    (void)snprintf(id, sizeof id, "%.*s", (int)strcspn(gid + strlen("assent:"), ":"),
+                   gid + strlen("assent:"));
+    free(gid);
+    day_sql(day, DAY_ORDER, sql);
+    day_start(day);
+    assert_true(stack_poll(stack_coordinator(day->stack), day_soon(), heuristic_is_on_record, day));
+    day_wait_prepared(day, DAY_PAYMENT, "assent:", 0);
+    assert_success(checkout_effects(day->stack, deal.id, deal.account, &effects, &error), &error);
+    assert_int_equal(effects.orders, 1);
+    assert_int_equal(effects.payments[DAY_PAYMENT], 0);
+
+    expect_in_view(day, id, "heuristic-commit");
+    assert_int_equal(resolve(day, id, "order", "forget"), 200);
+
+    /* Once on record it stays one, also when the next agent asks again. */
+    stack_daemon_kill(stack_agent(day->stack, DAY_ORDER));
+    day_start(day);
+    day_expect_whole(day);
+    assert_true(heuristic_is_on_record(day));
+    (void)snprintf(sql, sizeof sql, "DELETE FROM orders WHERE id = '%s'", deal.id);
+    day_sql(day, DAY_ORDER, sql); /* what the person did, taken back by them */
     deal_done(&deal);
 }
 
@@ -348,6 +398,7 @@ int main(void)
         day_test(test_slots_exhausted_is_capacity),
         day_test(test_rollback_by_hand_after_the_decision_is_heuristic),
         day_test(test_rollback_by_hand_before_the_decision_aborts),
+        day_test(test_commit_by_hand_while_nobody_looks_is_heuristic),
         day_test(test_foreign_prepared_transactions_are_left_alone),
         day_test(test_nonsense_is_refused_with_its_name),
     };
