@@ -28,11 +28,11 @@ static bool take_batch(struct pg_member *member, struct batch *batch)
     /* Opened ahead: the first commit should not wait for a login. */
     while (!pg->halted && pg->finish.count == 0) {
         bool want_open = !member->open && pg->identity_known && !pg->stopping;
-        if (want_open && clock_monotonic_ms() >= member->session.retry_at_ms) {
+        if (want_open && clock_monotonic_ms() >= pg_member_retry_at(member)) {
             break;
         }
         pg_cond_wait(&pg->finish_wanted, &pg->mutex,
-                     want_open ? member->session.retry_at_ms : UINT64_MAX);
+                     want_open ? pg_member_retry_at(member) : UINT64_MAX);
     }
     bool go_on = !pg->halted;
     size_t share = (pg->finish.count + pg->options.finisher_count - 1) / pg->options.finisher_count;

@@ -48,8 +48,9 @@ struct pg_member {
     bool started;
     struct pg_session session; /* this thread's only */
     struct pg_target target;
-    uint64_t generation;   /* in which the session was opened */
-    int32_t abandoned_pid; /* backend of the connection before this one; 0: none */
+    uint64_t generation;    /* in which the session was opened */
+    uint64_t tried_accepts; /* pg->accepts at the last try to open it; this thread's only */
+    int32_t abandoned_pid;  /* backend of the connection before this one; 0: none */
 
     /* Guarded by pg->mutex. */
     int32_t pid; /* of the open session; the fence spares it */
@@ -87,6 +88,7 @@ struct pg {
     size_t workers_open;
     size_t finishers_busy;
     bool identity_known; /* the keeper is connected and content: workers may work */
+    uint64_t accepts;    /* how often that began; failures before it say nothing about now */
     bool recheck;        /* a worker met another server than the keeper knows */
     struct identity identity;
     uint64_t generation;    /* of the server's history, as the keeper knows it */
@@ -142,6 +144,8 @@ void pg_cancel_soon(struct pg *pg, const struct gid *gid);
 /* An open session that passed the identity checks, or false at once or after one attempt to
  * connect. */
 bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE]);
+/* When it may next try to open its connection: at once if the keeper has come to know the server since. Under pg->mutex. */
+uint64_t pg_member_retry_at(const struct pg_member *member);
 void pg_member_close(struct pg_member *member);
 
 /* Thread bodies: pg_worker.c, pg_finish.c, pg_keeper.c */

@@ -80,6 +80,7 @@ static bool accept_server(struct pg *pg, const struct pg_facts *facts, uint64_t 
     pg->ring = facts->ring;
     if (!pg->identity_known) {
         pg->identity_known = true;
+        pg->accepts++;
         (void)pthread_cond_broadcast(&pg->execute_closed);
         (void)pthread_cond_broadcast(&pg->finish_wanted);
     }

@@ -191,11 +191,19 @@ static void end_abandoned(struct pg_member *member)
     }
 }
 
+uint64_t pg_member_retry_at(const struct pg_member *member)
+{
+    bool is_old = member->kind != PG_MEMBER_KEEPER && member->tried_accepts != member->pg->accepts;
+    return is_old ? 0 : member->session.retry_at_ms;
+}
+
 bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE])
 {
     struct pg *pg = member->pg;
     struct pg_session *session = &member->session;
     (void)pthread_mutex_lock(&pg->mutex);
+    uint64_t retry_at_ms = pg_member_retry_at(member);
+    uint64_t accepts = pg->accepts;
     uint64_t generation = pg->generation;
     uint64_t lsn_before = pg->lsn_seen; /* others push it on while we connect */
     (void)pthread_mutex_unlock(&pg->mutex);
@@ -205,10 +213,12 @@ bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE])
     }
     if (session->conn != NULL) {
         pg_member_close(member); /* found dead while idle: try at once */
-    } else if (clock_monotonic_ms() < session->retry_at_ms) {
+    } else if (clock_monotonic_ms() < retry_at_ms) {
         pg_text_copy(ret_text, HEALTH_TEXT_SIZE, session->last_error);
         return false;
     }
+    session->failures = member->tried_accepts == accepts ? session->failures : 0;
+    member->tried_accepts = accepts;
     struct error error = {0};
     if (!pg_session_open(session, &member->target, clock_monotonic_ms() + PG_CONNECT_TIMEOUT_MS,
                          &error)) {

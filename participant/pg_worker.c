@@ -42,12 +42,12 @@ static enum worker_step wait_for_work(struct pg_member *member, struct pg_job **
         }
         /* Connections are opened ahead of work, but only to a server that the keeper has accepted.
          */
-        if (pg->identity_known && clock_monotonic_ms() >= member->session.retry_at_ms) {
+        if (pg->identity_known && clock_monotonic_ms() >= pg_member_retry_at(member)) {
             step = STEP_OPEN;
             break;
         }
         pg_cond_wait(&pg->execute_closed, &pg->mutex,
-                     pg->identity_known ? member->session.retry_at_ms : UINT64_MAX);
+                     pg->identity_known ? pg_member_retry_at(member) : UINT64_MAX);
     }
     (void)pthread_mutex_unlock(&pg->mutex);
     return step;
