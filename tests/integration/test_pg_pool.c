@@ -489,7 +489,6 @@ int main(void)
         cmocka_unit_test(test_finish_other_database_is_refused),
         cmocka_unit_test(test_finish_goes_on_while_every_worker_waits_for_its_rows),
         cmocka_unit_test(test_finish_does_not_wait_for_its_own_back_off),
-        cmocka_unit_test(test_finish_does_not_wait_for_its_own_back_off),
         cmocka_unit_test(test_stop_answers_every_command),
         cmocka_unit_test(test_many_branches_at_once_each_commit_once),
     };
