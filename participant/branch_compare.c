@@ -100,11 +100,9 @@ static void row_compare(struct agent *agent, struct agent_journal *journal, cons
     branch->proof.kind = PROOF_ROW;
     branch->compare_mark = journal->compare_mark;
     journal->compare_open++;
-    if (agent->now_ms > agent->config.inquiry_grace_ms) {
-        branch->prepared_ms = agent->now_ms - agent->config.inquiry_grace_ms; /* asks at once */
-    }
     agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
-    agent_branch_await(agent, branch);
+    agent_branch_await(
+        agent, branch); /* at once: nobody knows since when it stands there, and prepared_ms is 0 */
 }
 
 static void page_open(struct agent *agent, struct agent_journal *journal,

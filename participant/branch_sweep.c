@@ -278,7 +278,9 @@ static void sweeps_open(struct agent *agent, uint64_t horizon_xid)
 {
     for (size_t i = 0; i < agent->journal_count; i++) {
         struct agent_journal *journal = agent->journals[i];
-        /* Not before all outcomes were compared: the floor follows a sweep, and below it nobody can be asked (P-12). */
+        /* Not before all outcomes were compared: the floor follows a sweep, and below it nobody can be asked (P-12). That
+         * begins when all is settled: while an earlier process's backend may still prepare, a sweep without its row says
+         * nothing (P-13). */
         if (!journal->is_compared || journal->sweep_mark != 0 ||
             journal->scan_head <= journal->swept_number) {
             continue;
@@ -360,9 +362,6 @@ void agent_scanned(struct agent *agent, const struct command_result *result)
     agent->is_reconciling = false;
     if (is_complete) {
         agent->is_settled = agent->is_settled || agent->scan_after_fence;
-    }
-    /* P-13: as long as an earlier process's backend may still prepare, a sweep without its row says nothing. */
-    if (is_complete && agent->is_settled) {
         sweeps_open(agent, result->proof.xid8);
     }
     scanned_others(agent, result);

@@ -143,6 +143,7 @@ static void test_agent_p11_scan_looks_for_others_until_settled(void **state)
     struct bench *bench = *state;
     bench_wait(bench, 2000);
     assert_true(bench_command(bench, COMMAND_SCAN)->as.scan.look_for_others);
+    assert_false(bench_command(bench, COMMAND_SCAN)->as.scan.end_others);
     bench_settle(bench);
     bench_wait(bench, 2000);
     assert_false(bench_command(bench, COMMAND_SCAN)->as.scan.look_for_others);
@@ -236,6 +237,44 @@ static void test_agent_p14_changed_history_is_compared_anew(void **state)
     assert_int_equal(bench_command(bench, COMMAND_OUTCOMES)->as.outcomes.after_xid, 0);
 }
 
+/* P-14: what was asked of the other history is not what stands in this one, also if the answer comes late. */
+static void test_agent_p14_page_of_another_history_is_dropped(void **state)
+{
+    struct bench *bench = begin(state);
+    struct gid gid = bench_gid(3, 9);
+    uint64_t id = bench->outcomes_id;
+    bench->outcomes_id = 0;
+    bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench); /* welcomed again */
+    bench_settle(bench);
+    assert_int_equal(bench->outcomes_id, 0); /* the old one is still out */
+    bench->outcomes_id = id;
+    bench_outcomes(bench, 1, &gid, 700);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+    assert_int_equal(bench_command(bench, COMMAND_OUTCOMES)->as.outcomes.after_xid, 0);
+}
+
+/* What is let go because there is too much of it is compared once more: its outcome, if there is one, stands in the database. */
+static void test_agent_p12_what_is_let_go_is_compared_again(void **state)
+{
+    struct bench *bench = begin(state);
+    const size_t count = 10001; /* one more than is kept */
+    struct gid *gids = alloc_array(count, sizeof(*gids));
+    for (size_t i = 0; i < count; i++) {
+        gids[i] = bench_gid(i + 1, 77);
+    }
+    bench_outcomes(bench, 0, NULL, 0);
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    bench_scan(bench, count, gids, 100);
+    bench_scan(bench, 0, NULL, 0); /* a person has ended them all */
+    free(gids);
+    assert_int_equal(bench_counters(bench).branches_live, count - 1);
+    bench_welcome(bench, SESSION + 1, EPOCH, NONCE);
+    assert_int_not_equal(bench->outcomes_id, 0);
+}
+
 /* The mark: what had ended when a sweep was opened that is complete, and not before everything was compared; what is told and
  * not on record holds it back. */
 static void test_agent_p12_mark_follows_complete_sweeps(void **state)
@@ -301,6 +340,7 @@ static void test_agent_p11_others_that_stay_are_ended(void **state)
         assert_false(bench_command(bench, COMMAND_SCAN)->as.scan.end_others);
         bench_scan(bench, 0, NULL, 0);
         notices += bench_count_notices(bench, AGENT_NOTICE_OTHERS);
+        assert_true(i > 0 || notices == 0); /* what has just ended goes by itself */
     }
     assert_int_equal(notices, 1);
     bench_wait(bench, 30000);
@@ -390,6 +430,8 @@ int main(void)
         TEST(test_agent_p12_lost_session_reads_the_page_again),
         TEST(test_agent_p12_failed_page_is_read_again),
         TEST(test_agent_p14_changed_history_is_compared_anew),
+        TEST(test_agent_p14_page_of_another_history_is_dropped),
+        TEST(test_agent_p12_what_is_let_go_is_compared_again),
         TEST(test_agent_p12_mark_follows_complete_sweeps),
         TEST(test_agent_p12_mark_waits_for_what_is_told),
         TEST(test_agent_p11_others_that_stay_are_ended),

@@ -218,6 +218,23 @@ static void test_agent_p10_claim_confirms_the_witness_as_it_is(void **state)
     assert_int_equal(bench_send(bench, MESSAGE_WELCOME)->session, SESSION + 1);
 }
 
+/* P-10: a second session of the same generation made those heads itself: it is not asked to look again, or a busy coordinator
+ * would never get through. */
+static void test_agent_p10_same_generation_confirms_its_own_heads(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_peer_up(bench, SESSION + 1);
+    struct command_result loaded = {.id = bench_command(bench, COMMAND_LOAD_WITNESS)->id,
+                                    .kind = COMMAND_LOAD_WITNESS,
+                                    .class = PG_OK};
+    bench_result(bench, &loaded);
+    tell_head(bench, 15);
+    bench_claim(bench, SESSION + 1, EPOCH, NONCE, 14);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_WITNESS), 0);
+    bench_stored(bench);
+}
+
 /* P-10: a newer epoch that the database learned from another agent process fences the older session
  * here. */
 static void test_agent_p10_newer_epoch_in_the_database_fences_the_session(void **state)
@@ -676,6 +693,7 @@ int main(void)
         TEST(test_agent_p10_overtaken_claim_is_not_welcomed),
         TEST(test_agent_p10_higher_epoch_replaces_the_older_session),
         TEST(test_agent_p10_claim_confirms_the_witness_as_it_is),
+        TEST(test_agent_p10_same_generation_confirms_its_own_heads),
         TEST(test_agent_p10_newer_epoch_in_the_database_fences_the_session),
         TEST(test_agent_p10_refused_store_reads_the_witness_again),
         TEST(test_agent_p10_messages_before_the_welcome_are_ignored),

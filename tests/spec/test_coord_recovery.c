@@ -231,8 +231,17 @@ static void test_p13_below_the_floor_is_unknown(void **state)
     struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
     struct gid order = world_gid(&gtrid, "order", 1);
     assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_UNKNOWN);
+    /* An outcome that is compared may be as old as it likes (P-12): no alarm. */
+    struct message outcome = {.kind = MESSAGE_INQUIRY};
+    outcome.as.inquiry.gid = order;
+    outcome.as.inquiry.of_outcome = true;
+    world_message(&world, "order", world.order_session, &outcome);
+    assert_int_equal(world_send(&world, MESSAGE_VERDICT, 0)->as.verdict.verdict, VERDICT_UNKNOWN);
     order.gtrid.sequence = 10;
     assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
+    struct coord_counters counters;
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.unknown_inquiries, 1);
     world_done(&world);
 }
 
