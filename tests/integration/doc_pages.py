@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-SECONDS = 240
+SECONDS = 420
 
 
 class Block:

@@ -27,4 +27,5 @@ if(ASSENT_SANITIZE STREQUAL "")
         COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_doc_tutorial.sh")
     set_tests_properties(test_examples_answers test_examples test_doc_pages test_doc_tutorial PROPERTIES
         LABELS "integration;examples" TIMEOUT 300 ENVIRONMENT "${python_environment}")
+    set_tests_properties(test_doc_pages PROPERTIES TIMEOUT 500) # some examples wait for a deadline
 endif()
