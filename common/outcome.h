@@ -10,7 +10,7 @@
 
 enum vote { VOTE_COMMIT = 1, VOTE_ABORT, VOTE_READONLY, VOTE_UNKNOWN };
 
-/* Why a transaction aborted (the table in docs/API.md; reason_text gives the name used there). */
+/* Why a transaction aborted (docs/ERRORS.md; reason_text gives the name used there). */
 enum reason {
     REASON_NONE = 0,
     REASON_STATEMENT_FAILED,

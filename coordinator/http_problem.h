@@ -3,7 +3,7 @@
  *
  * A problem is either one of the edge's own kinds below, or the reason of an abort or a refusal
  * (outcome.h), whose name is then also the slug of its type. The catalogue for people is
- * docs/API.md, "Problems".
+ * docs/ERRORS.md.
  */
 #ifndef ASSENT_COORDINATOR_HTTP_PROBLEM_H
 #define ASSENT_COORDINATOR_HTTP_PROBLEM_H

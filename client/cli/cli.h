@@ -49,6 +49,7 @@ const char *paint(const char *colour,
 struct table;
 struct table *table_new(size_t column_count, const char *const *heads); /* heads NULL: none */
 void table_add(struct table *table, const char *const *cells);
-void table_print(struct table *table); /* and frees */
+void table_indent(struct table *table, size_t spaces); /* before each row; none by default */
+void table_print(struct table *table);                 /* and frees */
 
 #endif

@@ -67,6 +67,7 @@ struct table {
     size_t column_count;
     size_t row_count;
     bool has_heads;
+    size_t indent; /* spaces before each row */
     char **cells;
 };
 
@@ -79,6 +80,11 @@ struct table *table_new(size_t column_count, const char *const *heads)
         table_add(table, heads);
     }
     return table;
+}
+
+void table_indent(struct table *table, size_t spaces)
+{
+    table->indent = spaces;
 }
 
 void table_add(struct table *table, const char *const *cells)
@@ -110,6 +116,7 @@ static size_t cell_width(const char *text)
 static void print_row(const struct table *table, size_t row, const size_t *widths)
 {
     const bool is_head = table->has_heads && row == 0;
+    printf("%*s", (int)table->indent, "");
     for (size_t column = 0; column < table->column_count; column++) {
         const char *cell = table->cells[row * table->column_count + column];
         const bool is_last = column + 1 == table->column_count;

@@ -177,6 +177,7 @@ static void print_result(struct json result)
         free(cells[i]);
     }
     free(cells);
+    table_indent(table, 4); /* as the command above it */
     table_print(table);
 }
 

@@ -26,7 +26,7 @@ expect() {
     fi
 }
 
-# A port with two more behind it that nobody listens on now; the tests run beside each other.
+# A port with nine more behind it that nobody listens on now; the tests run beside each other.
 free_port() {
     local port
     for _ in $(seq 100); do

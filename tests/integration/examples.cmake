@@ -21,6 +21,11 @@ if(ASSENT_SANITIZE STREQUAL "")
         COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_examples.sh")
     set_tests_properties(test_openapi_document PROPERTIES
         LABELS integration TIMEOUT 60 ENVIRONMENT "${python_environment}")
-    set_tests_properties(test_examples_answers test_examples PROPERTIES
+    add_test(NAME test_doc_pages
+        COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_doc_pages.sh")
+    add_test(NAME test_doc_tutorial
+        COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_doc_tutorial.sh")
+    set_tests_properties(test_examples_answers test_examples test_doc_pages test_doc_tutorial PROPERTIES
         LABELS "integration;examples" TIMEOUT 300 ENVIRONMENT "${python_environment}")
+    set_tests_properties(test_doc_pages PROPERTIES TIMEOUT 500) # some examples wait for a deadline
 endif()

@@ -69,7 +69,8 @@ expect 0 "$assent" demo up --dir "$demo" --port "$port"
 write o-1 12345678901234567890.10
 expect 0 "$assent" submit --key key-1 "$request"
 says '^committed  '
-says '12345678901234567890.10'
+says '^    amount'
+says '^    12345678901234567890.10'
 expect 0 "$assent" submit --key key-1 --json - <"$request"
 [ "$(jq -r '.branches[0].results[0].rows[0][0]' "$work/out")" = 12345678901234567890.10 ] ||
     fail "digits in JSON"

@@ -146,7 +146,7 @@ static void write_op(const struct submission *submission, const struct assent_an
 
 /* --- over HTTP --------------------------------------------------------------------------------- */
 
-/* What was said, in libassent's words (docs/API.md, "Problems"). */
+/* What was said, in libassent's words (docs/ERRORS.md). */
 static enum assent_outcome http_outcome(int status, const json_t *body)
 {
     const char *state = json_string_value(json_object_get(body, "state"));

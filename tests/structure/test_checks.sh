@@ -143,6 +143,32 @@ rules_case 'P-1 names no test' '| P-1 | | |'
 rules_case 'no test test_p01_b' '| P-1 | `test_p01_a`, `test_p01_b` | |'
 rules_case 'no test begins with test_p02_' '| P-1 | `test_p02_*` | |'
 
+# errors_case WANTED FILE SED: this tree's code and page, with one file changed.
+errors_case() {
+    rm -rf "$scratch/tree"
+    mkdir -p "$scratch/tree/docs" "$scratch/tree/coordinator" "$scratch/tree/common"
+    local source="$here/../.." file
+    for file in docs/ERRORS.md coordinator/http_problem.c coordinator/http_problem.h common/outcome.c common/outcome.h; do
+        cp "$source/$file" "$scratch/tree/$file"
+    done
+    sed -i -E "$3" "$scratch/tree/$2"
+    if [ -n "$1" ]; then
+        expect_failure "$1" "$here/check_errors.sh" "$scratch/tree"
+    else
+        expect_success "$here/check_errors.sh" "$scratch/tree"
+    fi
+}
+
+errors_case '' docs/ERRORS.md ''
+errors_case '-expired_not 404' coordinator/http_problem.c 's/"expired"/"expired_not"/'
+errors_case '+deadlock 409' common/outcome.c 's/"deadlock"/"deadlocked"/'
+errors_case '-overload 503' coordinator/http_problem.c '/REASON_OVERLOAD/s/429/503/'
+errors_case 'not every slug was found' common/outcome.h 's/^    REASON_COUNT/    REASON_NEW,\n    REASON_COUNT/'
+errors_case 'the sections and the status' docs/ERRORS.md '/^## timeout$/d'
+errors_case 'the table' docs/ERRORS.md '/^\| \[.timeout/d'
+errors_case 'say "yes" about sending deadlock again' docs/ERRORS.md 's/^(\| \[.deadlock.*) yes/\1 no/'
+errors_case 'alphabetical' docs/ERRORS.md 's/^## expired$/## xpired/'
+
 if [ "$failures" -gt 0 ]; then
     echo "$failures cases failed" >&2
     exit 1

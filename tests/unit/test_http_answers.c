@@ -189,7 +189,7 @@ static void answer_aborted(struct api_call *call, int variant)
     (void)snprintf(view->failure_text, sizeof view->failure_text, "what the agent said");
 }
 
-/* Every reason has the status, the retry advice and the Retry-After of docs/API.md's table. */
+/* Every reason has the status, the retry advice and the Retry-After of docs/ERRORS.md. */
 static void test_submit_abort_status_follows_the_reason_table(void **state)
 {
     static const struct {

@@ -1,4 +1,4 @@
-/* What SQLSTATEs mean: classes never guess, reasons are those of docs/API.md. */
+/* What SQLSTATEs mean: classes never guess, reasons are those of docs/ERRORS.md. */
 #include "tests/lib/test.h"
 
 #include "participant/pg_classify.h"
