@@ -85,6 +85,18 @@ static uint64_t digest_session(struct sim_world *world, const struct sim_event *
            (known == event->session);
 }
 
+/* How many of the same direction of the same session come before it: messages, and its UP and DOWN. */
+static uint64_t digest_rank(const struct sim_world *world, const struct sim_event *event)
+{
+    uint64_t rank = 0;
+    for (size_t i = 0; i < world->queue.count; i++) {
+        const struct sim_event *other = world->queue.slots[i].event;
+        rank += other->session == event->session && other->process == event->process &&
+                other->tie < event->tie;
+    }
+    return rank;
+}
+
 /* What is still to come, as a set; of one direction of one session in order. */
 static uint64_t digest_event(struct sim_world *world, const struct sim_event *event)
 {
@@ -101,15 +113,9 @@ static uint64_t digest_event(struct sim_world *world, const struct sim_event *ev
     hash = fold(hash, (uint64_t)event->process << 32 | due_ms);
     if (event->session != 0 && event->process != SIM_NOBODY) {
         hash = fold(hash, digest_session(world, event));
+        hash = fold(hash, digest_rank(world, event));
     }
     if (event->kind == EVENT_AGENT_MESSAGE || event->kind == EVENT_COORD_MESSAGE) {
-        uint64_t rank = 0;
-        for (size_t i = 0; i < world->queue.count; i++) {
-            const struct sim_event *other = world->queue.slots[i].event;
-            rank += other->kind == event->kind && other->session == event->session &&
-                    other->process == event->process && other->tie < event->tie;
-        }
-        hash = fold(hash, rank);
         return fold(hash, digest_message(&event->as.message));
     }
     if (event->kind == EVENT_AGENT_RESULT) {
@@ -155,6 +161,43 @@ static uint64_t digest_commands(const struct sim_jobs *jobs)
     return hash;
 }
 
+/* Which agents, as they run now, have heard a ROLLBACK of it. */
+static uint64_t digest_burials(const struct sim_world *world, const struct sim_truth *truth)
+{
+    uint64_t mask = 0;
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        const struct sim_process *process = &world->agents[i].process;
+        mask |= (uint64_t)(process->is_alive && truth->buried_by[i] == process->incarnation) << i;
+    }
+    return mask;
+}
+
+/* By the one start that began it, and once: law.c takes anything else as broken (P-1, S1), whoever voted. */
+static bool may_be_decided(const struct sim_world *world, const struct sim_truth *truth)
+{
+    if (world->options.is_unreduced) {
+        return true;
+    }
+    const struct sim_coord *coord = &world->coords[0];
+    return !truth->is_decided && coord->process.is_alive && coord->epoch == truth->gtrid.epoch;
+}
+
+/* Of what law.c and judge.c know about it, what they may still ask for: an answer that was read counts for the process
+ * that has read it, a vote while the transaction may be decided. */
+static uint64_t digest_attempt(const struct sim_world *world, const struct sim_attempt *attempt,
+                               bool is_open)
+{
+    const struct sim_process *process = &world->agents[attempt->database].process;
+    uint64_t alive = process->is_alive ? process->incarnation : 0;
+    return (uint64_t)(attempt->made_by == alive) << 7 | (uint64_t)attempt->is_prepared << 6 |
+           (uint64_t)attempt->is_committed << 5 | (uint64_t)attempt->is_rolled_back << 4 |
+           (uint64_t)(attempt->reply_ok &&
+                      (attempt->reply_incarnation == alive || world->options.is_unreduced))
+               << 3 |
+           (uint64_t)(attempt->voted_yes && is_open) << 2 | (uint64_t)attempt->told_commit << 1 |
+           attempt->told_rollback;
+}
+
 static uint64_t digest_truths(const struct sim_world *world)
 {
     uint64_t sum = 0;
@@ -163,14 +206,11 @@ static uint64_t digest_truths(const struct sim_world *world)
         hash = fold(hash, (uint64_t)truth->is_decided << 3 | (uint64_t)truth->is_ended << 2 |
                               (uint64_t)truth->told_aborted << 1 | truth->told_committed);
         hash = fold(hash, truth->told_rollback_mask);
+        hash = fold(hash, digest_burials(world, truth));
+        bool is_open = may_be_decided(world, truth);
         for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
              attempt = attempt->next_of_truth) {
-            hash +=
-                fold(attempt->gid.attempt,
-                     (uint64_t)attempt->is_prepared << 6 | (uint64_t)attempt->is_committed << 5 |
-                         (uint64_t)attempt->is_rolled_back << 4 | (uint64_t)attempt->reply_ok << 3 |
-                         (uint64_t)attempt->voted_yes << 2 | (uint64_t)attempt->told_commit << 1 |
-                         attempt->told_rollback);
+            hash += fold(attempt->gid.attempt, digest_attempt(world, attempt, is_open));
         }
         sum += hash;
     }
@@ -182,6 +222,7 @@ static uint64_t digest_clients(const struct sim_world *world)
     uint64_t hash = 0;
     for (size_t i = 0; i < world->op_count; i++) {
         const struct sim_op *op = &world->ops[i];
+        hash = fold(hash, op->tries);
         hash = fold(hash, (uint64_t)op->calls_open << 8 | (uint64_t)op->is_settled << 2 |
                               (uint64_t)op->saw_committed << 1 | op->saw_aborted);
     }
@@ -224,7 +265,8 @@ uint64_t world_digest(struct sim_world *world)
         hash = fold(hash, digest_commands(&agent->edge.execute));
         hash = fold(hash, digest_commands(&agent->edge.keeper));
         hash = fold(hash, digest_database(&world->databases[i]));
-        hash = fold(hash, world->links[0][i].session != 0);
+        hash = fold(hash,
+                    (uint64_t)world->links[0][i].failures << 1 | (world->links[0][i].session != 0));
     }
     uint64_t sum = 0;
     for (size_t i = 0; i < world->queue.count; i++) {

@@ -101,7 +101,7 @@ static bool set_put(struct set *set, uint64_t value)
     if ((set->count + 1) * 2 > set->capacity) {
         set_grow(set);
     }
-    return set_insert(set, value == 0 ? 1 : value);
+    return set_insert(set, value);
 }
 
 /* ---- what is left to do ---- */
@@ -160,25 +160,41 @@ static void node_new(struct explorer *explorer, const struct explore_actions *ac
 
 enum next { GO_ON = 1, OVER, SEEN };
 
+static uint64_t with_faults(uint64_t digest, uint32_t faults_used)
+{
+    uint64_t value = digest ^ sim_mix(faults_used, 77);
+    return value == 0 ? 1 : value;
+}
+
+/* Has a schedule come here that had as many faults left, or more? What can follow here can follow there. */
+static bool was_here(const struct explorer *explorer, uint64_t digest)
+{
+    uint32_t least = explorer->options->is_unreduced ? explorer->faults_used : 0;
+    for (uint32_t i = least; i <= explorer->faults_used; i++) {
+        if (explorer->seen.capacity > 0 && set_has(&explorer->seen, with_faults(digest, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A situation that no choice was planned for. */
 static enum next arrive(struct explorer *explorer, struct sim_world *world,
                         const struct explore_actions *actions)
 {
-    uint64_t digest = world_digest(world) ^ sim_mix(explorer->faults_used, 77);
+    uint64_t digest = world_digest(world);
+    if (was_here(explorer, digest)) {
+        return SEEN;
+    }
     uint64_t most = explorer->options->situations_max != 0 ? explorer->options->situations_max
                                                            : EXPLORE_SITUATIONS_MAX;
     if (explorer->node_count >= most) {
-        if (set_has(&explorer->seen, digest)) {
-            return SEEN;
-        }
         for (uint32_t i = explorer->faults_used; i <= EXPLORE_FAULTS_MAX; i++) {
             explorer->layers[i].is_cut = true;
         }
         return GO_ON;
     }
-    if (!set_put(&explorer->seen, digest)) {
-        return SEEN;
-    }
+    (void)set_put(&explorer->seen, with_faults(digest, explorer->faults_used));
     node_new(explorer, actions);
     return GO_ON;
 }
@@ -245,11 +261,14 @@ static void run_schedule(struct explorer *explorer, struct sim_verdict *verdict,
     struct sim_world *world = alloc_zeroed(sizeof(*world));
     memset(verdict, 0, sizeof(*verdict));
     world->verdict = verdict;
-    world->options = (struct sim_options){.seed = 1,
-                                          .is_explored = true,
-                                          .op_count = explorer->options->op_count,
-                                          .participant_count = 2,
-                                          .trace = trace};
+    world->options =
+        (struct sim_options){.seed = 1,
+                             .is_explored = true,
+                             .op_count = explorer->options->op_count,
+                             .participant_count = 2,
+                             .is_unreduced = explorer->options->is_unreduced,
+                             .want_state_coverage = explorer->options->wants_state_coverage,
+                             .trace = trace};
     explorer->depth = 0;
     explorer->faults_used = 0;
     world_init(world);

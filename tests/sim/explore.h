@@ -3,7 +3,18 @@
  *
  * A schedule runs from the start, on the real cores (they are not copied). It is the first of its kind: no two of one
  * search take the same alternative in the same situation, and where one comes to a situation in which another has been
- * with as many faults left it is cut off. So schedules are counted once, and there is an end to them.
+ * with as many faults left, or more, it is cut off. So schedules are counted once, and there is an end to them.
+ *
+ * What is left out, because it can show nothing new; is_unreduced leaves nothing out, and test_sim compares the two:
+ * - Events that no core and no database sees (explore_act.c: moot and idle ones) come at once, not in every order with the
+ *   others, and are not lost, doubled or waited for. They change nothing but that they are gone, whenever they come, so each
+ *   order with one of them later is one with it now, and a fault before it is the same fault after it.
+ * - A situation that was come to with fewer faults is known: with more of them left, all that can follow here followed there.
+ * - Situations that differ only in what the law can not ask for any more are equal (digest.c).
+ *
+ * What is not left out, although it looks alike: the two participants (a loop that forgets its last one is just what is
+ * looked for), the order of events at different processes (the law compares what one process has said with what another
+ * does, so they do not commute), and when heartbeats are due (the clock moves from one to the next).
  *
  * Which one is next: first those with few faults. Half of the schedules take an alternative with the least number of faults
  * that has any left, half of the rest one with a fault more, and so on; of these one from anywhere in the space. A search
@@ -27,7 +38,7 @@ enum explore_kind {
     EXPLORE_SYNC_KEPT,      /* it fails, and what was written is found by the next start */
     EXPLORE_LOSE,           /* a message */
     EXPLORE_DUPLICATE,
-    EXPLORE_TIMEOUT, /* the next timer goes off although events are due: everything is slow */
+    EXPLORE_TIMEOUT, /* the clock goes on to the next timer although events are due: everything is slow */
     EXPLORE_KIND_COUNT,
 };
 
@@ -43,7 +54,9 @@ struct explore_options {
     uint64_t seconds_max;   /* 0: no limit */
     /* 0: EXPLORE_SITUATIONS_MAX. So many are remembered; what is new beyond is run through, once, and not searched further. */
     uint64_t situations_max;
-    bool wants_every_order; /* also of handshakes and heartbeats */
+    bool wants_every_order;    /* also of handshakes and heartbeats */
+    bool is_unreduced;         /* nothing is left out */
+    bool wants_state_coverage; /* coverage.h counts (state, event) pairs */
     bool wants_progress;
 };
 

@@ -82,8 +82,30 @@ static const struct sim_process *its_process(const struct sim_world *world, uint
                               : &world->agents[index - SIM_COORDS].process;
 }
 
+/* A keeper's turn in a process that is gone, a client that has its answer and asks no more, a backend whose client waits no
+ * more: nobody comes back to these. */
+static bool is_forgone(const struct sim_world *world, const struct sim_event *event)
+{
+    switch (event->kind) {
+    case EVENT_KEEPER_RUN: {
+        const struct sim_process *process = &world->agents[event->a].process;
+        return !process->is_alive || process->incarnation != event->incarnation;
+    }
+    case EVENT_CLIENT:
+        return world->ops[event->number].is_settled;
+    case EVENT_LOST_ANSWER:
+    case EVENT_DEADLINE:
+        return !world->databases[event->a].backends[event->b].is_attached;
+    default:
+        return false;
+    }
+}
+
 bool explore_is_moot(const struct sim_world *world, const struct sim_event *event)
 {
+    if (!world->options.is_unreduced && is_forgone(world, event)) {
+        return true;
+    }
     if (event->process != SIM_NOBODY) {
         const struct sim_process *process = its_process(world, event->process);
         if (!process->is_alive || process->incarnation != event->incarnation) {
@@ -111,6 +133,33 @@ bool explore_is_moot(const struct sim_world *world, const struct sim_event *even
     case EVENT_DEADLINE: {
         const struct sim_backend *backend = &world->databases[event->a].backends[event->b];
         return backend->stage == BACKEND_FREE || backend->generation != event->number;
+    }
+    default:
+        return false;
+    }
+}
+
+/* Now it would do nothing, and nothing is lost if it comes now and not later: a timer that was moved meanwhile is set again
+ * for its moment, and what moves it back sets one of its own; a message of a session that its receiver does not know (UP
+ * would come before it) reaches no core; lazy records wait for the sync that is under way, which looks after them. */
+static bool is_idle(const struct sim_world *world, const struct sim_event *event)
+{
+    if (world->options.is_unreduced) {
+        return false;
+    }
+    switch (event->kind) {
+    case EVENT_COORD_TIMER:
+        return world->now_ms < world->coords[event->process].deadline_ms;
+    case EVENT_AGENT_TIMER:
+        return world->now_ms < world->agents[event->process - SIM_COORDS].deadline_ms;
+    case EVENT_COORD_MESSAGE:
+        return world->coords[event->process].sessions[event->a] != event->session;
+    case EVENT_AGENT_MESSAGE:
+        return world->agents[event->process - SIM_COORDS].sessions[event->a] != event->session;
+    case EVENT_LAZY: {
+        const struct sim_thread *thread = &world->coords[event->a].thread;
+        return thread->is_writing || thread->has_failed ||
+               (thread->waiting.count == 0 && !thread->has_trim);
     }
     default:
         return false;
@@ -168,7 +217,7 @@ static void events_find(const struct explore_options *options, struct sim_world 
         if (is_behind(world, slots, i)) {
             continue;
         }
-        if (explore_is_moot(world, event) ||
+        if (explore_is_moot(world, event) || is_idle(world, event) ||
             (!options->wants_every_order && is_handshake(world, event))) {
             actions->items[0] = (struct explore_action){.kind = EXPLORE_EVENT, .slot = slots[i]};
             actions->count = 1;
@@ -298,22 +347,21 @@ static struct sim_event *take(struct sim_world *world, size_t slot)
     return event;
 }
 
+/* Only the clock: of timers that fall due together each may be the first, and a fault may strike before it. */
 bool explore_pass_time(struct sim_world *world)
 {
-    size_t best = SIZE_MAX;
+    uint64_t next_ms = UINT64_MAX;
     for (size_t i = 0; i < world->queue.count; i++) {
         const struct sim_event *event = world->queue.slots[i].event;
-        const struct sim_event *other = best == SIZE_MAX ? NULL : world->queue.slots[best].event;
-        if (event->due_ms > world->now_ms && !explore_is_moot(world, event) &&
-            (other == NULL || event->due_ms < other->due_ms ||
-             (event->due_ms == other->due_ms && event->tie < other->tie))) {
-            best = i;
+        if (event->due_ms > world->now_ms && event->due_ms < next_ms &&
+            !explore_is_moot(world, event)) {
+            next_ms = event->due_ms;
         }
     }
-    if (best == SIZE_MAX) {
+    if (next_ms == UINT64_MAX) {
         return false;
     }
-    world_dispatch(world, take(world, best));
+    world->now_ms = next_ms;
     return true;
 }
 

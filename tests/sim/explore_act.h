@@ -28,7 +28,7 @@ void explore_find(const struct explore_options *options, struct sim_world *world
                   struct explore_actions *ret_actions);
 void explore_act(struct sim_world *world, const struct explore_action *action);
 
-/* False: there is no timer left. */
+/* To the next timer, which is due then. False: there is none left. */
 bool explore_pass_time(struct sim_world *world);
 
 /* Nobody will take it, or it will mean nothing: its process, connection or timer is of the past. */

@@ -39,7 +39,8 @@ enum {
     KEY_PROFILE,
     KEY_JSON,
     KEY_SVG,
-    KEY_EVERY
+    KEY_EVERY,
+    KEY_UNREDUCED
 };
 
 static const struct argp_option option_table[] = {
@@ -51,6 +52,8 @@ static const struct argp_option option_table[] = {
      "ci (520,000 schedules), nightly (30 minutes) or release (4 hours), each", 0},
     {"every-order", KEY_EVERY, NULL, 0,
      "also every order of handshakes and heartbeats, and faults between them", 0},
+    {"unreduced", KEY_UNREDUCED, NULL, 0, "also orders and situations that can show nothing new",
+     0},
     {"svg", KEY_SVG, "FILE", 0, "draw the failing schedule", 0},
     {"json", KEY_JSON, NULL, 0, "the result as one JSON object per line", 0},
     {0},
@@ -113,6 +116,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_EVERY:
         arguments->options.wants_every_order = true;
+        return 0;
+    case KEY_UNREDUCED:
+        arguments->options.is_unreduced = true;
         return 0;
     case KEY_SVG:
         arguments->svg_path = value;

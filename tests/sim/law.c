@@ -264,10 +264,15 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
 /* ---- what a coordinator hands out ---- */
 
 /* P-3, P-7: the record names, for every participant of the operation, an attempt that its agent voted yes for. */
-static void commit_is_voted(struct sim_world *world, const struct record_commit *commit)
+static void commit_is_voted(struct sim_world *world, uint32_t coord,
+                            const struct record_commit *commit)
 {
     const struct sim_truth *truth = law_truth_need(world, &commit->gtrid);
     uint32_t mask = 0;
+    if (commit->gtrid.epoch != world->coords[coord].epoch) {
+        law_broken(world, "P-1", "%s is decided commit by a start that did not begin it",
+                   gtrid_say(&commit->gtrid));
+    }
     if (world->now_ms >= truth->deadline_ms) {
         law_broken(world, "P-15", "%s is decided commit after its deadline",
                    gtrid_say(&commit->gtrid));
@@ -383,12 +388,13 @@ static void heuristic_has_cause(struct sim_world *world, const struct record_heu
     }
 }
 
-static void look_at_appends(struct sim_world *world, const struct coord_ready *ready)
+static void look_at_appends(struct sim_world *world, uint32_t coord,
+                            const struct coord_ready *ready)
 {
     for (size_t i = 0; i < ready->append_count; i++) {
         const struct record *record = &ready->appends[i].record;
         if (record->kind == RECORD_COMMIT) {
-            commit_is_voted(world, &record->as.commit);
+            commit_is_voted(world, coord, &record->as.commit);
             nothing_leaves_with(world, ready, &record->as.commit.gtrid);
         } else if (record->kind == RECORD_END) {
             end_is_due(world, &record->as.end.gtrid);
@@ -559,7 +565,7 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
 
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready)
 {
-    look_at_appends(world, ready);
+    look_at_appends(world, coord, ready);
     for (size_t i = 0; i < ready->send_count; i++) {
         look_at_send(world, coord, &ready->sends[i]);
     }

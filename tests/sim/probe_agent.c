@@ -231,6 +231,9 @@ static uint64_t digest_peers(const struct agent *agent)
                               (uint64_t)(journal->compare_id != 0) << 1 |
                               (uint64_t)journal->compare_is_last);
         hash = fold(hash, journal->compare_open);
+        hash = fold(hash, until(journal->compare_due_ms, agent->now_ms));
+        hash = fold(hash, until(journal->store_due_ms, agent->now_ms));
+        hash = fold(hash, journal->session != 0);
         sum += fold(hash, journal->sweep_open);
     }
     return sum;
@@ -256,6 +259,7 @@ uint64_t probe_agent_digest(const struct agent *agent)
     hash = fold(hash, (uint64_t)agent->has_fenced << 5 | (uint64_t)agent->is_settled << 4 |
                           (uint64_t)agent->is_reconciling << 3 | (uint64_t)agent->has_status << 2 |
                           (uint64_t)(agent->scan_id != 0) << 1 | agent->scan_after_fence);
+    hash = fold(hash, (uint64_t)agent->scan_again << 1 | agent->rotate_wanted);
     hash = fold(hash, agent->status.health);
     hash = fold(hash, until(agent->scan_due_ms, agent->now_ms));
     return fold(hash, until(agent->heartbeat_due_ms, agent->now_ms));

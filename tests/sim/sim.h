@@ -51,6 +51,7 @@ struct sim_options {
     enum sim_canary canary;
     struct trace *trace;      /* may be NULL */
     bool is_explored;         /* no delays and no faults of its own: explore.c chooses */
+    bool is_unreduced;        /* explored: nothing is left out (explore.h) */
     bool want_state_coverage; /* (state, event) pairs of every event, which costs time */
 };
 

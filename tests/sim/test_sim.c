@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "tests/sim/coverage.h"
 #include "tests/sim/explore_act.h"
 #include "tests/sim/repro.h"
 
@@ -394,6 +395,49 @@ static void test_explore_ends_where_memory_is_bounded(void **state)
     free(result);
 }
 
+/* Every (state, event) pair that is reached, and every kind of notice. */
+static void explore_pairs(uint32_t op_count, uint32_t fault_count, bool is_unreduced,
+                          struct coverage *pairs, struct explore_result *result)
+{
+    struct coverage *before = sim_coverage;
+    sim_coverage = pairs;
+    const struct explore_options options = {.op_count = op_count,
+                                            .fault_count = fault_count,
+                                            .is_unreduced = is_unreduced,
+                                            .wants_state_coverage = true};
+    explore_run(&options, result);
+    sim_coverage = before;
+    assert_false(result->verdict.failed);
+    assert_true(result->is_complete);
+}
+
+/* What the search leaves out shows nothing new: without it, the same pairs and the same verdict. */
+static void test_explore_leaves_out_nothing_that_matters(void **state)
+{
+    (void)state;
+    static const uint32_t worlds[][2] = {{1, 0}, {1, 1}, {2, 0}};
+    for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
+        struct coverage *all = alloc_zeroed(sizeof(*all)), *some = alloc_zeroed(sizeof(*some));
+        struct explore_result *whole = alloc_zeroed(sizeof(*whole));
+        struct explore_result *reduced = alloc_zeroed(sizeof(*reduced));
+        explore_pairs(worlds[i][0], worlds[i][1], true, all, whole);
+        explore_pairs(worlds[i][0], worlds[i][1], false, some, reduced);
+        const uint64_t *is = (const uint64_t *)(const void *)some;
+        const uint64_t *was = (const uint64_t *)(const void *)all;
+        for (size_t k = 0; k < sizeof(*all) / sizeof(*was); k++) {
+            assert_int_equal(is[k] > 0, was[k] > 0);
+        }
+        for (int kind = 0; kind < EXPLORE_KIND_COUNT; kind++) {
+            assert_int_equal(reduced->acts[kind] > 0, whole->acts[kind] > 0);
+        }
+        assert_true(reduced->situations <= whole->situations);
+        free(all);
+        free(some);
+        free(whole);
+        free(reduced);
+    }
+}
+
 /* The batch that is being synced when a coordinator dies is lost, or it is there, as the explorer wants it. */
 static void test_explore_batch_is_lost_or_kept(void **state)
 {
@@ -434,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_explore_counts_each_schedule_once),
         cmocka_unit_test(test_explore_completes_few_faults_first),
         cmocka_unit_test(test_explore_ends_where_memory_is_bounded),
+        cmocka_unit_test(test_explore_leaves_out_nothing_that_matters),
         cmocka_unit_test(test_explore_batch_is_lost_or_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
