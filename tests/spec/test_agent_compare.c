@@ -161,6 +161,23 @@ static void test_agent_p12_known_branches_are_not_compared(void **state)
     assert_int_equal(bench_counters(bench).branches_live, 1);
 }
 
+/* Somebody's text in the table is no branch of ours. */
+static void test_agent_p6_outcome_that_is_no_gid_is_left_alone(void **state)
+{
+    struct bench *bench = begin(state);
+    struct gid gid = bench_gid(3, 9);
+    struct command_result result = {.id = bench->outcomes_id,
+                                    .kind = COMMAND_OUTCOMES,
+                                    .class = PG_OK,
+                                    .row_count = 1,
+                                    .rows = alloc_array(1, sizeof(result.rows[0]))};
+    gid_format(&gid, result.rows[0].gid_text);
+    *strrchr(result.rows[0].gid_text, ':') = '\0'; /* without its attempt */
+    bench_result(bench, &result);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+}
+
 /* One page at a time, in order; a page is over when all of it was answered. */
 static void test_agent_p12_pages_follow_each_other(void **state)
 {
@@ -426,6 +443,7 @@ int main(void)
         TEST(test_agent_p12_comparison_waits_until_all_is_known),
         TEST(test_agent_p11_scan_looks_for_others_until_settled),
         TEST(test_agent_p12_known_branches_are_not_compared),
+        TEST(test_agent_p6_outcome_that_is_no_gid_is_left_alone),
         TEST(test_agent_p12_pages_follow_each_other),
         TEST(test_agent_p12_lost_session_reads_the_page_again),
         TEST(test_agent_p12_failed_page_is_read_again),

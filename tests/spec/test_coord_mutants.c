@@ -645,6 +645,22 @@ static void test_p13_a_participant_with_an_abort_to_sweep_is_not_removed(void **
     world_done(&world);
 }
 
+/* One that holds prepared rows of ours is not let go, whoever made them and whatever was swept. */
+static void test_p13_a_participant_with_prepared_rows_is_not_removed(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct message message = {.kind = MESSAGE_HEALTH};
+    message.as.health =
+        (struct message_health){.health = HEALTH_UP, .swept_number = 9, .prepared_count = 1};
+    world_message(&world, "payment", world.payment_session, &message);
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 9);
+    assert_int_equal(remove_payment(&world), API_OK);
+    world_done(&world);
+}
+
 /* P-10: one that an earlier process gave work to has swept since, or is released by an operator. */
 static void test_p10_a_participant_that_has_not_reported_is_not_removed(void **state)
 {
@@ -1440,6 +1456,7 @@ int main(void)
         cmocka_unit_test(test_p10_a_participant_in_use_is_not_removed),
         cmocka_unit_test(test_p10_who_was_there_before_is_not_new),
         cmocka_unit_test(test_p13_a_participant_with_an_abort_to_sweep_is_not_removed),
+        cmocka_unit_test(test_p13_a_participant_with_prepared_rows_is_not_removed),
         cmocka_unit_test(test_p10_a_participant_that_has_not_reported_is_not_removed),
         cmocka_unit_test(test_p10_a_participant_that_never_connected_is_removed),
         cmocka_unit_test(test_p11_a_lost_participant_ends_the_abort),
