@@ -1,4 +1,4 @@
-/* demo.c - `assent demo up|down|status`: the command line. See demo.h. */
+/* demo.c - `assent demo up|down|status|run`: the command line. See demo.h. */
 #include "client/cli/demo.h"
 
 #include <stdlib.h>
@@ -12,14 +12,20 @@ static error_t parse_action(struct demo_command *command, const char *argument,
                             struct argp_state *state)
 {
     static const char *const actions[] = {
-        [DEMO_UP] = "up", [DEMO_DOWN] = "down", [DEMO_STATUS] = "status"};
-    for (int i = DEMO_UP; i <= DEMO_STATUS; i++) {
+        [DEMO_UP] = "up", [DEMO_DOWN] = "down", [DEMO_STATUS] = "status", [DEMO_RUN] = "run"};
+    for (int i = DEMO_UP; i <= DEMO_RUN; i++) {
         if (strcmp(actions[i], argument) == 0 && command->action == 0) {
             command->action = (enum demo_action)i;
+            if (command->action == DEMO_RUN) {
+                /* The rest is the scenario's. */
+                command->rest = state->argv + state->next;
+                command->rest_count = (size_t)(state->argc - state->next);
+                state->next = state->argc;
+            }
             return 0;
         }
     }
-    argp_error(state, "\"%s\" is not up, down or status", argument);
+    argp_error(state, "\"%s\" is not up, down, status or run", argument);
     return 0;
 }
 
@@ -59,7 +65,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return parse_action(command, argument, state);
     case ARGP_KEY_END:
         if (command->action == 0) {
-            argp_error(state, "up, down or status?");
+            argp_error(state, "up, down, status or run?");
         }
         return 0;
     default:
@@ -113,18 +119,24 @@ int demo_main(struct options *common, int argc, char **argv)
     static const struct argp argp = {
         options,
         parse_option,
-        "up|down|status",
+        "up|down|status\nrun NAME [OPTION...]\nrun --list",
         "A complete Assent in one folder: private PostgreSQL clusters, an agent beside each, the "
         "coordinator.\v"
         "up starts whatever is not running, so it also repairs; status tells what runs where; down "
-        "stops all of it. Run by root, everything runs as the user postgres.",
+        "stops all of it; run plays a scenario (`assent demo run --list`). Run by root, everything "
+        "runs as "
+        "the user postgres.",
         children,
         NULL,
         NULL};
     static int (*const runs[])(const struct demo_command *, const char *) = {
         [DEMO_UP] = demo_up, [DEMO_DOWN] = demo_down, [DEMO_STATUS] = demo_status};
     struct demo_command command = {.options = common};
-    argp_parse(&argp, argc, argv, 0, NULL, &command);
+    /* In order, since what stands behind `run NAME` is not ours to understand. */
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &command);
     forget_postgres_environment();
+    if (command.action == DEMO_RUN) {
+        return demo_run(&command);
+    }
     return demo_as_user(&command, runs[command.action]);
 }

@@ -9,6 +9,7 @@
  *   demo_postgres.c  private clusters and what is in them
  *   demo_up.c        up: starts whatever is not running
  *   demo_down.c      down and status
+ *   demo_run.c       run: hands over to a scenario's program
  *
  * The folder: demo.ini, assentd.conf, agent-NAME.conf, secrets/ (0700, files 0600), journal/, postgres/NAME/,
  * log/, run/ (pid files). Unix sockets lie in a short folder under /tmp that demo.ini names.
@@ -28,7 +29,7 @@
 #define DEMO_PATH_SIZE       (DEMO_FOLDER_MAX + 2 * PARTICIPANT_NAME_SIZE)
 #define DEMO_SOCKET_SIZE     48
 
-enum demo_action { DEMO_UP = 1, DEMO_DOWN, DEMO_STATUS };
+enum demo_action { DEMO_UP = 1, DEMO_DOWN, DEMO_STATUS, DEMO_RUN };
 
 struct demo_command {
     struct options *options;
@@ -38,6 +39,8 @@ struct demo_command {
     const char *participants; /* "order,payment"; NULL: not given */
     const char *fault_point;
     bool purge;
+    char **rest; /* behind `run`: the scenario's name and options; lent from argv */
+    size_t rest_count;
 };
 
 struct demo_participant {
@@ -148,6 +151,8 @@ int demo_down(const struct demo_command *command, const char *folder);
 void demo_print_down(const struct demo_command *command, const char *text);
 int demo_status(const struct demo_command *command, const char *folder);
 void demo_print_status(const struct demo *demo);
+/* `run`: becomes the scenario's program, or returns an exit code. */
+int demo_run(const struct demo_command *command);
 /* Serialises up and down on one folder; released when the process ends. */
 bool demo_lock(const char *folder, struct error *ret_error);
 bool demo_open(struct demo *demo, const struct demo_command *command, const char *folder,

@@ -237,6 +237,21 @@ static bool participants_are_ready(const struct demo *demo, char *ret_why, size_
     return ready == demo->participant_count;
 }
 
+/* What was started may be killed at once, by a fault point or by hand: then nothing becomes ready. */
+static bool daemons_run(const struct demo *demo, struct error *ret_error)
+{
+    char path[DEMO_PATH_SIZE];
+    bool ok = demo_process_find(demo_path(demo, path, "run/assentd.pid")) != 0 ||
+              error_set(ret_error, ERROR_UNAVAILABLE, "assentd has ended again");
+    for (size_t i = 0; ok && i < demo->participant_count; i++) {
+        const char *name = demo->participants[i].name;
+        ok = demo_process_find(demo_path(demo, path, "run/agent-%s.pid", name)) != 0 ||
+             error_set(ret_error, ERROR_UNAVAILABLE, "agent %s has ended again", name);
+    }
+    return ok || error_hint(ret_error, "`assent demo up` starts it; the logs in %s/log tell more",
+                            demo->folder);
+}
+
 /* A participant that becomes ready makes a line in assentd's log: each change of the log is a reason to ask again. */
 static bool wait_participants(const struct demo *demo, struct error *ret_error)
 {
@@ -245,14 +260,16 @@ static bool wait_participants(const struct demo *demo, struct error *ret_error)
     const uint64_t until_ms = clock_monotonic_ms() + READY_TIMEOUT_MS;
     const int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     bool is_ready = false;
+    bool has_ended = false;
     if (watch < 0 ||
         inotify_add_watch(watch, demo_path(demo, log, "log/assentd.log"), IN_MODIFY) < 0) {
         return error_set_errno(ret_error, ERROR_SYSTEM, errno, "inotify");
     }
     for (;;) {
         is_ready = participants_are_ready(demo, why, sizeof why);
+        has_ended = !is_ready && !daemons_run(demo, ret_error);
         const uint64_t now_ms = clock_monotonic_ms();
-        if (is_ready || now_ms >= until_ms) {
+        if (is_ready || has_ended || now_ms >= until_ms) {
             break;
         }
         char events[4096];
@@ -263,11 +280,11 @@ static bool wait_participants(const struct demo *demo, struct error *ret_error)
         (void)!read(watch, events, sizeof events);
     }
     close(watch);
-    if (!is_ready) {
+    if (!is_ready && !has_ended) {
         error_set(ret_error, ERROR_UNAVAILABLE, "%s", why);
         return error_hint(ret_error, "see the logs in %s/log", demo->folder);
     }
-    return true;
+    return is_ready;
 }
 
 static bool bring_up(const struct demo *demo, struct error *ret_error)

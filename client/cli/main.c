@@ -32,6 +32,7 @@ static const char doc[] =
     "  journal verify|dump|backup|adopt|release\n"
     "                             look after the coordinator's journal\n"
     "  demo up|down|status        a complete system in a folder of its own\n"
+    "  demo run NAME|--list       a story played in it, and what the databases say of it\n"
     "\n"
     "`assent COMMAND --help` tells more. Exit codes: 0 done or committed, 1 aborted or a check "
     "failed, 2 outcome not known yet, 64 usage, 69 unavailable, 77 no permission.\n"

@@ -110,6 +110,29 @@ expect 0 submit o-3
 [ "$(query payment 'SELECT count(*) FROM pg_prepared_xacts')" = 0 ] || fail "still prepared"
 [ "$(query payment "SELECT balance FROM accounts WHERE id = 'c-7'")" = 9995.50 ] || fail "balance"
 
+# A daemon that dies while up waits for participants is noticed: up would have waited for 30 s. The agent of payment cannot log in,
+# so there is something to wait for; when it has been started anew, up has seen the agent of order run.
+payment=$(status | jq -r '.databases[] | select(.participant == "payment") | .conninfo')
+psql=${ASSENT_PG_BINDIR:-/usr/lib/postgresql/15/bin}/psql
+"$psql" -wXAtq -d "$payment" -c 'ALTER ROLE assent_payment NOLOGIN'
+agent=$(pid agent payment)
+kill -9 "$agent"
+"$assent" demo up --dir "$demo" >"$work/up.out" 2>&1 &
+up=$!
+# shellcheck disable=SC2016
+timeout 30 bash -c 'while now=$("$1" demo status --json --dir "$2" | jq -r ".processes[] | select(.role == \"agent\"
+        and .participant == \"payment\") | .pid"); [ "$now" = null ] || [ "$now" = "$3" ]; do sleep 0.05; done' \
+    - "$assent" "$demo" "$agent" || fail "the agent of payment does not start"
+kill -9 "$(pid agent order)"
+SECONDS=0 code=0
+wait "$up" || code=$?
+cat "$work/up.out"
+[ "$code" -eq 69 ] || fail "up ended with $code while an agent was dead"
+grep -q 'agent order has ended again' "$work/up.out" || fail "no word about the agent that died"
+[ "$SECONDS" -lt 20 ] || fail "up waited $SECONDS s for an agent that was dead"
+"$psql" -wXAtq -d "$payment" -c 'ALTER ROLE assent_payment LOGIN' # status is 1 now, and query asks it
+expect 0 "$assent" demo up --dir "$demo"
+
 # One more participant joins a running demo.
 expect 0 "$assent" demo up --dir "$demo" --participants order,payment,inventory
 [ "$(status | jq -c '[.databases[].participant]')" = '["order","payment","inventory"]' ] ||

@@ -29,6 +29,9 @@ diff - "$work/installed" <<'LIST' || fail "what is installed"
 ./bin/assent-fault-sim
 ./include/assent/assent.h
 ./lib/assent/libassent_clock_shift.so
+./libexec/assent/assent-demo-checkout-retry
+./libexec/assent/assent-demo-expired-card
+./libexec/assent/assent-demo-reservation
 ./sbin/assent-agent
 ./sbin/assentd
 ./share/doc/assent/examples/agents/order.conf
@@ -51,7 +54,10 @@ for program in bin/assent sbin/assentd sbin/assent-agent; do
     [[ "$("$program" --version)" == *"$version"* ]] || fail "$program --version"
 done
 bin/assent-fault --help >/dev/null || fail "assent-fault --help"
-for file in bin/* sbin/* lib/assent/*; do
+for name in $(bin/assent demo run --list | cut -d' ' -f1); do
+    bin/assent demo run "$name" --help >/dev/null || fail "assent demo run $name --help"
+done
+for file in bin/* sbin/* lib/assent/* libexec/assent/*; do
     [ -e "$file" ] || continue
     if readelf -d "$file" | grep -qE 'R(UN)?PATH'; then
         fail "$file looks for libraries in $(readelf -d "$file" | grep -E 'R(UN)?PATH')"

@@ -7,7 +7,7 @@ source_dir="${1:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
 cd "$source_dir"
 
 folders=()
-for folder in include common recovery coordinator participant client tests; do
+for folder in include common recovery coordinator participant client examples tests; do
     if [ -d "$folder" ]; then
         folders+=("$folder")
     fi
@@ -60,13 +60,13 @@ only 'nng/.*' 'common/(link|nng_).*\.[ch]|coordinator/client_edge.*\.c|client/.*
 only 'msgpack(\.h|/.*)' \
     'common/(codec|work).*\.[ch]|recovery/record_codec\.c|(coordinator|client)/.*(codec|msgpack).*\.[ch]|tests/.*' \
     'msgpack belongs to the codecs'
-only 'libpq-fe\.h|libpq/.*' 'participant/(pg_.*|setup)\.[ch]|client/cli/demo_postgres\.c|tests/.*' \
-    'libpq belongs to the PostgreSQL edge (and to the demo, which makes databases)'
+only 'libpq-fe\.h|libpq/.*' 'participant/(pg_.*|setup)\.[ch]|client/cli/demo_postgres\.c|(examples|tests)/.*' \
+    'libpq belongs to the PostgreSQL edge (to the demo, which makes databases, and to scenarios, which read them)'
 only 'sqlite3\.h' 'recovery/.*sqlite.*\.[ch]|tests/.*' 'SQLite belongs to the journal backend'
 only 'microhttpd\.h' 'coordinator/http.*\.[ch]|tests/.*' 'libmicrohttpd belongs to the HTTP edge'
-only 'curl/.*' 'client/.*|tests/.*' 'libcurl belongs to the command line and the tests'
+only 'curl/.*' '(client|examples|tests)/.*' 'libcurl belongs to the command line, the scenarios and the tests'
 only 'ini\.h' 'common/config_file\.c|tests/.*' 'inih belongs to the configuration reader'
-only 'jansson\.h' 'participant/setup\.c|tests/.*' 'jansson belongs to what is printed for programs'
+only 'jansson\.h' 'participant/setup\.c|(examples|tests)/.*' 'jansson belongs to what is printed for programs'
 only 'cmocka\.h' 'tests/.*' 'cmocka belongs to the tests'
 
 # The cores: values, containers and their own headers only.
@@ -89,6 +89,7 @@ never 'recovery/.*' '(coordinator|participant|client|tests)/.*' 'recovery/ knows
 never 'coordinator/.*' '(participant|client|tests)/.*' 'the coordinator knows no agent and no client code'
 never 'participant/.*' '(coordinator|client|tests)/.*' 'the agent knows no coordinator and no client code'
 never 'client/.*' '(participant|tests)/.*' 'a client knows no agent code'
+never 'examples/.*' '(common|recovery|coordinator|participant|client|tests)/.*' 'an example is made of what users have'
 # The judge shares no code with the judged, nor with test code that does; the dispatcher knows names only.
 never 'tests/(checker|fault)/.*' '(common|recovery|coordinator|participant|client|assent)/.*' \
     'the checker shares no code with what it judges'

@@ -63,6 +63,7 @@ includes_case tests/checker/check_effects.c '"coordinator/core.h"'
 includes_case tests/checker/cycle.c '"participant/branch.h"'
 includes_case tests/checker/kit.c '"tests/lib/process.h"'
 includes_case tests/fault/main.c '"common/cli.h"'
+includes_case examples/scenarios/kit/demo.c '"client/cli/demo.h"'
 plant tests/checker/kit.h '"tests/lib/test.h"'
 expect_success "$here/check_includes.sh" "$scratch/tree"
 plant participant/pg_connect.c '<libpq-fe.h>'

@@ -1,0 +1,194 @@
+/* database.c - the outside reader: libpq and nothing else (kit.h). */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "examples/scenarios/kit/kit.h"
+
+#define AWAIT_PAUSE_MS 50
+
+static const char *conninfo_of(const struct kit *kit, const char *participant)
+{
+    size_t index = 0;
+    json_t *database = NULL;
+    json_array_foreach(kit->databases, index, database)
+    {
+        const char *name = json_string_value(json_object_get(database, "participant"));
+        if (name != NULL && strcmp(name, participant) == 0) {
+            return json_string_value(json_object_get(database, "conninfo"));
+        }
+    }
+    kit_give_up(kit, EX_UNAVAILABLE, NULL, "the demo has no database for %s", participant);
+}
+
+PGconn *database_connect(const struct kit *kit, const char *participant)
+{
+    char *conninfo = kit_text("%s connect_timeout=10 application_name=assent-demo-%s "
+                              "options='-c search_path=%s -c client_min_messages=warning "
+                              "-c statement_timeout=60s -c lock_timeout=30s'",
+                              conninfo_of(kit, participant), kit->scenario->name, kit->schema);
+    for (unsigned int attempt = 0;; attempt++) {
+        PGconn *connection = PQconnectdb(conninfo);
+        if (PQstatus(connection) == CONNECTION_OK) {
+            free(conninfo);
+            return connection;
+        }
+        char *what = kit_text("database %s: %s", participant, PQerrorMessage(connection));
+        PQfinish(connection);
+        kit_pause(kit, attempt, 0, what);
+        free(what);
+    }
+}
+
+/* Rows as one text: "a b, c d". Returns owned. */
+static char *result_text(const PGresult *result)
+{
+    char *text = NULL;
+    size_t size_bytes = 0;
+    FILE *out = open_memstream(&text, &size_bytes);
+    if (out == NULL) {
+        abort();
+    }
+    for (int row = 0; row < PQntuples(result); row++) {
+        for (int column = 0; column < PQnfields(result); column++) {
+            fputs(column > 0 ? " " : row > 0 ? ", " : "", out);
+            fputs(PQgetisnull(result, row, column) ? "-" : PQgetvalue(result, row, column), out);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+char *database_ask(PGconn *connection, const char *sql, char **ret_why)
+{
+    PGresult *result = PQexec(connection, sql);
+    const bool is_told = PQresultStatus(result) == PGRES_TUPLES_OK;
+    char *text = is_told ? result_text(result) : NULL;
+    if (!is_told) {
+        *ret_why = kit_text("%s", PQerrorMessage(connection));
+    }
+    PQclear(result);
+    return text;
+}
+
+char *database_value(const struct kit *kit, const char *participant, const char *sql)
+{
+    for (unsigned int attempt = 0;; attempt++) {
+        char *why = NULL;
+        PGconn *connection = database_connect(kit, participant);
+        char *text = database_ask(connection, sql, &why);
+        const bool is_gone = PQstatus(connection) != CONNECTION_OK;
+        PQfinish(connection);
+        if (text != NULL) {
+            return text;
+        }
+        if (!is_gone) {
+            kit_give_up(kit, EX_UNAVAILABLE, NULL, "database %s: %s", participant, why);
+        }
+        kit_pause(kit, attempt, 0, why); /* it was killed under us: a question can be asked again */
+        free(why);
+    }
+}
+
+void database_run(const struct kit *kit, PGconn *connection, const char *sql, size_t param_count,
+                  const char *const *params)
+{
+    /* Without parameters the simple protocol: it takes several statements at once. */
+    PGresult *result = param_count == 0 ? PQexec(connection, sql)
+                                        : PQexecParams(connection, sql, (int)param_count, NULL,
+                                                       params, NULL, NULL, 0);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        kit_give_up(kit, EX_UNAVAILABLE,
+                    "`assent demo up` finishes what a killed run has left; then try again",
+                    "database %s: %s", PQdb(connection), PQerrorMessage(connection));
+    }
+    PQclear(result);
+}
+
+/* One run at a time in a demo: a lock of the session, which ends with this process however it ends. */
+static void take_lock(struct kit *kit)
+{
+    char *why = NULL;
+    kit->lock = database_connect(kit, kit->scenario->schemas[0].participant);
+    char *sql =
+        kit_text("SELECT pg_try_advisory_lock(hashtext('assent-demo-%s'))", kit->scenario->name);
+    char *answer = database_ask(kit->lock, sql, &why);
+    if (answer == NULL) {
+        kit_give_up(kit, EX_UNAVAILABLE, NULL, "%s", why);
+    }
+    if (strcmp(answer, "t") != 0) {
+        kit_give_up(kit, EX_UNAVAILABLE, "wait for it, or name another demo with --dir",
+                    "this scenario is running in this demo already");
+    }
+    free(answer);
+    free(sql);
+}
+
+void database_prepare(struct kit *kit)
+{
+    take_lock(kit);
+    for (size_t i = 0; i < kit->scenario->schema_count; i++) {
+        const struct scenario_schema *schema = &kit->scenario->schemas[i];
+        PGconn *connection = database_connect(kit, schema->participant);
+        /* The agents' roles are called so: assent-demo(1). */
+        char *sql =
+            kit_text("BEGIN; DROP SCHEMA IF EXISTS %1$s CASCADE; CREATE SCHEMA %1$s;\n%2$s\n"
+                     "GRANT USAGE ON SCHEMA %1$s TO \"assent_%3$s\";\n"
+                     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %1$s TO "
+                     "\"assent_%3$s\";\n"
+                     "COMMIT;",
+                     kit->schema, schema->sql, schema->participant);
+        database_run(kit, connection, sql, 0, NULL);
+        free(sql);
+        PQfinish(connection);
+    }
+}
+
+bool database_await(const struct kit *kit, const char *participant, const char *sql,
+                    const char *expected, uint64_t timeout_ms)
+{
+    const uint64_t until_ms = kit_now_ms() + timeout_ms;
+    for (;;) {
+        char *value = database_value(kit, participant, sql);
+        const bool is_so = strcmp(value, expected) == 0;
+        free(value);
+        if (is_so || kit_now_ms() >= until_ms) {
+            return is_so;
+        }
+        poll(NULL, 0, AWAIT_PAUSE_MS);
+    }
+}
+
+/* All tables of the scenario's are locked for a moment: whoever else has one, prepared or not, is waited for. */
+static bool settle_one(const struct kit *kit, const char *participant, uint64_t timeout_ms)
+{
+    char *sql = kit_text(
+        "DO $$ DECLARE t name; BEGIN\n"
+        "    PERFORM set_config('lock_timeout', '%llu', true);\n"
+        "    FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = '%s' ORDER BY 1 LOOP\n"
+        "        EXECUTE format('LOCK TABLE %%I IN ACCESS EXCLUSIVE MODE', t);\n"
+        "    END LOOP; END $$",
+        (unsigned long long)timeout_ms, kit->schema);
+    PGconn *connection = database_connect(kit, participant);
+    PGresult *result = PQexec(connection, sql);
+    const bool is_free = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    PQfinish(connection);
+    free(sql);
+    return is_free;
+}
+
+bool database_settle(const struct kit *kit, uint64_t timeout_ms)
+{
+    const uint64_t until_ms = kit_now_ms() + timeout_ms;
+    bool is_free = true;
+    for (size_t i = 0; i < kit->scenario->schema_count; i++) {
+        const uint64_t now_ms = kit_now_ms();
+        is_free = settle_one(kit, kit->scenario->schemas[i].participant,
+                             now_ms < until_ms ? until_ms - now_ms : 1) &&
+                  is_free;
+    }
+    return is_free;
+}

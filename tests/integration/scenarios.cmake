@@ -1,0 +1,8 @@
+# The stories of `assent demo run`, small, each in a demo of its own; and one while somebody else kills the daemons.
+foreach(case IN ITEMS checkout-retry expired-card reservation command killed)
+    string(REPLACE "-" "_" name "${case}")
+    add_test(NAME test_scenario_${name}
+        COMMAND bash "${CMAKE_CURRENT_LIST_DIR}/test_scenarios.sh" ${case})
+    set_tests_properties(test_scenario_${name} PROPERTIES
+        LABELS "integration;scenarios" TIMEOUT 300 ENVIRONMENT "${ASSENT_TEST_ENVIRONMENT}")
+endforeach()
