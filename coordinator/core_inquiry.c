@@ -107,8 +107,8 @@ void inquiry_step(struct coord *coord, uint64_t session, const struct message_in
     struct proof proof = {.kind = PROOF_NONE};
     enum verdict verdict =
         coord->running ? inquiry_judge(coord, &inquiry->gid, prior, &proof) : VERDICT_WAIT;
-    if (verdict == VERDICT_UNKNOWN &&
-        !inquiry->of_outcome) { /* an outcome is nobody's problem, however old it is */
+    /* An outcome is nobody's problem, however old it is. */
+    if (verdict == VERDICT_UNKNOWN && !inquiry->of_outcome) {
         coord->counters.unknown_inquiries++;
         ready_notice(ready, COORD_NOTICE_UNKNOWN_INQUIRY, &inquiry->gid.gtrid,
                      inquiry->gid.participant, "%s",

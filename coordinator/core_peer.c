@@ -209,8 +209,8 @@ static void peer_witness(struct coord *coord, const struct coord_event *event, u
     participant->identity = witness->identity;
     participant->witnessed = true;
     if (!participant->welcomed) {
-        participant->claimed =
-            false; /* it speaks again: our CLAIM was lost, or its witness grew meanwhile */
+        /* It speaks again: our CLAIM was lost, or its witness grew meanwhile. */
+        participant->claimed = false;
     }
     peer_claim(coord, participant, ready);
 }

@@ -20,10 +20,10 @@
 #include "common/check.h"
 #include "participant/branch_internal.h"
 
-#define COMPARE_PACE_MS  50 /* between pages: its coordinator looks each gid up in the journal */
-#define COMPARE_RETRY_MS 1000
-#define COMPARE_RETRY_MAX_MS                                                                       \
-    60000 /* a query that takes too long must not keep the keeper from everything else */
+#define COMPARE_PACE_MS 50 /* between pages: its coordinator looks each gid up in the journal */
+/* A query that takes too long must not keep the keeper from everything else. */
+#define COMPARE_RETRY_MS     1000
+#define COMPARE_RETRY_MAX_MS 60000
 
 void agent_compare_resolved(struct agent *agent, struct agent_branch *branch)
 {
@@ -85,14 +85,14 @@ uint64_t agent_compares_deadline(const struct agent *agent)
     return deadline;
 }
 
-/* A row of ours and of this journal that no branch of this process stands for. */
+/* A row of ours and of this journal that no branch of this process stands for: what it does to those it knows ends with the
+ * proof as well. Asked about at once: since when it stands there nobody knows, and prepared_ms is 0. */
 static void row_compare(struct agent *agent, struct agent_journal *journal, const char *gid_text)
 {
     struct gid gid = {0};
     if (!gid_parse(gid_text, &gid) || strcmp(gid.participant, agent->config.participant) != 0 ||
         !journal_id_equal(&gid.gtrid.journal, &journal->id) ||
-        agent_branch_find(agent, &gid) !=
-            NULL) { /* what this process does to it ends with the proof as well */
+        agent_branch_find(agent, &gid) != NULL) {
         return;
     }
     struct agent_branch *branch = agent_branch_new(agent, &gid);
@@ -101,8 +101,7 @@ static void row_compare(struct agent *agent, struct agent_journal *journal, cons
     branch->compare_mark = journal->compare_mark;
     journal->compare_open++;
     agent_branch_move(agent, branch, BRANCH_DOUBTFUL);
-    agent_branch_await(
-        agent, branch); /* at once: nobody knows since when it stands there, and prepared_ms is 0 */
+    agent_branch_await(agent, branch);
 }
 
 static void page_open(struct agent *agent, struct agent_journal *journal,

@@ -343,8 +343,8 @@ void agent_verdict(struct agent *agent, const struct message_verdict *verdict)
     }
     if (branch->compare_mark != 0 &&
         (verdict->verdict == VERDICT_COMMIT || verdict->verdict == VERDICT_UNKNOWN)) {
-        agent_branch_free(agent,
-                          branch); /* its outcome agrees, or is older than what can be judged */
+        /* Its outcome agrees, or is older than what can be judged. */
+        agent_branch_free(agent, branch);
         return;
     }
     switch (verdict->verdict) {

@@ -342,9 +342,8 @@ void agent_proved(struct agent *agent, struct agent_branch *branch,
                   const struct command_result *result);
 
 /* branch_erase.c */
-void agent_fenced(
-    struct agent
-        *agent); /* earlier processes prepare nothing more; the next complete scan settles it */
+/* Earlier processes prepare nothing more; the next complete scan settles it. */
+void agent_fenced(struct agent *agent);
 void agent_erase_start(struct agent *agent, const struct gtrid *gtrid);
 void agent_erase_look(struct agent *agent, struct agent_erase *erase);
 void agent_erase_looked(struct agent *agent, struct agent_erase *erase,
@@ -353,8 +352,8 @@ void agent_erase_check(struct agent *agent, struct agent_txn *txn);
 void agent_erase_free(struct agent *agent, struct agent_erase *erase);
 void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch);
 void agent_branch_look(struct agent *agent, struct agent_branch *branch);
-void agent_branch_unsure(struct agent *agent,
-                         struct agent_branch *branch); /* LOOK again at the timer */
+/* LOOK again at the timer. */
+void agent_branch_unsure(struct agent *agent, struct agent_branch *branch);
 void agent_looked(struct agent *agent, struct agent_branch *branch,
                   const struct command_result *result);
 

@@ -194,10 +194,8 @@ static void test_agent_p10_claim_confirms_the_witness_as_it_is(void **state)
     struct bench *bench = *state;
     bench_welcome(bench, SESSION, EPOCH, NONCE);
     bench_peer_up(bench, SESSION + 1);
-    struct command_result loaded = {.id = bench_command(bench, COMMAND_LOAD_WITNESS)->id,
-                                    .kind = COMMAND_LOAD_WITNESS,
-                                    .class = PG_OK};
-    bench_result(bench, &loaded);
+    bench_answer(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, COMMAND_LOAD_WITNESS,
+                 PG_OK);
     assert_int_equal(bench_send(bench, MESSAGE_WITNESS)->message.as.witness.head.number, 10);
     tell_head(bench, 15);
     bench_claim(bench, SESSION + 1, EPOCH + 1, NONCE + 1, 11);
@@ -206,9 +204,8 @@ static void test_agent_p10_claim_confirms_the_witness_as_it_is(void **state)
     assert_int_equal(bench_send(bench, MESSAGE_WITNESS)->message.as.witness.head.number, 15);
     bench_claim(bench, SESSION + 1, EPOCH + 1, NONCE + 1, 16);
     assert_int_equal(bench_command(bench, COMMAND_STORE_WITNESS)->as.store.epoch, EPOCH + 1);
-    tell_head(
-        bench,
-        20); /* the older one is heard until the claim is stored: then it is the copy's turn to look once more */
+    /* The older one is heard until the claim is stored; then it is the copy's turn to look once more. */
+    tell_head(bench, 20);
     bench_stored(bench);
     assert_int_equal(bench_count_sends(bench, MESSAGE_WELCOME), 0);
     assert_int_equal(bench_send(bench, MESSAGE_FENCED)->session, SESSION);
@@ -225,10 +222,8 @@ static void test_agent_p10_same_generation_confirms_its_own_heads(void **state)
     struct bench *bench = *state;
     bench_welcome(bench, SESSION, EPOCH, NONCE);
     bench_peer_up(bench, SESSION + 1);
-    struct command_result loaded = {.id = bench_command(bench, COMMAND_LOAD_WITNESS)->id,
-                                    .kind = COMMAND_LOAD_WITNESS,
-                                    .class = PG_OK};
-    bench_result(bench, &loaded);
+    bench_answer(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, COMMAND_LOAD_WITNESS,
+                 PG_OK);
     tell_head(bench, 15);
     bench_claim(bench, SESSION + 1, EPOCH, NONCE, 14);
     assert_int_equal(bench_count_sends(bench, MESSAGE_WITNESS), 0);
