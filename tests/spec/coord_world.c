@@ -142,7 +142,7 @@ void world_message(struct world *world, const char *participant, uint64_t sessio
     message_done(message);
 }
 
-uint64_t world_connect(struct world *world, const char *participant)
+uint64_t world_witness(struct world *world, const char *participant)
 {
     uint64_t session = world->next_session++;
     struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
@@ -153,6 +153,12 @@ uint64_t world_connect(struct world *world, const char *participant)
     world_step(world, &up);
     struct message witness = {.kind = MESSAGE_WITNESS};
     world_message(world, participant, session, &witness);
+    return session;
+}
+
+uint64_t world_connect(struct world *world, const char *participant)
+{
+    uint64_t session = world_witness(world, participant);
     struct coord_counters counters;
     coord_counters_read(world->coord, &counters);
     struct message welcome = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = counters.epoch};

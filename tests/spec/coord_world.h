@@ -45,6 +45,7 @@ uint64_t world_submit_with(struct world *world, const char *key, uint8_t body, e
                            bool payment_read_only);
 void world_message(struct world *world, const char *participant, uint64_t session,
                    struct message *message);
+uint64_t world_witness(struct world *world, const char *participant); /* up, witness */
 uint64_t world_connect(struct world *world, const char *participant); /* up, witness, welcome */
 void world_disconnect(struct world *world, uint64_t session);
 

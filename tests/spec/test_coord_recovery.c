@@ -203,17 +203,10 @@ static void test_p10_witness_alone_does_not_reconcile(void **state)
     world.order_session = world_connect(&world, "order");
     struct gtrid gtrid = old_gtrid(&world, 1, 5, 9);
     struct gid order = world_gid(&gtrid, "order", 1);
-    struct coord_event up = {.kind = COORD_EVENT_PEER_UP,
-                             .participant = "payment",
-                             .address = "",
-                             .version = "",
-                             .session = world.next_session++};
-    world_step(&world, &up);
-    struct message witness = {.kind = MESSAGE_WITNESS};
-    world_message(&world, "payment", up.session, &witness);
+    uint64_t session = world_witness(&world, "payment");
     assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_WAIT);
     struct message welcome = {.kind = MESSAGE_WELCOME, .as.welcome.epoch = 2};
-    world_message(&world, "payment", up.session, &welcome);
+    world_message(&world, "payment", session, &welcome);
     assert_int_equal(world_inquire(&world, "order", &order, NULL), VERDICT_ABORT);
     world_done(&world);
 }
