@@ -339,6 +339,29 @@ bool checkout_state_by_key(const struct stack *stack, const char *key, char ret_
     return succeeded;
 }
 
+size_t checkout_votes_by_key(const struct stack *stack, const char *key)
+{
+    char url[512];
+    struct http_reply reply;
+    struct error ignored; /* who waits for votes asks again */
+    (void)snprintf(url, sizeof url, "%s/v1/transactions?key=%s", stack_api(stack), key);
+    const struct http_request request = {.url = url, .timeout_ms = 1000};
+    if (!http_perform(&request, &reply, &ignored)) {
+        return 0;
+    }
+    json_t *root = json_loads(reply.body, 0, NULL);
+    const json_t *newest = json_array_get(json_object_get(root, "transactions"), 0);
+    size_t votes = 0;
+    const json_t *branches = json_object_get(newest, "branches");
+    for (size_t i = 0; i < json_array_size(branches); i++) {
+        const json_t *state = json_object_get(json_array_get(branches, i), "state");
+        votes += json_is_string(state) && strcmp(json_string_value(state), "prepared") == 0;
+    }
+    json_decref(root);
+    http_reply_done(&reply);
+    return votes;
+}
+
 /* --- the rows --------------------------------------------------------------------------------- */
 
 static bool count_rows(struct stack *stack, size_t participant, const char *table,

@@ -80,6 +80,10 @@ void checkout_end(struct checkout_call *call, struct answer *ret_answer);
 bool checkout_state_by_key(const struct stack *stack, const char *key, char ret_state[32],
                            char ret_id[160], struct error *ret_error);
 
+/* How many votes to commit the coordinator has of it, and has not acted on yet; 0 also if it does not answer within a
+ * second, as one that is stopped. */
+size_t checkout_votes_by_key(const struct stack *stack, const char *key);
+
 /* The rows of one checkout. */
 struct effects {
     int orders, lines;
