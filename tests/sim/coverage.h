@@ -18,6 +18,7 @@ struct coord_event;
 struct agent;
 struct agent_event;
 
+#define COVERAGE_TABLES 3
 #define COVERAGE_STATES 16
 #define COVERAGE_EVENTS 32
 
@@ -29,6 +30,8 @@ struct coverage {
     uint64_t txn[COVERAGE_STATES][COVERAGE_EVENTS];
     uint64_t branch[COVERAGE_STATES][COVERAGE_EVENTS];
     uint64_t agent[COVERAGE_STATES][COVERAGE_EVENTS];
+    /* Of the three tables above, the seed that reached a pair first in its process; 0: none. (All before this are counts.) */
+    uint64_t first_seed[COVERAGE_TABLES][COVERAGE_STATES][COVERAGE_EVENTS];
 };
 
 /* What a transaction or a branch at the coordinator can meet. */
@@ -117,6 +120,8 @@ void coverage_agent(struct sim_world *world, struct agent *agent, const struct a
 /* Why a pair cannot be reached, or which test shows a pair or a point that needs not be; NULL: neither. */
 const char *coverage_impossible(const char *table, const char *state, const char *event);
 const char *coverage_elsewhere(const char *table, const char *state, const char *event);
+/* Once a seed has been run: whatever was never reached before it was reached by it. */
+void coverage_note_seed(struct coverage *coverage, uint64_t seed);
 void coverage_add(struct coverage *sum, const struct coverage *part);
 /* Writes what was never reached and is not declared impossible, and what was reached and is; returns how many. all: writes
  * everything. */

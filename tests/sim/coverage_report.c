@@ -61,6 +61,7 @@ static const char *const agent_events[MEETS_AGENT_COUNT] = {
 struct table {
     const char *name;
     const uint64_t (*pairs)[COVERAGE_EVENTS];
+    const uint64_t (*seeds)[COVERAGE_EVENTS];
     uint32_t state_count, event_count;
     const char *(*state_name)(uint32_t state);
     const char *const *event_names;
@@ -68,7 +69,7 @@ struct table {
 
 /* One line of the report, if it is wanted. Returns whether it is not as declared. */
 static bool report_line(FILE *file, bool all, const char *what, const char *state,
-                        const char *event, uint64_t count)
+                        const char *event, uint64_t count, uint64_t seed)
 {
     const char *impossible = coverage_impossible(what, state, event);
     const char *elsewhere = coverage_elsewhere(what, state, event);
@@ -78,6 +79,9 @@ static bool report_line(FILE *file, bool all, const char *what, const char *stat
         if (impossible != NULL) {
             fprintf(file, "  %s: %s", count > 0 ? "reached, and declared impossible" : "impossible",
                     impossible);
+            if (count > 0 && seed != 0) {
+                fprintf(file, " (--seed %llu)", (unsigned long long)seed);
+            }
         } else if (elsewhere != NULL) {
             fprintf(file, "  elsewhere: %s", elsewhere);
         }
@@ -94,7 +98,7 @@ static size_t report_table(const struct table *table, FILE *file, bool all)
         bool is_state = name[0] != '\0' && name[0] != '-';
         for (uint32_t event = 0; is_state && event < table->event_count; event++) {
             wrong += report_line(file, all, table->name, name, table->event_names[event],
-                                 table->pairs[state][event]);
+                                 table->pairs[state][event], table->seeds[state][event]);
         }
     }
     return wrong;
@@ -105,7 +109,7 @@ static size_t report_list(const char *what, const uint64_t *counts, size_t count
 {
     size_t wrong = 0;
     for (size_t i = 0; i < count; i++) {
-        wrong += report_line(file, all, what, name(i), "", counts[i]);
+        wrong += report_line(file, all, what, name(i), "", counts[i], 0);
     }
     return wrong;
 }
@@ -123,11 +127,12 @@ static const char *point_at(size_t index)
 size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
 {
     const struct table tables[] = {
-        {"transaction", coverage->txn, TXN_HEURISTIC + 1, MEETS_COORD_COUNT, probe_txn_state,
-         coord_events},
-        {"branch", coverage->branch, BRANCH_FORGOTTEN + 1, MEETS_COORD_COUNT, probe_branch_state,
-         coord_events},
-        {"agent", coverage->agent, 13, MEETS_AGENT_COUNT, probe_agent_state, agent_events},
+        {"transaction", coverage->txn, coverage->first_seed[0], TXN_HEURISTIC + 1,
+         MEETS_COORD_COUNT, probe_txn_state, coord_events},
+        {"branch", coverage->branch, coverage->first_seed[1], BRANCH_FORGOTTEN + 1,
+         MEETS_COORD_COUNT, probe_branch_state, coord_events},
+        {"agent", coverage->agent, coverage->first_seed[2], 13, MEETS_AGENT_COUNT,
+         probe_agent_state, agent_events},
     };
     size_t wrong = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
     wrong += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);

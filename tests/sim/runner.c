@@ -106,6 +106,9 @@ static void run_seed(struct shared *shared, struct share *share, uint64_t seed)
                                   .want_state_coverage = sim_mix(seed, 96) % ONE_COVERED_IN == 0};
     struct sim_verdict verdict;
     guard_run(&options, &verdict);
+    if (options.want_state_coverage) {
+        coverage_note_seed(&share->coverage, seed);
+    }
     sums_add(&share->sums, &verdict);
     if (verdict.failed) {
         failure_keep(shared, seed, CANARY_NONE, verdict.rule, verdict.text);

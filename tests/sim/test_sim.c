@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "coordinator/view.h"
 #include "tests/sim/coverage.h"
 #include "tests/sim/explore_act.h"
 #include "tests/sim/repro.h"
@@ -459,6 +460,31 @@ static void test_explore_batch_is_lost_or_kept(void **state)
     }
 }
 
+/* A pair that was declared impossible and reached comes with the seed that shows it, from whichever process. */
+static void test_coverage_names_the_seed_of_what_is_not_as_declared(void **state)
+{
+    (void)state;
+    struct coverage *all = alloc_zeroed(sizeof(*all)), *part = alloc_zeroed(sizeof(*part));
+    part->branch[BRANCH_READ_ONLY][MEETS_ACK_COMMITTED] = 1;
+    coverage_note_seed(part, 41);
+    part->branch[BRANCH_READ_ONLY][MEETS_ACK_COMMITTED]++;
+    coverage_note_seed(part, 42);
+    coverage_add(all, part);
+    coverage_add(all, part);
+    assert_int_equal(all->branch[BRANCH_READ_ONLY][MEETS_ACK_COMMITTED], 4);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    assert_non_null(file);
+    assert_int_not_equal(coverage_report(all, file, false), 0);
+    assert_int_equal(fclose(file), 0);
+    assert_non_null(strstr(text, "impossible: it has nothing to end (--seed 41)\n"));
+    assert_null(strstr(text, "--seed 42"));
+    free(text);
+    free(part);
+    free(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_explore_ends_where_memory_is_bounded),
         cmocka_unit_test(test_explore_leaves_out_nothing_that_matters),
         cmocka_unit_test(test_explore_batch_is_lost_or_kept),
+        cmocka_unit_test(test_coverage_names_the_seed_of_what_is_not_as_declared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

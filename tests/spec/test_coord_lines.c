@@ -787,6 +787,22 @@ static void test_p07_answer_to_another_copy_of_the_work_is_stale(void **state)
     world_done(&world);
 }
 
+/* P-7: of two copies of WORK the one was counted and is decided; the agent rolls back what the other left and says so. */
+static void test_p07_acknowledgement_of_another_attempt_ends_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_committing(&world, NULL);
+    struct gid other = pair.payment;
+    other.attempt = pair.payment.attempt + 1;
+    world_ack(&world, "payment", &other, ACK_ROLLED_BACK);
+    assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTING);
+    world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
+    assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
+    world_done(&world);
+}
+
 /* A branch that does not end for days fills its time line up to a bound, and no further. */
 static void test_time_line_is_bounded(void **state)
 {
@@ -1095,6 +1111,7 @@ int main(void)
         cmocka_unit_test(test_vote_without_a_reason_has_one),
         cmocka_unit_test(test_p07_votes_that_come_again),
         cmocka_unit_test(test_p07_answer_to_another_copy_of_the_work_is_stale),
+        cmocka_unit_test(test_p07_acknowledgement_of_another_attempt_ends_nothing),
         cmocka_unit_test(test_time_line_is_bounded),
         cmocka_unit_test(test_participant_says_why_it_is_not_ready),
         cmocka_unit_test(test_h1_word_about_what_is_over_is_no_verdict),
