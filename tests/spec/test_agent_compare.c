@@ -118,6 +118,38 @@ static void test_agent_p12_outcome_that_was_decided_is_left_alone(void **state)
     assert_int_equal(bench_counters(bench).heuristics, 0);
 }
 
+/* P-8: COMMIT comes on its way again, late, and what its coordinator says after it has trimmed the transaction comes later
+ * still. The word that was heard stands. */
+static void test_agent_p12_unknown_after_the_word_changes_nothing(void **state)
+{
+    struct bench *bench = begin(state);
+    struct gid gids[] = {bench_gid(3, 9), bench_gid(4, 10)};
+    bench_outcomes(bench, 2, gids, 701);
+    bench_commit(bench, &gids[0]);
+    const uint64_t finish = bench_command(bench, COMMAND_FINISH)->id;
+    bench_verdict(bench, &gids[0], VERDICT_UNKNOWN); /* finishing */
+    bench_answer(bench, finish, COMMAND_FINISH, PG_RETRY);
+    bench_verdict(bench, &gids[0], VERDICT_UNKNOWN); /* paused */
+    bench_wait(bench, 100);
+    answer(bench, COMMAND_FINISH, PG_NOT_FOUND);
+    const uint64_t prove = bench_command(bench, COMMAND_PROVE)->id;
+    bench_verdict(bench, &gids[0], VERDICT_UNKNOWN); /* proving */
+    struct command_result result = {
+        .id = prove, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_COMMITTED};
+    bench_result(bench, &result);
+    assert_int_equal(told(bench)->ack, ACK_COMMITTED);
+    bench_verdict(bench, &gids[0], VERDICT_UNKNOWN); /* done */
+    assert_int_equal(bench->ready.send_count, 0);
+
+    bench_verdict(bench, &gids[1], VERDICT_ABORT);
+    answer(bench, COMMAND_FINISH, PG_NOT_FOUND);
+    proved(bench, PG_OK, PROOF_SAYS_COMMITTED);
+    bench_verdict(bench, &gids[1], VERDICT_UNKNOWN); /* telling */
+    bench_wait(bench, 100);
+    assert_int_equal(told(bench)->ack, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_UNKNOWN_OWNER), 0);
+}
+
 /* It begins when all that earlier processes left is known, and there is somebody to ask. */
 static void test_agent_p12_comparison_waits_until_all_is_known(void **state)
 {
@@ -440,6 +472,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(test_agent_p12_outcome_against_an_abort_is_told),
         TEST(test_agent_p12_outcome_that_was_decided_is_left_alone),
+        TEST(test_agent_p12_unknown_after_the_word_changes_nothing),
         TEST(test_agent_p12_comparison_waits_until_all_is_known),
         TEST(test_agent_p11_scan_looks_for_others_until_settled),
         TEST(test_agent_p12_known_branches_are_not_compared),
