@@ -378,7 +378,8 @@ static void submit_answered(struct sim_world *world, struct sim_call *call,
     case API_NOT_FOUND:
     case API_EXPIRED:
     case API_CONFLICT:
-        law_broken(world, "LAW", "a submission is answered with status %d", (int)answer->status);
+        law_broken(world, "LAW", "a submission is answered with \"%s\"",
+                   trace_answer_words(answer->status, true));
         return;
     }
 }
@@ -406,8 +407,8 @@ void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer
         return;
     }
     call_ends(world, call);
-    ARROW(world, LANE_COORD(coord), LANE_CLIENT, "op %u: status %d", call->op,
-          (int)answer->answer.status);
+    ARROW(world, LANE_COORD(coord), LANE_CLIENT, "op %u: %s", call->op,
+          trace_answer_words(answer->answer.status, call->kind == CALL_SUBMIT));
     world_note_answer(world, answer);
     if (call->kind != CALL_SUBMIT) {
         return;

@@ -123,8 +123,13 @@ const char *coverage_elsewhere(const char *table, const char *state, const char 
 /* Once a seed has been run: whatever was never reached before it was reached by it. */
 void coverage_note_seed(struct coverage *coverage, uint64_t seed);
 void coverage_add(struct coverage *sum, const struct coverage *part);
-/* Writes what was never reached and is not declared impossible, and what was reached and is; returns how many. all: writes
- * everything. */
-size_t coverage_report(const struct coverage *coverage, FILE *file, bool all);
+/* How much of it a run must have reached. Pairs, and deaths at the rarest points, take an hour; kinds of fault and fault
+ * points a minute. */
+enum coverage_scope { COVERAGE_NONE = 0, COVERAGE_FAULTS_AND_POINTS, COVERAGE_ALL };
+
+/* Writes what was never reached and is not declared impossible, and what was reached and is; returns how many, within the
+ * scope. file may be NULL: it only counts. all: writes everything, also beyond the scope. */
+size_t coverage_report(const struct coverage *coverage, enum coverage_scope scope, FILE *file,
+                       bool all);
 
 #endif

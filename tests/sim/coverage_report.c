@@ -74,7 +74,7 @@ static bool report_line(FILE *file, bool all, const char *what, const char *stat
     const char *impossible = coverage_impossible(what, state, event);
     const char *elsewhere = coverage_elsewhere(what, state, event);
     bool is_wrong = impossible != NULL ? count > 0 : count == 0 && elsewhere == NULL;
-    if (all || is_wrong) {
+    if (file != NULL && (all || is_wrong)) {
         fprintf(file, "%-12s %-19s %-24s %12llu", what, state, event, (unsigned long long)count);
         if (impossible != NULL) {
             fprintf(file, "  %s: %s", count > 0 ? "reached, and declared impossible" : "impossible",
@@ -124,7 +124,8 @@ static const char *point_at(size_t index)
     return fault_point_name((enum fault_point)index);
 }
 
-size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
+size_t coverage_report(const struct coverage *coverage, enum coverage_scope scope, FILE *file,
+                       bool all)
 {
     const struct table tables[] = {
         {"transaction", coverage->txn, coverage->first_seed[0], TXN_HEURISTIC + 1,
@@ -134,11 +135,12 @@ size_t coverage_report(const struct coverage *coverage, FILE *file, bool all)
         {"agent", coverage->agent, coverage->first_seed[2], 13, MEETS_AGENT_COUNT,
          probe_agent_state, agent_events},
     };
-    size_t wrong = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all);
-    wrong += report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);
-    wrong += report_list("kill", coverage->kills, FAULT_POINT_COUNT, point_at, file, all);
+    size_t reached = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all) +
+                     report_list("point", coverage->points, FAULT_POINT_COUNT, point_at, file, all);
+    FILE *rest = scope == COVERAGE_ALL || all ? file : NULL;
+    size_t pairs = report_list("kill", coverage->kills, FAULT_POINT_COUNT, point_at, rest, all);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        wrong += report_table(&tables[i], file, all);
+        pairs += report_table(&tables[i], rest, all);
     }
-    return wrong;
+    return scope == COVERAGE_ALL ? reached + pairs : scope == COVERAGE_NONE ? 0 : reached;
 }

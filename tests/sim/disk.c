@@ -198,7 +198,7 @@ void disk_append(struct sim_world *world, uint32_t index, struct coord_ready *re
     for (size_t i = 0; i < ready->append_count; i++) {
         struct coord_append *append = &ready->appends[i];
         ARROW(world, LANE_COORD(index), LANE_JOURNAL(index), "%s",
-              record_kind_text(append->record.kind));
+              trace_record_words(&append->record, (char[TRACE_WORDS_SIZE]){0}));
         batch->records[batch->count++] = append->record;
         memset(&append->record, 0, sizeof(append->record));
         batch->is_forced = batch->is_forced || append->forced;

@@ -369,7 +369,8 @@ static void lose(struct sim_world *world, size_t slot)
 {
     struct sim_event *event = take(world, slot);
     ARROW(world, event->kind == EVENT_AGENT_MESSAGE ? LANE_COORD(0) : LANE_AGENT(event->a),
-          UINT32_MAX, "%s lost", message_kind_text(event->as.message.kind));
+          UINT32_MAX, "%s lost",
+          trace_message_words(&event->as.message, (char[TRACE_WORDS_SIZE]){0}));
     queue_free(world, event);
 }
 

@@ -75,7 +75,7 @@ static void transmit(struct sim_world *world, uint32_t coord, uint32_t database,
     if (link->blocked_until_ms[direction] > world->now_ms || link->is_silent ||
         fault_strikes(world, SIM_NET_LOSS)) {
         ARROW(world, direction == TO_AGENT ? LANE_COORD(coord) : LANE_AGENT(database), UINT32_MAX,
-              "%s lost", message_kind_text(message->kind));
+              "%s lost", trace_message_words(message, (char[TRACE_WORDS_SIZE]){0}));
         message_done(message);
         return;
     }
@@ -83,7 +83,7 @@ static void transmit(struct sim_world *world, uint32_t coord, uint32_t database,
         message->kind != MESSAGE_HEALTH) { /* they come every second */
         ARROW(world, direction == TO_AGENT ? LANE_COORD(coord) : LANE_AGENT(database),
               direction == TO_AGENT ? LANE_AGENT(database) : LANE_COORD(coord), "%s",
-              message_kind_text(message->kind));
+              trace_message_words(message, (char[TRACE_WORDS_SIZE]){0}));
     }
     if (fault_strikes(world, SIM_NET_DUP)) {
         struct message copy;

@@ -12,9 +12,9 @@
 #define JOBS_MAX          256
 
 static const struct profile profiles[] = {
-    {"ci", 75, false},
-    {"nightly", 3600, true},
-    {"release", 8 * 3600, true},
+    {"ci", 75, COVERAGE_FAULTS_AND_POINTS},
+    {"nightly", 3600, COVERAGE_ALL},
+    {"release", 8 * 3600, COVERAGE_ALL},
 };
 
 enum {
@@ -35,8 +35,9 @@ static const struct argp_option option_table[] = {
     {"time", KEY_TIME, "60s", 0, "run seeds until the time is over (s, m or h)", 0},
     {"jobs", 'j', "N", 0, "processes [one per processor]", 0},
     {"profile", KEY_PROFILE, "NAME", 0,
-     "ci, nightly or release: how long (unless --time says so), and whether coverage must be "
-     "complete",
+     "ci, nightly or release: how long (unless --time says so), and what must have been reached: "
+     "every kind of fault and every fault point (ci, unless it is cut short by --time or --seeds), "
+     "or everything that --list-coverage shows",
      0},
     {"json", KEY_JSON, NULL, 0, "the result as one JSON object", 0},
     {"svg", KEY_SVG, "FILE", 0, "draw the (first failing) run", 0},
@@ -109,6 +110,12 @@ static void arguments_end(const struct parsing *parsing, struct argp_state *stat
 {
     struct arguments *arguments = parsing->arguments;
     refuse_contradictions(parsing, state);
+    if (arguments->profile != NULL) {
+        bool is_own_length = parsing->seconds == 0 && !parsing->has_range;
+        arguments->judged = arguments->profile->judged == COVERAGE_ALL || is_own_length
+                                ? arguments->profile->judged
+                                : COVERAGE_NONE;
+    }
     if (parsing->seconds != 0) { /* said itself: wins in whatever order */
         arguments->runner.seconds = parsing->seconds;
     } else if (arguments->profile != NULL) {
@@ -172,7 +179,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->replay_count == 0) {
-            argp_usage(state);
+            argp_error(state, "'%s' is no option; kept files come after --replay", value);
         }
         replay_add(arguments, value); /* --replay *.sim */
         return 0;
@@ -192,7 +199,7 @@ void arguments_parse(int argc, char **argv, struct arguments *ret_arguments)
         .doc = "Runs coordinator and agents in a simulated world in which everything may fail, on "
                "a virtual clock, from one seed, and judges what comes of it.\v"
                "Exit codes: 0 all passed, 1 something broke, 64 usage, 65 a kept file is not "
-               "whole, 74 a file cannot be read or written.",
+               "whole, 71 processes cannot be started, 74 a file cannot be read or written.",
     };
     *ret_arguments =
         (struct arguments){.runner = {.first = 1, .last = UINT64_MAX - 1, .failures_max = 5}};

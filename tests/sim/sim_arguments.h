@@ -4,12 +4,13 @@
 
 #include "tests/sim/runner.h"
 
-#define REPRO_FOLDER "tests/repro"
+#define REPRO_PARENT "tests"
+#define REPRO_FOLDER REPRO_PARENT "/repro"
 
 struct profile {
     const char *name;
     uint64_t seconds;
-    bool needs_coverage; /* long enough that everything must have been reached */
+    enum coverage_scope judged; /* what must have been reached, since it is long enough */
 };
 
 struct arguments {
@@ -17,6 +18,7 @@ struct arguments {
     bool is_single; /* runner.first, shown */
     bool wants_json, wants_list, wants_save;
     const struct profile *profile;
+    enum coverage_scope judged;
     const char *svg_path;
     size_t replay_count;
     const char **replays; /* the array is owned, its texts are lent */

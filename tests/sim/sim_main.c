@@ -1,4 +1,5 @@
 /* sim_main.c - assent-fault sim: runs seeds, shows what broke, keeps it. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,19 @@ static bool show_run(const struct arguments *arguments, const struct sim_options
     return drawn;
 }
 
+/* Asked before the run, and not after hours: is there a folder, or can one be made? */
+static bool can_save(struct error *ret_error)
+{
+    bool is_made = (mkdir(REPRO_PARENT, 0777) == 0 || errno == EEXIST) &&
+                   (mkdir(REPRO_FOLDER, 0777) == 0 || errno == EEXIST);
+    return (is_made && access(REPRO_FOLDER, W_OK | X_OK) == 0) ||
+           error_set_errno(ret_error, ERROR_IO, errno, "cannot keep anything in %s", REPRO_FOLDER);
+}
+
 static bool save(const struct sim_options *options, const struct sim_verdict *verdict, FILE *file)
 {
     char path[160];
     struct error error;
-    (void)mkdir(REPRO_FOLDER, 0777);
     (void)snprintf(path, sizeof(path), REPRO_FOLDER "/%s-%" PRIu64 ".sim", verdict->rule,
                    options->seed);
     if (!repro_save(path, options, verdict, &error)) {
@@ -98,12 +107,31 @@ static bool show_failure(const struct arguments *arguments, const struct runner_
         }
         shrunk_done(&shrunk);
     }
-    fprintf(file, "again: " PROGRAM " --seed %" PRIu64 "\n", failure->seed);
+    if (verdict.failed) {
+        fprintf(file, "again: " PROGRAM " --seed %" PRIu64 "\n", failure->seed);
+    } else { /* what is done beside the seed's one run, or what ended the process */
+        fprintf(file, "again: " PROGRAM " --seeds %" PRIu64 "..%" PRIu64 "%s\n", failure->seed,
+                failure->seed, arguments->wants_save ? " (not kept: one run alone passes)" : "");
+    }
     sim_verdict_done(&verdict);
     return written;
 }
 
 /* ---- results ---- */
+
+/* Of what is not as declared: what this run is judged by. */
+static const char *judged_words(enum coverage_scope judged)
+{
+    switch (judged) {
+    case COVERAGE_NONE:
+        return " (not judged: only a profile's own time is long enough)";
+    case COVERAGE_FAULTS_AND_POINTS:
+        return " (judged in this profile: kinds of fault, and fault points)";
+    case COVERAGE_ALL:
+        return "";
+    }
+    return "";
+}
 
 static void show_sums(const struct arguments *arguments, const struct runner_result *result,
                       size_t missing)
@@ -125,10 +153,7 @@ static void show_sums(const struct arguments *arguments, const struct runner_res
     printf("  known hole (P-10)  %" PRIu64
            " decisions of the last second before a copy took over\n",
            sums->holes);
-    printf("  not as declared    %zu%s\n", missing,
-           arguments->profile != NULL && !arguments->profile->needs_coverage
-               ? " (not judged in this profile)"
-               : "");
+    printf("  not as declared    %zu%s\n", missing, judged_words(arguments->judged));
     printf("  failed             %" PRIu64 "\n", result->failures);
 }
 
@@ -141,15 +166,12 @@ static int run_many(struct arguments *arguments)
         free(result);
         return EX_OSERR;
     }
-    bool judged = arguments->profile != NULL && arguments->profile->needs_coverage;
     FILE *listing = arguments->wants_json ? stderr : stdout;
-    FILE *nowhere = fopen("/dev/null", "w");
-    size_t missing = coverage_report(&result->coverage, nowhere != NULL ? nowhere : stderr, false);
-    if (nowhere != NULL) {
-        (void)fclose(nowhere);
-    }
-    if (arguments->wants_list || (judged && missing > 0)) {
-        (void)coverage_report(&result->coverage, listing, arguments->wants_list);
+    const struct coverage *coverage = &result->coverage;
+    size_t missing = coverage_report(coverage, COVERAGE_ALL, NULL, false);
+    size_t demanded = coverage_report(coverage, arguments->judged, NULL, false);
+    if (arguments->wants_list || demanded > 0) {
+        (void)coverage_report(coverage, arguments->judged, listing, arguments->wants_list);
     }
     bool written = true;
     for (size_t i = 0; i < result->failure_count; i++) {
@@ -160,7 +182,7 @@ static int run_many(struct arguments *arguments)
     } else {
         show_sums(arguments, result, missing);
     }
-    bool good = result->failures == 0 && !(judged && missing > 0);
+    bool good = result->failures == 0 && demanded == 0;
     free(result);
     return !written ? EX_IOERR : good ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
 }
@@ -264,7 +286,8 @@ int main(int argc, char **argv)
     cli_init("assent-fault-sim");
     arguments_parse(argc, argv, &arguments);
     int code = EX_IOERR;
-    if (arguments.svg_path != NULL && !cli_can_write(arguments.svg_path, &error)) {
+    if ((arguments.svg_path != NULL && !cli_can_write(arguments.svg_path, &error)) ||
+        (arguments.wants_save && !can_save(&error))) {
         cli_print_error(PROGRAM, &error); /* now, and not after hours */
     } else {
         arguments.runner.wants_progress = isatty(STDERR_FILENO) == 1 && !arguments.wants_json;

@@ -55,6 +55,7 @@ expect 64 'time' "$sim" --time 5x
 expect 64 'time' "$sim" --time -5s
 expect 64 'jobs' "$sim" --jobs 0
 expect 64 'profile' "$sim" --profile weekly
+expect 64 "'seed' is no option" "$sim" seed 17
 # The time that was said wins, before and after the profile.
 expect 0 'failed             0' timeout 30 "$sim" --time 1s --profile ci --jobs 1
 expect 0 'failed             0' timeout 30 "$sim" --profile ci --time 1s --jobs 1
@@ -69,6 +70,19 @@ require 'JSON of many seeds' says '.[0] | .seeds == 3 and (.commit | length) > 0
     "$sim" --seeds 1..3 --jobs 1 --json
 require 'JSON of kept files' says '.[0] | length == 2 and all(.[]; .failed == false)' \
     "$sim" --json --replay "$repro/L1-2184.sim" "$repro/L1-17049.sim"
+
+# Coverage is judged where a profile runs its own time, and that is said.
+expect 0 '(not judged: only a profile' "$sim" --seeds 1..3 --jobs 1
+expect 0 '(not judged: only a profile' "$sim" --profile ci --seeds 1..3 --jobs 1
+expect 1 'agent        telling' "$sim" --profile nightly --seeds 1..3 --jobs 1
+require 'all that was not reached is listed, pairs too' grep -q 'branch' <<<"$("$sim" --list-coverage --seeds 1..3 --jobs 1)"
+
+# Where nothing can be kept, that is said before the run; the folder is made.
+mkdir closed
+touch closed/tests
+expect 74 'cannot keep anything in tests/repro' bash -c "cd closed && timeout 30 '$sim' --save --time 1h"
+expect 0 'failed             0' "$sim" --seeds 1..3 --jobs 1 --save
+require 'the folder is there, and empty' rmdir tests/repro
 
 # A drawing that cannot be written is an error, before the run and after it; one that can leaves nothing behind unless drawn.
 expect 74 'cannot write nowhere/x.svg' timeout 30 "$sim" --svg nowhere/x.svg --time 1h

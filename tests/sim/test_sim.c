@@ -476,13 +476,42 @@ static void test_coverage_names_the_seed_of_what_is_not_as_declared(void **state
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
     assert_non_null(file);
-    assert_int_not_equal(coverage_report(all, file, false), 0);
+    assert_int_not_equal(coverage_report(all, COVERAGE_ALL, file, false), 0);
     assert_int_equal(fclose(file), 0);
     assert_non_null(strstr(text, "impossible: it has nothing to end (--seed 41)\n"));
     assert_null(strstr(text, "--seed 42"));
     free(text);
     free(part);
     free(all);
+}
+
+/* A minute's run is judged by kinds of fault and fault points: one that is missing is one, whatever else is. */
+static void test_coverage_short_run_wants_faults_and_points(void **state)
+{
+    (void)state;
+    struct coverage *coverage = alloc_zeroed(sizeof(*coverage));
+    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        coverage->faults[i] = 1;
+    }
+    for (size_t i = 0; i < FAULT_POINT_COUNT; i++) {
+        coverage->points[i] = 1;
+    }
+    assert_int_equal(coverage_report(coverage, COVERAGE_FAULTS_AND_POINTS, NULL, false), 0);
+    assert_int_not_equal(coverage_report(coverage, COVERAGE_ALL, NULL, false), 0);
+    coverage->faults[SIM_PG_TAG] = 0;
+    coverage->points[FAULT_C_GC_MID] = 0;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    assert_non_null(file);
+    assert_int_equal(coverage_report(coverage, COVERAGE_FAULTS_AND_POINTS, file, false), 2);
+    assert_int_equal(fclose(file), 0);
+    assert_non_null(strstr(text, "tag-rollback"));
+    assert_non_null(strstr(text, "c.gc.mid"));
+    assert_null(strstr(text, "transaction"));
+    assert_int_equal(coverage_report(coverage, COVERAGE_NONE, NULL, false), 0);
+    free(text);
+    free(coverage);
 }
 
 int main(void)
@@ -507,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_explore_leaves_out_nothing_that_matters),
         cmocka_unit_test(test_explore_batch_is_lost_or_kept),
         cmocka_unit_test(test_coverage_names_the_seed_of_what_is_not_as_declared),
+        cmocka_unit_test(test_coverage_short_run_wants_faults_and_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

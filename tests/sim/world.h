@@ -661,6 +661,13 @@ void trace_say(struct sim_world *world, uint32_t lane, const char *format, ...)
 void trace_arrow(struct sim_world *world, uint32_t from, uint32_t to, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* trace_words.c: text, filled, or a constant. */
+#define TRACE_WORDS_SIZE 80
+
+const char *trace_message_words(const struct message *message, char text[TRACE_WORDS_SIZE]);
+const char *trace_record_words(const struct record *record, char text[TRACE_WORDS_SIZE]);
+const char *trace_answer_words(enum api_status status, bool is_submission);
+
 #define TRACE(world, ...)                                                                          \
     do {                                                                                           \
         if (__builtin_expect((world)->options.trace != NULL, 0)) {                                 \
