@@ -24,6 +24,7 @@ static const struct line_kind {
 
 /* The file, of which buffer[start..end) is read and not used yet. */
 struct source {
+    const char *path;
     FILE *file;
     char *buffer;
     size_t start, end, size;
@@ -137,8 +138,9 @@ static bool read_lines(struct reader *reader, struct source *source, bool partia
             reader->line++;
             return reader_fail(reader, "longer than %u MiB", LINE_MAX_BYTES >> 20);
         case LINE_IO:
-            reader_fail(reader, "reading: %s", strerror(errno));
+            reader_fail(reader, "%s: %s", source->path, strerror(errno));
             reader->problem->exit_code = EX_IOERR;
+            reader->problem->line = 0; /* the whole file's trouble */
             return false;
         }
     }
@@ -170,7 +172,8 @@ bool history_read(const char *path, bool partial, struct history *ret_history,
     *ret_history = (struct history){.end_reason = NAME_NONE};
     *ret_problem = (struct problem){0};
     struct reader reader = {.history = ret_history, .problem = ret_problem};
-    struct source source = {.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re")};
+    struct source source = {.path = path,
+                            .file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re")};
     if (!source.file) {
         reader_fail(&reader, "%s: %s", path, strerror(errno));
         ret_problem->exit_code = EX_NOINPUT;

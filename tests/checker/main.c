@@ -28,8 +28,9 @@ static const char doc[] =
     "HISTORY is a file as docs/HISTORY.md describes it, or - for standard input.\n"
     "\n"
     "Exit codes: 0 no violation, 1 violations (or a required check had no material), 64 usage, 65 "
-    "the history is malformed (the message has the line), 66 it cannot be opened, 74 reading or "
-    "writing failed.";
+    "the history is malformed (the message has the line), 66 it cannot be opened, 71 out of "
+    "memory, "
+    "74 reading or writing failed.";
 
 enum { OPTION_REQUIRE = 256, OPTION_PARTIAL, OPTION_DRAW };
 
@@ -46,6 +47,9 @@ static const struct argp_option option_list[] = {
 
 static bool is_check_list(const char *list)
 {
+    if (!*list) {
+        return false;
+    }
     while (*list) {
         size_t length = strcspn(list, ",");
         bool known = length == 3 && memcmp(list, "all", 3) == 0;
@@ -166,6 +170,24 @@ static bool can_write(const char *path)
     return true;
 }
 
+/* The same of a folder. */
+static bool can_draw(const char *folder)
+{
+    bool made = mkdir(folder, 0777) == 0;
+    if (!made && errno != EEXIST) {
+        return complain(folder);
+    }
+    errno = ENOTDIR;
+    struct stat status;
+    bool good =
+        stat(folder, &status) == 0 && S_ISDIR(status.st_mode) && access(folder, W_OK | X_OK) == 0;
+    good = good || complain(folder);
+    if (made) {
+        rmdir(folder);
+    }
+    return good;
+}
+
 static int judge(struct history *history, const struct options *options, struct report *report)
 {
     bool written = true;
@@ -200,7 +222,7 @@ int main(int argc, char **argv)
     const struct argp argp = {option_list, parse, "HISTORY", doc, NULL, NULL, NULL};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     int status;
-    if (options.html && !can_write(options.html)) {
+    if ((options.html && !can_write(options.html)) || (options.draw && !can_draw(options.draw))) {
         return EX_IOERR;
     }
     if (!history_read(options.history, options.partial, &history, &problem)) {

@@ -62,6 +62,7 @@ expect 0 'were fractured' "$check" plain
 expect 64 'which history' "$check"
 expect 64 'one history' "$check" good plain
 expect 64 'names of checks' "$check" --require Z9 good
+expect 64 'names of checks' "$check" --require '' good
 expect 64 'unrecognized' "$check" --strange good
 expect 65 'line 101' "$check" cut.jsonl
 expect 65 'line 50' "$check" typed
@@ -75,6 +76,11 @@ expect 74 'No such file' "$check" --html missing/page.html good
 # ... and that is said before the history is read.
 expect 74 'No such file' "$check" --html missing/page.html typed
 expect 65 'line 50' "$check" --html fresh.html typed
+expect 74 'No such file' "$check" --draw missing/drawings typed
+expect 74 'Not a directory' "$check" --draw good typed
+expect 65 'line 50' "$check" --draw fresh typed
+require 'a folder without drawings is not there' test ! -e fresh
+expect 74 '.: Is a directory' "$check" .
 require 'a page that was not written is not there' test ! -e fresh.html
 
 # Of a run that was cut nobody knows yet what a hand took apart; without a hand a wrong sum is a wrong sum.

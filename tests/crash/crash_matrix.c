@@ -50,7 +50,10 @@ static const struct argp_option options[] = {
     {"point", KEY_POINT, "NAME", 0, "Only cells of this point (may be repeated)", 1},
     {"cell", KEY_CELL, "N|NAME", 0, "Only the cell of this number or name (may be repeated)", 1},
     {"flow", KEY_FLOW, "NAME", 0, "Only cells of this flow (may be repeated)", 1},
-    {"action", KEY_ACTION, "NAME", 0, "Only kill, stop, hang, fault or trace (may be repeated)", 1},
+    {"action", KEY_ACTION, "NAME", 0,
+     "Only kill, stop, hang, fault, trace; on the wire drop, hold, cut, behind or mute (may be "
+     "repeated)",
+     1},
     {NULL, 0, NULL, 0, "How", 2},
     {"jobs", KEY_JOBS, "N", 0, "Stacks at once (default: by the number of cores)", 2},
     {"stop-at-red", KEY_STOP, NULL, 0, "Hand out no cell after the first red one", 2},
