@@ -7,7 +7,8 @@
 #
 # COMMAND prints its result on standard output, as one JSON value or several one after the other. A run that fails is kept
 # as well, and shown as failed. Not kept is one that printed nothing, or no JSON, or figures that no row shows.
-# The version is that of the tree when the run began; "-dirty" behind it says that the tree was not as committed.
+# The version is the one that the program says it is of, or else that of the tree when the run began; "-dirty" behind it says that the tree was
+# not as committed.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -118,8 +119,8 @@ shortened='
 
 # run NAME COMMAND...
 run() {
-    local name="$1" output record started commit status=0
-    shift
+    local name="${1:-}" output record started commit status=0
+    shift || true
     if [[ ! "$name" =~ ^[a-z][a-z0-9-]*$ ]] || [ $# -eq 0 ]; then
         usage >&2
         return 64
@@ -166,7 +167,7 @@ row() {
         return 1
     fi
     jq -r --arg figures "$text" '
-        "| \(.name) | \(if .exit == 0 then "passed" else "**failed**" end) | \($figures) | \(.seconds) s | \(.date[0:10]) | \(.version) (\(.commit)) | `\(.command)` |"
+        "| \(.name) | \(if .exit == 0 then "passed" else "**failed**" end) | \($figures) | \(.seconds) s | \(.date[0:10]) | \(.version) (\(.result[0].commit // .commit)) | `\(.command)` |"
     ' "$1"
 }
 

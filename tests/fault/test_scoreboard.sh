@@ -107,6 +107,20 @@ refused 'no row' echo '{"something":"else"}'
 refused 'no row' echo '{"automatic":{"run":5}}'
 refused 'no row' echo '{"green":5}'
 
+# Without a name or a command there is nothing to run.
+for arguments in '' 'sim' 'Sim true'; do
+    status=0
+    # shellcheck disable=SC2086 # words
+    tests/fault/scoreboard.sh run $arguments >/dev/null 2>&1 || status=$?
+    [ "$status" -eq 64 ] || wrong "run $arguments ends with $status"
+done
+
+# A program that says which commit it is of is believed: the tree may have gone on since it was built.
+keep built '{"version":"0.1.0","commit":"0123abc","green":1,"red":0,"profile":"ci"}'
+tests/fault/scoreboard.sh render >/dev/null
+grep -q '^| built .*(0123abc)' docs/SCOREBOARD.md || wrong "the program's own commit is not shown"
+rm docs/scoreboard/built.json
+
 # The version is that of the tree before the run; what the script writes does not make it dirty, anything else does.
 tests/fault/scoreboard.sh run during bash -c "echo x >new; echo '{\"green\":1,\"red\":0,\"profile\":\"ci\"}'" >/dev/null
 if [ "$(jq -r .commit docs/scoreboard/during.json)" != "$commit" ]; then

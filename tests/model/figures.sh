@@ -4,10 +4,27 @@
 #   tests/model/figures.sh BUILD_FOLDER
 #
 # right: models without a bug, `states` are all of theirs; rests: searches for a run that goes round for ever; planted:
-# searches for a planted bug, and how many found it. What is red is told on standard error, and the exit code is 1.
+# searches for a planted bug, and how many found it. What is red is told on standard error, and the exit code is 1. Where
+# nothing ran there are no figures.
 set -euo pipefail
 
-build="${1:?the folder of a build}"
+usage() {
+    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" | sed '/^set -/d'
+}
+
+if [ "${1:-}" = --help ]; then
+    usage
+    exit 0
+fi
+if [ $# -ne 1 ] || [ "${1:0:1}" = - ]; then
+    usage >&2
+    exit 64
+fi
+build="$1"
+if [ ! -f "$build/CTestTestfile.cmake" ]; then
+    echo "$build is not the folder of a build with tests" >&2
+    exit 66
+fi
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 status=0
@@ -39,7 +56,13 @@ awk -v version="$(cat "$(dirname "${BASH_SOURCE[0]}")/../../VERSION")" '
         }
     }
     END {
+        if (right + rests + planted == 0) {
+            exit 1
+        }
         printf "{\"version\":\"%s\",\"model\":{\"right\":%d,\"states\":%d,\"rests\":%d,\"planted\":%d,\"planted_found\":%d,\"failed\":%d}}\n",
             version, right, sum, rests, planted, found, failed
-    }' "$log"
+    }' "$log" || {
+    cat "$log" >&2
+    exit 1
+}
 exit "$status"
