@@ -15,7 +15,6 @@
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000   /* everything must be over 10 s after the server is back */
 #define VERSION_MIN    140000 /* pg_terminate_backend with a timeout */
-#define SETUP_VERSION  2
 
 #define OID_BYTEA 17
 

@@ -20,6 +20,8 @@
 
 #define PG_TOKEN_BYTES 16
 
+#define SETUP_VERSION 2 /* of schema assent, as `assent-agent setup` makes it */
+
 /* PostgreSQL cuts application_name at 63 bytes; the incarnation must not be what is cut. */
 #define PG_APPLICATION_NAME_SIZE 64
 

@@ -4,3 +4,7 @@ if(TARGET assent_pg_pure)
         assent_test(NAME test_pg_${name} SOURCES test_pg_${name}.c LIBS assent_pg_pure)
     endforeach()
 endif()
+# And of its verdict about a server; libpq is linked, and no server is spoken to.
+if(TARGET assent_pg)
+    assent_test(NAME test_pg_judge SOURCES test_pg_judge.c LIBS assent_pg PkgConfig::libpq)
+endif()
