@@ -31,7 +31,7 @@ struct share {             /* of one process */
 struct shared {
     _Atomic uint64_t next, failures;
     _Atomic uint32_t kept;
-    _Atomic bool stop;
+    _Atomic bool stop, is_interrupted;
     struct runner_failure failure[RUNNER_FAILURES_MAX];
     struct share shares[];
 };
@@ -183,20 +183,44 @@ static void progress_draw(const struct runner_options *options, const struct sha
             atomic_load(&shared->failures));
 }
 
+static sigset_t signals_of(const int *signals, size_t count)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < count; i++) {
+        (void)sigaddset(&set, signals[i]);
+    }
+    return set;
+}
+
+static const int awaited_signals[] = {SIGCHLD, SIGINT, SIGTERM};
+#define AWAITED signals_of(awaited_signals, 3)
+#define ENDING  signals_of(awaited_signals + 1, 2)
+
+/* Every process finishes its seed, and what there is by then is the result. A second signal ends all at once. */
+static void interrupt(struct shared *shared)
+{
+    const sigset_t ending = ENDING;
+    atomic_store(&shared->is_interrupted, true);
+    atomic_store(&shared->stop, true);
+    (void)sigprocmask(SIG_UNBLOCK, &ending, NULL);
+}
+
 /* Waits for one process to end, drawing the bar meanwhile. */
-static pid_t wait_one(const struct runner_options *options, const struct shared *shared,
+static pid_t wait_one(const struct runner_options *options, struct shared *shared,
                       const struct timespec *begun, int *ret_status)
 {
-    sigset_t child;
-    (void)sigemptyset(&child);
-    (void)sigaddset(&child, SIGCHLD);
+    const sigset_t awaited = AWAITED;
     for (;;) {
         pid_t pid = waitpid(-1, ret_status, WNOHANG);
         if (pid != 0) {
             return pid;
         }
         struct timespec pause = {.tv_sec = PROGRESS_EVERY_S};
-        (void)sigtimedwait(&child, NULL, &pause);
+        int signal = sigtimedwait(&awaited, NULL, &pause);
+        if (signal == SIGINT || signal == SIGTERM) {
+            interrupt(shared);
+        }
         if (options->wants_progress) {
             progress_draw(options, shared, begun);
         }
@@ -229,6 +253,7 @@ static void result_fill(const struct runner_options *options, const struct share
         coverage_add(&ret_result->coverage, &shared->shares[i].coverage);
     }
     ret_result->failures = atomic_load(&shared->failures);
+    ret_result->is_interrupted = atomic_load(&shared->is_interrupted);
     ret_result->failure_count = atomic_load(&shared->kept);
     if (ret_result->failure_count > RUNNER_FAILURES_MAX) {
         ret_result->failure_count = RUNNER_FAILURES_MAX;
@@ -253,10 +278,8 @@ bool runner_run(const struct runner_options *options, struct runner_result *ret_
     memset(ret_result, 0, sizeof(*ret_result));
     atomic_store(&shared->next, options->first);
     (void)clock_gettime(CLOCK_MONOTONIC, &begun);
-    sigset_t child;
-    (void)sigemptyset(&child);
-    (void)sigaddset(&child, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &child, NULL); /* so that waiting can not miss one */
+    const sigset_t awaited = AWAITED;
+    (void)sigprocmask(SIG_BLOCK, &awaited, NULL); /* so that waiting can not miss one */
     for (unsigned i = 0; i < options->jobs; i++) {
         pids[i] = fork();
         if (pids[i] < 0) {
@@ -269,7 +292,7 @@ bool runner_run(const struct runner_options *options, struct runner_result *ret_
         }
     }
     processes_wait(options, shared, pids, &begun);
-    (void)sigprocmask(SIG_UNBLOCK, &child, NULL);
+    (void)sigprocmask(SIG_UNBLOCK, &awaited, NULL);
     ret_result->seconds = seconds_since(&begun);
     result_fill(options, shared, ret_result);
     (void)munmap(shared, size);

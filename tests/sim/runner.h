@@ -36,6 +36,7 @@ struct runner_result {
     struct coverage coverage;
     size_t failure_count; /* kept ones */
     uint64_t failures;    /* all */
+    bool is_interrupted;  /* by SIGINT or SIGTERM */
     struct runner_failure failures_kept[RUNNER_FAILURES_MAX];
 };
 

@@ -199,7 +199,8 @@ void arguments_parse(int argc, char **argv, struct arguments *ret_arguments)
         .doc = "Runs coordinator and agents in a simulated world in which everything may fail, on "
                "a virtual clock, from one seed, and judges what comes of it.\v"
                "Exit codes: 0 all passed, 1 something broke, 64 usage, 65 a kept file is not "
-               "whole, 71 processes cannot be started, 74 a file cannot be read or written.",
+               "whole, 71 processes cannot be started, 74 a file cannot be read or written, "
+               "130 interrupted (what there was by then is shown).",
     };
     *ret_arguments =
         (struct arguments){.runner = {.first = 1, .last = UINT64_MAX - 1, .failures_max = 5}};

@@ -30,11 +30,13 @@ void json_runner(FILE *file, const struct runner_result *result, size_t not_as_d
             ",\"virtual_ms\":%" PRIu64
             ",\"seconds\":%.3f,\"transactions_per_minute\":%.0f,\"ran_twice\":%" PRIu64
             ",\"canaries\":%" PRIu64 ",\"holes\":%" PRIu64 ",\"excused\":%" PRIu64
-            ",\"longest_heal_ms\":%" PRIu64 ",\"not_as_declared\":%zu,\"failures\":[",
+            ",\"longest_heal_ms\":%" PRIu64
+            ",\"not_as_declared\":%zu,\"interrupted\":%s,\"failures\":[",
             ASSENT_VERSION, assent_commit, sums->seeds, sums->transactions, sums->committed,
             sums->aborted, sums->events, sums->virtual_ms, result->seconds,
             (double)sums->transactions / result->seconds * 60, sums->twice, sums->canaries,
-            sums->holes, sums->excused, sums->heal_max_ms, not_as_declared);
+            sums->holes, sums->excused, sums->heal_max_ms, not_as_declared,
+            result->is_interrupted ? "true" : "false");
     for (size_t i = 0; i < result->failure_count; i++) {
         fprintf(file, "%s{\"seed\":%" PRIu64 ",\"rule\":\"%s\"}", i == 0 ? "" : ",",
                 result->failures_kept[i].seed, result->failures_kept[i].rule);

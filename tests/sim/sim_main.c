@@ -15,7 +15,8 @@
 #include "tests/sim/sim_json.h"
 #include "tests/sim/trace.h"
 
-#define PROGRAM "assent-fault sim"
+#define PROGRAM          "assent-fault sim"
+#define EXIT_INTERRUPTED 130 /* as the shell has it for SIGINT */
 
 /* ---- showing one run ---- */
 
@@ -154,7 +155,8 @@ static void show_sums(const struct arguments *arguments, const struct runner_res
            " decisions of the last second before a copy took over\n",
            sums->holes);
     printf("  not as declared    %zu%s\n", missing, judged_words(arguments->judged));
-    printf("  failed             %" PRIu64 "\n", result->failures);
+    printf("  failed             %" PRIu64 "%s\n", result->failures,
+           result->is_interrupted ? "; INTERRUPTED before its end" : "");
 }
 
 static int run_many(struct arguments *arguments)
@@ -169,6 +171,9 @@ static int run_many(struct arguments *arguments)
     FILE *listing = arguments->wants_json ? stderr : stdout;
     const struct coverage *coverage = &result->coverage;
     size_t missing = coverage_report(coverage, COVERAGE_ALL, NULL, false);
+    if (result->is_interrupted) {
+        arguments->judged = COVERAGE_NONE;
+    }
     size_t demanded = coverage_report(coverage, arguments->judged, NULL, false);
     if (arguments->wants_list || demanded > 0) {
         (void)coverage_report(coverage, arguments->judged, listing, arguments->wants_list);
@@ -182,9 +187,12 @@ static int run_many(struct arguments *arguments)
     } else {
         show_sums(arguments, result, missing);
     }
-    bool good = result->failures == 0 && demanded == 0;
+    int code = !written                               ? EX_IOERR
+               : result->failures > 0 || demanded > 0 ? CLI_EXIT_FAILED
+               : result->is_interrupted               ? EXIT_INTERRUPTED
+                                                      : CLI_EXIT_DONE;
     free(result);
-    return !written ? EX_IOERR : good ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
+    return code;
 }
 
 static int run_one(const struct arguments *arguments)

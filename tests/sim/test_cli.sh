@@ -77,6 +77,16 @@ expect 0 '(not judged: only a profile' "$sim" --profile ci --seeds 1..3 --jobs 1
 expect 1 'agent        telling' "$sim" --profile nightly --seeds 1..3 --jobs 1
 require 'all that was not reached is listed, pairs too' grep -q 'branch' <<<"$("$sim" --list-coverage --seeds 1..3 --jobs 1)"
 
+# What an interrupted run has found by then is shown.
+"$sim" --profile nightly --jobs 2 --json >interrupted.json 2>/dev/null &
+pid=$!
+timeout 20 bash -c "until pgrep -P $pid >/dev/null; do read -rt 0.05 <> <(:) || true; done"
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+require 'an interrupted run ends with 130' test "$status" -eq 130
+require 'JSON of an interrupted run' says '.[0] | .interrupted and .failures == []' cat interrupted.json
+
 # Where nothing can be kept, that is said before the run; the folder is made.
 mkdir closed
 touch closed/tests
