@@ -162,14 +162,21 @@ static void test_execute_deferred_constraint_broken_says_no(void **state)
 }
 
 /* What cannot be prepared is a no of its own kind, with PostgreSQL's text. */
-static void test_execute_temporary_table_is_not_preparable(void **state)
+static void test_execute_session_state_is_not_preparable(void **state)
 {
     (void)state;
-    struct gid gid = world_gid(world, 6);
-    struct command_result *voted =
-        world_execute(world, &gid, world_work("CREATE TEMPORARY TABLE t (x int)", NULL));
-    assert_refused(voted, REASON_NOT_PREPARABLE);
-    assert_string_equal(voted->failure.sqlstate, "0A000");
+    static const char *const statements[] = {
+        "CREATE TEMPORARY TABLE t (x int)",
+        "SELECT pg_notify('news', 'of the day')",
+        "DECLARE held CURSOR WITH HOLD FOR SELECT 1",
+        "SELECT pg_export_snapshot()",
+    };
+    for (uint64_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        struct gid gid = world_gid(world, 60 + i);
+        struct command_result *voted = world_execute(world, &gid, world_work(statements[i], NULL));
+        assert_refused(voted, REASON_NOT_PREPARABLE);
+        assert_string_equal(voted->failure.sqlstate, "0A000");
+    }
 }
 
 /* A gid that is prepared already is a no; the row that is there stays. */
@@ -526,7 +533,7 @@ int main(void)
         cmocka_unit_test(test_execute_constraint_broken_reports_it),
         cmocka_unit_test(test_execute_too_few_parameters_is_a_failed_statement),
         cmocka_unit_test(test_execute_deferred_constraint_broken_says_no),
-        cmocka_unit_test(test_execute_temporary_table_is_not_preparable),
+        cmocka_unit_test(test_execute_session_state_is_not_preparable),
         cmocka_unit_test(test_execute_gid_in_use_says_no),
         cmocka_unit_test(test_execute_select_returns_texts_and_types),
         cmocka_unit_test(test_execute_result_too_large_leaves_nothing_prepared),
