@@ -104,6 +104,13 @@ static bool make_folder(struct run *run, struct error *ret_error)
     }
     (void)snprintf(run->history_path, sizeof run->history_path, "%s/history.jsonl",
                    run->options.folder);
+    struct stat there;
+    if (stat(run->history_path, &there) == 0 && there.st_size > 0) {
+        return error_set(ret_error, ERROR_IO,
+                         "cannot write %s: a history is there already; take another --dir, or "
+                         "remove it",
+                         run->history_path);
+    }
     return cli_can_write(run->history_path, ret_error) &&
            (run->options.html == NULL || cli_can_write(run->options.html, ret_error));
 }

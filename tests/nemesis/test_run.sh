@@ -95,6 +95,10 @@ options) # What cannot be is refused before anything is made, with the bound or 
     refuses 74 'cannot make' --profile nightly --dir "$work/missing/folder"
     mkdir "$work/dir" "$work/dir/history.jsonl"
     refuses 74 'cannot write' --profile nightly --dir "$work/dir"
+    mkdir "$work/kept"
+    echo '{"type":"meta"}' >"$work/kept/history.jsonl"
+    refuses 74 'a history is there already' --profile nightly --dir "$work/kept"
+    [ "$(cat "$work/kept/history.jsonl")" = '{"type":"meta"}' ] || fail "the history that was there is gone"
     ;;
 mixed) # Faults of every kind, all workloads, both ways to read.
     go --seed 20261127 --profile ci --clients 8
