@@ -307,6 +307,34 @@ static void test_commit_by_hand_while_nobody_looks_is_heuristic(void **state)
     deal_done(&deal);
 }
 
+/* L1: a role that may not log in any more is not "there is nothing prepared". What was decided waits, is shown as in doubt,
+ * and is finished when the role may again, without anybody. */
+static void test_role_that_may_not_log_in_keeps_its_branch(void **state)
+{
+    struct day *day = *state;
+    struct deal deal;
+    struct error error;
+    char id[160];
+    deal_make(day, &deal, (struct checkout){0});
+    day_leave_at(day, &deal, "c.decide.post_sync");
+    struct stack_daemon *agent = stack_agent(day->stack, DAY_PAYMENT);
+    stack_daemon_kill(agent);
+    day_sql(day, DAY_PAYMENT, "ALTER ROLE assent_payment NOLOGIN");
+    off_t offset = stack_daemon_log_size(agent);
+    assert_success(stack_daemon_start(agent, NULL, &error), &error);
+    assert_success(stack_daemon_start(stack_coordinator(day->stack), NULL, &error), &error);
+    day_wait_log(day, agent, offset, "is not permitted to log in");
+    day_wait_prepared(day, DAY_ORDER, "assent:", 0);
+    expect_state(day, &deal, "committing", id);
+    assert_int_equal(stack_prepared_count(day->stack, DAY_PAYMENT, "assent:"), 1);
+
+    day_sql(day, DAY_PAYMENT, "ALTER ROLE assent_payment LOGIN");
+    day_expect_whole(day);
+    deal_expect_rows(day, &deal, 1);
+    deal_again(day, &deal, TOLD_COMMITTED, 1);
+    deal_done(&deal);
+}
+
 /* Prepared transactions of others, also ones that look like ours, are never touched: not by sweeps,
  * not by restarts. */
 static void test_foreign_prepared_transactions_are_left_alone(void **state)
@@ -399,6 +427,7 @@ int main(void)
         day_test(test_rollback_by_hand_after_the_decision_is_heuristic),
         day_test(test_rollback_by_hand_before_the_decision_aborts),
         day_test(test_commit_by_hand_while_nobody_looks_is_heuristic),
+        day_test(test_role_that_may_not_log_in_keeps_its_branch),
         day_test(test_foreign_prepared_transactions_are_left_alone),
         day_test(test_nonsense_is_refused_with_its_name),
     };
