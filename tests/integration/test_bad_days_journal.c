@@ -1,124 +1,12 @@
 /*
- * test_bad_days_journal.c - bad days of the journal, with real daemons: its disk is full, two
- * coordinators want it, it was copied, restored from an older copy, deleted.
+ * test_bad_days_journal.c - bad days of the journal, with real daemons: two coordinators want it, it
+ * was copied, restored from an older copy, deleted. (Its disk is full: test_bad_days_disk.c.)
  */
 #include "test_bad_days_kit.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pwd.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-/* --- full disk -------------------------------------------------------------------------------- */
-
-#define DISK_BYTES ((size_t)24 << 20)
-
-struct disk {
-    char folder[64];
-    bool mounted;
-};
-
-/* A small file system of our own. False, with a line saying why, where that is not allowed. */
-static bool disk_make(struct disk *disk)
-{
-    char options[64];
-    (void)snprintf(disk->folder, sizeof disk->folder, "/tmp/assent-disk-XXXXXX");
-    assert_non_null(mkdtemp(disk->folder));
-    (void)snprintf(options, sizeof options, "size=%zu,mode=0755", DISK_BYTES);
-    if (mount("assent-test", disk->folder, "tmpfs", 0, options) != 0) {
-        print_message("skipped: a tmpfs can not be mounted here: %s\n", strerror(errno));
-        (void)rmdir(disk->folder);
-        return false;
-    }
-    disk->mounted = true;
-    const struct passwd *user = getpwnam("postgres");
-    assert_true(user != NULL && chown(disk->folder, user->pw_uid, user->pw_gid) == 0);
-    return true;
-}
-
-static void disk_remove(struct disk *disk)
-{
-    if (disk->mounted) {
-        (void)umount2(disk->folder, MNT_DETACH);
-        (void)rmdir(disk->folder);
-        disk->mounted = false;
-    }
-}
-
-/* Leaves so much free and no more. */
-static void disk_fill(const struct disk *disk, off_t bytes)
-{
-    char path[96];
-    (void)snprintf(path, sizeof path, "%s/filler", disk->folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(posix_fallocate(fd, 0, bytes), 0);
-    assert_int_equal(close(fd), 0);
-}
-
-static void disk_free(const struct disk *disk)
-{
-    char path[96];
-    (void)snprintf(path, sizeof path, "%s/filler", disk->folder);
-    assert_int_equal(unlink(path), 0);
-}
-
-static off_t disk_available(const struct disk *disk)
-{
-    struct statvfs status;
-    assert_int_equal(statvfs(disk->folder, &status), 0);
-    return (off_t)(status.f_bavail * status.f_frsize);
-}
-
-/* With only the reserve left new work is refused as degraded, what was decided is finished all the
- * same, and everything goes on when there is space again. */
-static void test_full_disk_finishes_decided_work_and_recovers(void **state)
-{
-    struct day *day = *state;
-    static struct disk disk;
-    struct deal decided, refused;
-    struct error error;
-    if (!disk_make(&disk)) {
-        skip();
-    }
-    day_stack(day, (struct stack_options){.journal_folder = disk.folder,
-                                          .assentd_lines = "journal_reserve = 4MiB\n"});
-    day_start(day);
-    deal_make(day, &decided, (struct checkout){0});
-    struct stack_daemon *agent = stack_agent(day->stack, DAY_PAYMENT);
-    assert_success(stack_daemon_stop(agent, &error), &error);
-    assert_success(stack_daemon_start_faulty(agent, "a.commit.recv", &error), &error);
-    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
-    struct checkout_call *call = checkout_begin(day->stack, decided.key, decided.body);
-    assert_true(stack_daemon_wait(agent, day_soon(), NULL)); /* decided, and not finished */
-
-    off_t offset = stack_daemon_log_size(stack_coordinator(day->stack));
-    disk_fill(&disk, disk_available(&disk) - (256 << 10));
-    day_wait_log(day, stack_coordinator(day->stack), offset, "new work is refused");
-    day_wait_not_ready(day);
-    assert_success(stack_daemon_start(agent, NULL, &error), &error);
-    day_wait_prepared(day, DAY_PAYMENT, "assent:", 0);
-    checkout_end(call, &decided.answer);
-    deal_expect(day, &decided, TOLD_COMMITTED, 1);
-    deal_make(day, &refused, (struct checkout){0});
-    deal_submit(day, &refused);
-    assert_int_equal(refused.answer.status, 503);
-    assert_string_equal(refused.answer.reason, "capacity");
-    deal_expect(day, &refused, TOLD_REFUSED, 0);
-
-    disk_free(&disk);
-    day_expect_whole(day);
-    deal_again(day, &refused, TOLD_COMMITTED, 1);
-    assert_success(stack_journal_verify(day->stack, &error), &error);
-    stack_daemon_kill(stack_coordinator(day->stack));
-    disk_remove(&disk);
-    deal_done(&decided);
-    deal_done(&refused);
-}
 
 /* --- two coordinators ------------------------------------------------------------------------- */
 
@@ -307,7 +195,6 @@ static void test_deleted_journal_leaves_old_rows_to_a_person(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        day_test_idle(test_full_disk_finishes_decided_work_and_recovers),
         day_test(test_second_coordinator_on_one_journal_is_refused),
         day_test(test_copied_journal_behind_the_original_is_refused),
         day_test(test_copy_with_a_higher_epoch_fences_the_original),
