@@ -169,7 +169,7 @@ static void test_agent_p12_comparison_waits_until_all_is_known(void **state)
     bench_done(&other);
 }
 
-/* Only until it is settled is a scan asked whether others are left. */
+/* Only until it is settled is a scan asked whether others are left, and none is ended afterwards. */
 static void test_agent_p11_scan_looks_for_others_until_settled(void **state)
 {
     struct bench *bench = *state;
@@ -179,6 +179,7 @@ static void test_agent_p11_scan_looks_for_others_until_settled(void **state)
     bench_settle(bench);
     bench_wait(bench, 2000);
     assert_false(bench_command(bench, COMMAND_SCAN)->as.scan.look_for_others);
+    assert_false(bench_command(bench, COMMAND_SCAN)->as.scan.end_others);
 }
 
 /* What this process knows is not asked about twice, and what is nobody's of ours not at all. */

@@ -267,6 +267,23 @@ static void test_agent_p10_refused_store_reads_the_witness_again(void **state)
     }
 }
 
+/* P-10: the database refused the claim, and knows more by now than its coordinator was told: it is told, and asked again. */
+static void test_agent_p10_refused_claim_confirms_what_the_database_knows(void **state)
+{
+    struct bench *bench = *state;
+    bench_peer_up(bench, SESSION);
+    load_witness(bench, EPOCH - 1, NONCE, 10);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 12);
+    answer_store(bench, PG_REFUSED);
+    bench_wait(bench, 2000);
+    load_witness(bench, EPOCH - 1, NONCE, 30);
+    assert_int_equal(bench_count_commands(bench, COMMAND_STORE_WITNESS), 0);
+    assert_int_equal(bench_send(bench, MESSAGE_WITNESS)->message.as.witness.head.number, 30);
+    bench_claim(bench, SESSION, EPOCH, NONCE, 31);
+    answer_store(bench, PG_OK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_WELCOME), 1);
+}
+
 /* P-10: nothing but a claim is heard from a session that is not welcomed. */
 static void test_agent_p10_messages_before_the_welcome_are_ignored(void **state)
 {
@@ -484,6 +501,24 @@ static void test_agent_p13_swept_number_waits_for_what_was_live(void **state)
     assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 30);
 }
 
+/* P-13, P-14: a sweep of another history is none, also when all that it waited for is resolved in this one. */
+static void test_agent_p14_sweep_of_another_history_counts_for_nothing(void **state)
+{
+    struct bench *bench = *state;
+    bench_settle(bench);
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    bench_outcomes(bench, 0, NULL, 0);
+    struct gid gid = bench_prepare(bench, 1);
+    bench_scan(bench, 1, &gid, 10);
+    bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
+    bench_commit(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_OK);
+    assert_int_equal(bench_counters(bench).branches_live, 0);
+    bench_wait(bench, 1000);
+    assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 0);
+}
+
 /* P-14: a changed history voids the votes that were given, and asks what became of the branches. */
 static void test_agent_p14_changed_history_voids_votes(void **state)
 {
@@ -691,6 +726,7 @@ int main(void)
         TEST(test_agent_p10_same_generation_confirms_its_own_heads),
         TEST(test_agent_p10_newer_epoch_in_the_database_fences_the_session),
         TEST(test_agent_p10_refused_store_reads_the_witness_again),
+        TEST(test_agent_p10_refused_claim_confirms_what_the_database_knows),
         TEST(test_agent_p10_messages_before_the_welcome_are_ignored),
         TEST(test_agent_p10_work_of_another_epoch_is_ignored),
         TEST(test_agent_p10_word_about_another_journal_is_ignored),
@@ -703,6 +739,7 @@ int main(void)
         TEST(test_agent_p11_sweep_never_ends),
         TEST(test_agent_p10_rows_without_a_coordinator_are_told_once),
         TEST(test_agent_p13_swept_number_waits_for_what_was_live),
+        TEST(test_agent_p14_sweep_of_another_history_counts_for_nothing),
         TEST(test_agent_p14_changed_history_voids_votes),
         TEST(test_agent_p14_result_of_another_history_is_doubt),
         TEST(test_agent_p14_remembered_answers_are_dropped),

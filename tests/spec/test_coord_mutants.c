@@ -608,6 +608,7 @@ static void test_p10_a_participant_in_use_is_not_removed(void **state)
     world_init(&world);
     struct pair pair = world_committing(&world, NULL);
     assert_int_equal(remove_payment(&world), API_CONFLICT);
+    assert_non_null(strstr(world_answer(&world, 900)->text, "still in doubt"));
     world_ack(&world, "order", &pair.order, ACK_COMMITTED);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
     struct message message = {.kind = MESSAGE_HEALTH, .as.health.health = HEALTH_UP};
