@@ -37,7 +37,7 @@ cp "$folder"/*.pml "$work"
 cd "$work"
 
 spin -a "$@" "$model.pml" >spin.log 2>&1 || { cat spin.log; fail "spin does not accept the model"; }
-flags=(-O1 -w -DMEMLIM="$memory_mb")
+flags=(-O2 -w -DMEMLIM="$memory_mb")
 run=(-m"$depth" -E) # -E: rest, an assertion, says what a valid end state is
 case "$mode" in
 right) flags+=(-DSAFETY) ;;
