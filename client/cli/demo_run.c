@@ -17,9 +17,12 @@ static const struct scenario {
     const char *name, *what;
 } scenarios[] = {
     {"checkout-retry", "a checkout times out, the shopper presses again: one order, one payment"},
+    {"delivery", "lunch hour: order, payment and approval, ten times 9.2 million orders a day"},
     {"expired-card",
      "stock is reserved, the card has expired: all gone again, without compensation"},
     {"reservation", "100 items, 1,000 shoppers, three databases: never oversold, in three ways"},
+    {"saga", "the same checkout as one transaction and as a saga: what an outside reader sees"},
+    {"upgrade", "the payment database is restarted while shoppers buy: none lost, none twice"},
 };
 
 #define SCENARIO_COUNT (sizeof scenarios / sizeof *scenarios)

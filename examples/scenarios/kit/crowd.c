@@ -1,4 +1,5 @@
 /* crowd.c - threads that play customers, and numbers from a seed (kit.h). */
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,15 @@ void crowd_run(struct kit *kit, uint64_t count,
                void (*act)(struct kit *kit, uint64_t index, void *context), void *context)
 {
     crowd_wait(crowd_start(kit, count, kit->options.at_once, act, context));
+}
+
+void crowd_await_turn(uint64_t begin_us, uint64_t index, uint64_t rate)
+{
+    const uint64_t due_us = rate > 0 ? begin_us + index * 1000000 / rate : 0;
+    const uint64_t now_us = kit_now_us();
+    if (now_us < due_us) {
+        poll(NULL, 0, (int)((due_us - now_us + 999) / 1000));
+    }
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014) of seed, stream and index: no state, so threads need no order. */

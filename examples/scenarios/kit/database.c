@@ -1,5 +1,6 @@
 /* database.c - the outside reader: libpq and nothing else (kit.h). */
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "examples/scenarios/kit/kit.h"
 
 #define AWAIT_PAUSE_MS 50
+#define COPY_BYTES     ((size_t)1 << 20)
 
 static const char *conninfo_of(const struct kit *kit, const char *participant)
 {
@@ -22,23 +24,93 @@ static const char *conninfo_of(const struct kit *kit, const char *participant)
     kit_give_up(kit, EX_UNAVAILABLE, NULL, "the demo has no database for %s", participant);
 }
 
-PGconn *database_connect(const struct kit *kit, const char *participant)
+/* One try. Returns owned; NULL, with the reason in `why` (owned), if the database is not there. */
+static PGconn *connect_once(const struct kit *kit, const char *participant, char **ret_why)
 {
     char *conninfo = kit_text("%s connect_timeout=10 application_name=assent-demo-%s "
                               "options='-c search_path=%s -c client_min_messages=warning "
                               "-c statement_timeout=60s -c lock_timeout=30s'",
                               conninfo_of(kit, participant), kit->scenario->name, kit->schema);
+    PGconn *connection = PQconnectdb(conninfo);
+    free(conninfo);
+    if (PQstatus(connection) == CONNECTION_OK) {
+        return connection;
+    }
+    *ret_why = kit_text("database %s: %s", participant, PQerrorMessage(connection));
+    PQfinish(connection);
+    return NULL;
+}
+
+PGconn *database_connect(const struct kit *kit, const char *participant)
+{
     for (unsigned int attempt = 0;; attempt++) {
-        PGconn *connection = PQconnectdb(conninfo);
-        if (PQstatus(connection) == CONNECTION_OK) {
-            free(conninfo);
+        char *why = NULL;
+        PGconn *connection = connect_once(kit, participant, &why);
+        if (connection != NULL) {
             return connection;
         }
-        char *what = kit_text("database %s: %s", participant, PQerrorMessage(connection));
-        PQfinish(connection);
-        kit_pause(kit, attempt, 0, what);
-        free(what);
+        kit_pause(kit, attempt, 0, why);
+        free(why);
     }
+}
+
+/* The connections of a thread, in the order of the scenario's schemas. */
+struct connections {
+    size_t count;
+    PGconn *of[];
+};
+
+static pthread_key_t connections_key;
+static pthread_once_t connections_once = PTHREAD_ONCE_INIT;
+
+static void connections_free(void *value)
+{
+    struct connections *connections = value;
+    for (size_t i = 0; i < connections->count; i++) {
+        PQfinish(connections->of[i]);
+    }
+    free(connections);
+}
+
+static void connections_init(void)
+{
+    if (pthread_key_create(&connections_key, connections_free) != 0) {
+        abort();
+    }
+}
+
+static struct connections *connections_get(const struct kit *kit)
+{
+    pthread_once(&connections_once, connections_init);
+    struct connections *connections = pthread_getspecific(connections_key);
+    if (connections == NULL) {
+        const size_t count = kit->scenario->schema_count;
+        connections = calloc(1, sizeof *connections + count * sizeof(PGconn *));
+        if (connections == NULL || pthread_setspecific(connections_key, connections) != 0) {
+            abort();
+        }
+        connections->count = count;
+    }
+    return connections;
+}
+
+PGconn *database_thread(const struct kit *kit, const char *participant, char **ret_why)
+{
+    struct connections *connections = connections_get(kit);
+    size_t index = 0;
+    while (index < connections->count &&
+           strcmp(kit->scenario->schemas[index].participant, participant) != 0) {
+        index++;
+    }
+    if (index == connections->count) {
+        abort(); /* a scenario's mistake */
+    }
+    PGconn **connection = &connections->of[index];
+    if (PQstatus(*connection) != CONNECTION_OK) {
+        PQfinish(*connection);
+        *connection = connect_once(kit, participant, ret_why);
+    }
+    return *connection;
 }
 
 /* Rows as one text: "a b, c d". Returns owned. */
@@ -105,6 +177,31 @@ void database_run(const struct kit *kit, PGconn *connection, const char *sql, si
                     "database %s: %s", PQdb(connection), PQerrorMessage(connection));
     }
     PQclear(result);
+}
+
+void database_copy(const struct kit *kit, const char *participant, const char *table,
+                   const char *lines)
+{
+    PGconn *connection = database_connect(kit, participant);
+    char *sql = kit_text("COPY %s FROM STDIN", table);
+    PGresult *begun = PQexec(connection, sql);
+    const size_t size_bytes = strlen(lines);
+    bool is_well = PQresultStatus(begun) == PGRES_COPY_IN;
+    for (size_t i = 0; is_well && i < size_bytes; i += COPY_BYTES) {
+        const size_t left = size_bytes - i;
+        is_well =
+            PQputCopyData(connection, lines + i, (int)(left < COPY_BYTES ? left : COPY_BYTES)) == 1;
+    }
+    is_well = is_well && PQputCopyEnd(connection, NULL) == 1;
+    PGresult *ended = is_well ? PQgetResult(connection) : NULL;
+    if (PQresultStatus(ended) != PGRES_COMMAND_OK) {
+        kit_give_up(kit, EX_UNAVAILABLE, NULL, "database %s: %s", participant,
+                    PQerrorMessage(connection));
+    }
+    PQclear(ended);
+    PQclear(begun);
+    free(sql);
+    PQfinish(connection);
 }
 
 /* One run at a time in a demo: a lock of the session, which ends with this process however it ends. */

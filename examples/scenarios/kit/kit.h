@@ -8,6 +8,7 @@
  *   main.c      options, the order of things, the exit code
  *   demo.c      the demo: made or repaired, its addresses, signals to its processes
  *   database.c  libpq: the scenario's schema, questions
+ *   reader.c    an outside reader who looks at several databases again and again
  *   verdict.c   questions with their SQL and results; the summary
  *   progress.c  the line on the terminal; the bound of time
  *   crowd.c     threads for shoppers, random numbers from a seed
@@ -49,6 +50,7 @@ struct scenario {
     const struct scenario_schema *schemas; /* one per participant; the demo gets those it lacks */
     size_t schema_count;
     uint64_t shoppers;       /* default of --shoppers */
+    uint64_t at_once;        /* default of --at-once; 0: 16 */
     uint64_t seconds;        /* default of --timeout */
     const struct argp *argp; /* options of its own; NULL for none */
     void *argp_input;
@@ -94,6 +96,7 @@ void kit_give_up(const struct kit *kit, int code, const char *hint, const char *
 /* asprintf that cannot fail. Returns owned. */
 char *kit_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t kit_now_ms(void); /* monotonic */
+uint64_t kit_now_us(void); /* the same clock */
 /* A decimal number of an option, or argp's error. */
 uint64_t kit_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
                     uint64_t most);
@@ -114,6 +117,9 @@ bool demo_end(struct kit *kit, const char *role, const char *participant, int si
 /* A connection of the demo's superuser, with the scenario's schema as its search_path. Returns owned (PQfinish). Tries again while
  * the database is not there. */
 PGconn *database_connect(const struct kit *kit, const char *participant);
+/* This thread's own connection, which is kept, made again if it is broken, and closed with the thread. Lent; NULL, with the reason in
+ * `why` (owned), while the database is not there. */
+PGconn *database_thread(const struct kit *kit, const char *participant, char **ret_why);
 /* The rows of one statement, values of a row separated by spaces, rows by ", ", NULL as "-". Returns owned; NULL, with the
  * reason in `why` (owned), if it failed. */
 char *database_ask(PGconn *connection, const char *sql, char **ret_why);
@@ -122,6 +128,9 @@ char *database_value(const struct kit *kit, const char *participant, const char 
 /* One statement with texts as parameters over the connection; what fails ends the program. */
 void database_run(const struct kit *kit, PGconn *connection, const char *sql, size_t param_count,
                   const char *const *params);
+/* Rows for a table in one go: tab-separated lines, as COPY takes them. What fails ends the program. */
+void database_copy(const struct kit *kit, const char *participant, const char *table,
+                   const char *lines);
 /* Drops and makes the scenario's schema everywhere. */
 void database_prepare(struct kit *kit);
 /* Asks again until the statement's value is the expected one. PostgreSQL tells nobody that a transaction has been prepared, so this
@@ -130,6 +139,22 @@ bool database_await(const struct kit *kit, const char *participant, const char *
                     const char *expected, uint64_t timeout_ms);
 /* Waits until no transaction holds a table of the scenario's any more, prepared ones included. False when that takes too long. */
 bool database_settle(const struct kit *kit, uint64_t timeout_ms);
+
+/* ---- reader.c */
+
+struct reader;
+
+struct reader_question {
+    const char *participant, *sql;
+};
+
+/* A thread that asks all these at the same time, and again every_ms after the answers, which it hands to `see` (not while a database
+ * is away). Questions and context are lent until reader_stop, and the context is see's own until then. Returns owned. */
+struct reader *reader_start(struct kit *kit, const struct reader_question *questions, size_t count,
+                            uint64_t every_ms,
+                            void (*see)(void *context, PGresult *const *answers, uint64_t now_us),
+                            void *context);
+void reader_stop(struct reader *reader); /* takes reader */
 
 /* ---- verdict.c */
 
@@ -177,6 +202,8 @@ struct crowd *crowd_start(struct kit *kit, uint64_t count, uint64_t at_once,
                           void (*act)(struct kit *kit, uint64_t index, void *context),
                           void *context);
 void crowd_wait(struct crowd *crowd); /* takes crowd */
+/* Customers who come at a rate, so many a second: waits until it is this one's turn. Rate 0: they do not wait. */
+void crowd_await_turn(uint64_t begin_us, uint64_t index, uint64_t rate);
 /* A number below `below` (at least 1) for this run's seed, the same whenever it is asked for. */
 uint64_t random_below(const struct kit *kit, uint64_t stream, uint64_t index, uint64_t below);
 

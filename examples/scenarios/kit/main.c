@@ -34,11 +34,16 @@ char *kit_text(const char *format, ...)
     return text;
 }
 
-uint64_t kit_now_ms(void)
+uint64_t kit_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t kit_now_ms(void)
+{
+    return kit_now_us() / 1000;
 }
 
 void kit_give_up(const struct kit *kit, int code, const char *hint, const char *format, ...)
@@ -139,7 +144,7 @@ static void parse(struct kit *kit, int argc, char **argv)
         {"port", 'p', "PORT", 0, "The port of the demo's API", 1},
         {"json", 'j', NULL, 0, "Print the summary as JSON", 1},
         {"shoppers", KEY_SHOPPERS, "N", 0, "How many customers there are", 1},
-        {"at-once", KEY_AT_ONCE, "N", 0, "How many requests are sent at a time (16)", 1},
+        {"at-once", KEY_AT_ONCE, "N", 0, "How many requests are sent at a time", 1},
         {"seed", KEY_SEED, "N", 0, "What is left to chance (1)", 1},
         {"timeout", KEY_TIMEOUT, "SECONDS", 0, "All of it has to be over by then", 1},
         {0},
@@ -192,7 +197,8 @@ int kit_main(const struct scenario *scenario, int argc, char **argv)
     struct kit kit = {.scenario = scenario, .is_well = true};
     kit.options = (struct kit_options){.seed = 1,
                                        .shoppers = scenario->shoppers,
-                                       .at_once = AT_ONCE_DEFAULT,
+                                       .at_once = scenario->at_once != 0 ? scenario->at_once
+                                                                         : AT_ONCE_DEFAULT,
                                        .seconds = scenario->seconds};
     parse(&kit, argc, argv);
     name_run(&kit);

@@ -1,0 +1,13 @@
+-- The payment service.
+CREATE TABLE accounts (
+    id text PRIMARY KEY,
+    balance numeric NOT NULL);
+
+CREATE TABLE payments (
+    cart text NOT NULL,
+    account text NOT NULL REFERENCES accounts,
+    amount numeric NOT NULL);
+
+-- When the shop was opened: before the upgrade.
+CREATE TABLE shop (
+    opened timestamptz NOT NULL);
