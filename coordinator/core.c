@@ -342,6 +342,9 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
     case MESSAGE_VERDICT:
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT:
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
+    case MESSAGE_ANSWER:                  /* nothing was asked */
         coord->counters.stale_messages++; /* ours to say, not to hear */
         return;
     }

@@ -486,6 +486,9 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case MESSAGE_INQUIRY:
     case MESSAGE_AUDIT:
     case MESSAGE_AUDITED:
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
+    case MESSAGE_ANSWER:
         return;
     }
 }

@@ -213,10 +213,18 @@ static void message_subject(const struct message *message, const struct gtrid **
         *ret_gtrid = &message->as.verdict.gid.gtrid;
         *ret_participant = message->as.verdict.gid.participant;
         break;
+    case MESSAGE_STATEMENT:
+        *ret_gtrid = &message->as.statement.gtrid;
+        break;
+    case MESSAGE_PREPARE:
+        *ret_gtrid = &message->as.prepare.gid.gtrid;
+        *ret_participant = message->as.prepare.gid.participant;
+        break;
     case MESSAGE_CLAIM:
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT: /* looks at each of its gids itself */
     case MESSAGE_AUDITED:
+    case MESSAGE_ANSWER:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
     case MESSAGE_FENCED:
@@ -269,6 +277,10 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
     case MESSAGE_AUDIT:
         agent_audit(agent, peer, &message->as.audit);
         return;
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
+        agent->counters.fenced++; /* no coordinator sends these yet */
+        return;
     case MESSAGE_CLAIM: /* heard in every state of the session: step_message */
         return;
     case MESSAGE_WITNESS:
@@ -279,6 +291,7 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
     case MESSAGE_INQUIRY:
     case MESSAGE_HEALTH:
     case MESSAGE_AUDITED:
+    case MESSAGE_ANSWER:
         agent->counters.fenced++; /* an agent's own kind of message: nobody sends us that */
         return;
     }

@@ -550,6 +550,12 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT:
         return;
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
+        law_broken(world, "P-22", "%s, and no client has opened a transaction",
+                   message_kind_text(message->kind));
+        return;
+    case MESSAGE_ANSWER:
     case MESSAGE_AUDITED:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:

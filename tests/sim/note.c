@@ -158,6 +158,17 @@ static uint64_t fold_message(uint64_t hash, const struct message *message)
         return fold(fold_gid(hash, &message->as.inquiry.gid), message->as.inquiry.prepared_ms);
     case MESSAGE_HEALTH:
         return fold_health(hash, &message->as.health);
+    case MESSAGE_STATEMENT:
+        hash = fold(hash, gtrid_hash(&message->as.statement.gtrid));
+        hash = fold(fold(hash, message->as.statement.attempt), message->as.statement.ordinal);
+        hash = fold(hash, message->as.statement.remaining_ms);
+        return fold_results(hash, message->as.statement.work);
+    case MESSAGE_PREPARE:
+        hash = fold(fold_gid(hash, &message->as.prepare.gid), message->as.prepare.count);
+        return fold(hash, message->as.prepare.remaining_ms);
+    case MESSAGE_ANSWER:
+        hash = fold(fold_gid(hash, &message->as.answer.gid), message->as.answer.ordinal);
+        return fold_results(hash, message->as.answer.results);
     case MESSAGE_AUDITED:
         return fold_results(fold(hash, message->as.audited.serial), message->as.audited.findings);
     }

@@ -334,7 +334,12 @@ static void check_send(struct world *world, const struct coord_send *send)
     case MESSAGE_INQUIRY:
     case MESSAGE_HEALTH:
     case MESSAGE_AUDITED:
+    case MESSAGE_ANSWER:
         CHECK(!"a coordinator does not say that");
+        return;
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
+        CHECK(!"nobody opens a transaction in this world");
     }
 }
 
