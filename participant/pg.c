@@ -102,6 +102,8 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     pg_text_copy(result.detail, sizeof result.detail, detail);
     switch (command->kind) {
     case COMMAND_EXECUTE:
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
         result.class = PG_ROLLED_BACK; /* nothing was sent */
         result.failure.reason = reason;
         break;
@@ -117,6 +119,9 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     case COMMAND_STORE_WITNESS:
     case COMMAND_ROTATE:
         result.class = PG_UNKNOWN; /* not asked is not "nothing there" */
+        break;
+    case COMMAND_CLOSE:
+        result.class = PG_OK; /* nothing is open */
         break;
     case COMMAND_CANCEL:
         return;
@@ -347,6 +352,11 @@ static const char *enqueue(struct pg *pg, struct pg_job *job, enum reason *ret_r
         pg_queue_put(&pg->finish, job);
         (void)pthread_cond_signal(&pg->finish_wanted);
         break;
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
+    case COMMAND_CLOSE:
+        *ret_reason = REASON_CAPACITY;
+        return "there are no connections for interactive branches";
     case COMMAND_CANCEL:
     case COMMAND_PROVE:
     case COMMAND_LOOK:

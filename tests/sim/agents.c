@@ -392,6 +392,12 @@ bool edge_submit(struct sim_world *world, uint32_t index, struct command *comman
         }
         break;
     }
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
+    case COMMAND_CLOSE:
+        law_broken(world, "P-22", "an agent without connections for it opens a branch");
+        command_done(command);
+        break;
     case COMMAND_PROVE:
     case COMMAND_LOOK:
     case COMMAND_SCAN:
