@@ -72,6 +72,8 @@ struct api_answer {
     bool replayed;          /* SUBMIT: the recorded answer of an earlier request with this key */
     size_t view_count;      /* SUBMIT, GET*, RESOLVE: 1; LIST: any number */
     struct txn_view *views; /* owned */
+    struct blob *results;   /* of an interactive statement; owned */
+    uint64_t seq;           /* its number */
     bool has_next;          /* LIST: more would follow; continue after views[view_count - 1] */
     size_t participant_count;
     struct participant_view *participants; /* owned */

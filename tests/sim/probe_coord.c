@@ -142,6 +142,9 @@ void probe_coord_meets(const struct coord *coord, const struct coord_event *even
     case COORD_EVENT_DRAIN:
         meet_all(coord, NO_PARTICIPANT, MEETS_DRAIN, txns, branches);
         return;
+    case COORD_EVENT_OPEN:
+    case COORD_EVENT_STATEMENT:
+    case COORD_EVENT_CLOSE:
     case COORD_EVENT_START:
     case COORD_EVENT_PEER_UP:
     case COORD_EVENT_SPACE:
