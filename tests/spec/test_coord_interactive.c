@@ -279,15 +279,24 @@ static void test_p22_commit_prepares_with_the_counts(void **state)
     assert_status(world, say(world, &gtrid, "order", 0, 0), API_CONFLICT);
 }
 
-/* P-20: a yes of another attempt, or one that nobody asked for, is no yes. */
-static void test_p22_yes_of_another_attempt_is_not_counted(void **state)
+/* P-2: a yes that nobody asked for is doubt, and doubt aborts. */
+static void test_p22_yes_before_prepare_aborts(void **state)
 {
     struct world *world = *state;
     struct gtrid gtrid = opened(world);
     struct gid gid = said(world, &gtrid, "order");
     world_vote(world, "order", &gid, VOTE_COMMIT);
     assert_int_equal(world->ready.append_count, 0);
-    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
+}
+
+/* P-20: a yes of another attempt is no yes. */
+static void test_p22_yes_of_another_attempt_is_not_counted(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
     (void)commit_call(world, &gtrid);
     struct gid other = world_gid(&gtrid, "order", ATTEMPT + 1);
     world_vote(world, "order", &other, VOTE_COMMIT);
@@ -598,6 +607,7 @@ int main(void)
         TEST(test_p22_failed_statement_aborts_everywhere),
         TEST(test_p22_lost_branch_aborts_while_idle),
         TEST(test_p22_commit_prepares_with_the_counts),
+        TEST(test_p22_yes_before_prepare_aborts),
         TEST(test_p22_yes_of_another_attempt_is_not_counted),
         TEST(test_p22_commit_out_of_place_is_a_conflict),
         TEST(test_p22_seq_repeats_the_recorded_result),
