@@ -78,6 +78,9 @@ static void calls_add(struct interactive *open, uint64_t call)
 
 static void answers_drop(struct interactive *open, size_t count)
 {
+    if (count == 0) {
+        return; /* and there may be no array yet */
+    }
     for (size_t i = 0; i < count; i++) {
         open->answer_bytes -= open->answers[i].results->size_bytes;
         blob_free(open->answers[i].results);
@@ -273,12 +276,26 @@ static bool is_below(const struct gtrid *gtrid, const struct journal_floor *floo
            (gtrid->epoch == floor->epoch && gtrid->sequence <= floor->sequence);
 }
 
-/* Not in memory: what the journal knows, and what its silence means (P-8). */
+/* It was given out, and no COMMIT names it (P-1): as a look at it would show. */
+static void answer_forgotten(struct coord_ready *ready, uint64_t call, enum api_status status,
+                             const struct gtrid *gtrid)
+{
+    struct api_answer *answer = ready_answer(ready, call, status);
+    answer->views = alloc_zeroed(sizeof(answer->views[0]));
+    answer->view_count = 1;
+    answer->views[0].gtrid = *gtrid;
+    answer->views[0].state = TXN_ABORTED;
+    snprintf(answer->views[0].failure_text, sizeof(answer->views[0].failure_text), "%s",
+             "no decision to commit was ever recorded");
+}
+
+/* Not in memory: what the journal knows, and what its silence means (P-8); `aborted` is the status where it aborted. */
 static void answer_absent(struct coord *coord, const struct coord_event *event,
-                          const struct gtrid *gtrid, bool is_commit, struct coord_ready *ready)
+                          const struct gtrid *gtrid, enum api_status aborted,
+                          struct coord_ready *ready)
 {
     if (event->prior.found) {
-        if (!is_commit) {
+        if (event->kind != COORD_EVENT_CLOSE || !event->end->commit) {
             answer_conflict(ready, event->call, "the transaction has committed");
             return;
         }
@@ -305,6 +322,8 @@ static void answer_absent(struct coord *coord, const struct coord_event *event,
                      : API_NOT_FOUND;
         break;
     case VERDICT_ABORT:
+        answer_forgotten(ready, event->call, aborted, gtrid);
+        return;
     case VERDICT_COMMIT:
     case VERDICT_NOTED:
         break;
@@ -410,7 +429,7 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
     struct interactive_statement *statement = event->statement;
     struct txn *txn = txn_find(coord, &statement->gtrid);
     if (txn == NULL) {
-        answer_absent(coord, event, &statement->gtrid, false, ready);
+        answer_absent(coord, event, &statement->gtrid, API_ABORTED, ready);
         return;
     }
     if (txn->interactive == NULL || txn->state != TXN_OPEN) {
@@ -538,7 +557,7 @@ void interactive_close(struct coord *coord, const struct coord_event *event,
     const struct interactive_end *end = event->end;
     struct txn *txn = txn_find(coord, &end->gtrid);
     if (txn == NULL) {
-        answer_absent(coord, event, &end->gtrid, end->commit, ready);
+        answer_absent(coord, event, &end->gtrid, end->commit ? API_ABORTED : API_OK, ready);
     } else if (txn->interactive == NULL && !txn->recovered) {
         answer_conflict(ready, event->call, "it is no interactive transaction");
     } else if (!end->commit) {

@@ -18,7 +18,8 @@
 static int set_up(void **state)
 {
     struct world *world = alloc_zeroed(sizeof(*world));
-    world_init_with(world, (struct coord_config){.interactive_max = 2,
+    world_init_with(world, (struct coord_config){.recent_max = 1,
+                                                 .interactive_max = 2,
                                                  .interactive_idle_ms = 5000,
                                                  .interactive_result_bytes = 100});
     *state = world;
@@ -543,8 +544,24 @@ static void test_p16_interactive_commit_waits_for_space(void **state)
     assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 1);
 }
 
-/* P-1: a restart knows nothing of open transactions: never committed, and where the journal cannot be read, not known. */
-static void test_p01_interactive_restart_forgets_open_transactions(void **state)
+/* P-1: what was forgotten, as after a restart, has aborted: no COMMIT names it. */
+static void test_p01_interactive_forgotten_transaction_has_aborted(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    struct gtrid next = opened(world); /* only the one that ended last is remembered */
+    assert_status(world, rollback_call(world, &next), API_OK);
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].state, TXN_ABORTED);
+    assert_status(world, say(world, &gtrid, "order", 0, 0), API_ABORTED);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+}
+
+/* P-1, P-8: of a transaction that was never given out nothing is known; never "committed", and where the journal cannot be
+ * read, not known. */
+static void test_p01_interactive_unknown_transaction_is_not_found(void **state)
 {
     struct world *world = *state;
     struct gtrid gtrid = opened(world);
@@ -622,7 +639,8 @@ int main(void)
         TEST(test_p22_rollback_before_the_decision_beats_commit),
         TEST(test_p22_drain_aborts_open_transactions),
         TEST(test_p16_interactive_commit_waits_for_space),
-        TEST(test_p01_interactive_restart_forgets_open_transactions),
+        TEST(test_p01_interactive_forgotten_transaction_has_aborted),
+        TEST(test_p01_interactive_unknown_transaction_is_not_found),
         TEST(test_p22_commit_is_repeated_from_the_journal),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
