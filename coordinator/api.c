@@ -45,6 +45,7 @@ void api_call_free(struct api_call *call)
         return;
     }
     submission_done(&call->submission);
+    blob_free(call->statement.work);
     for (size_t i = 0; i < call->answer.view_count; i++) {
         txn_view_done(&call->answer.views[i]);
     }
