@@ -503,6 +503,7 @@ static void close_by_commit(struct coord *coord, struct txn *txn, const struct c
 {
     const char *text = NULL;
     enum reason obstacle = new_work_obstacle(coord, &text);
+    CHECK(txn->interactive != NULL); /* it is open */
     if (txn->interactive->running != NO_PARTICIPANT) {
         answer_conflict(ready, event->call, "a statement of this transaction is under way");
         return;
