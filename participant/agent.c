@@ -592,6 +592,7 @@ bool agent_server_start(const struct agent_settings *settings, const struct link
         .token_file = server->settings.token_file,
         .worker_count = settings->worker_count,
         .finisher_count = settings->finisher_count,
+        .interactive_count = settings->core.interactive_max,
         .queue_limit = settings->queue_limit,
         .max_result_bytes = settings->max_result_bytes,
         .proof = settings->proof,

@@ -234,8 +234,8 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
         return error_set(ret_error, ERROR_INVALID, "the participant's name is not valid");
     }
     if (pg->options.worker_count + pg->options.finisher_count + pg->options.interactive_count >
-        PG_MEMBERS_MAX) {
-        return error_set(ret_error, ERROR_LIMIT, "more than %d connections", PG_MEMBERS_MAX);
+        PG_CONNECTIONS_MAX) {
+        return error_set(ret_error, ERROR_LIMIT, "more than %d connections", PG_CONNECTIONS_MAX);
     }
     if (pg->options.conninfo == NULL || pg->options.token_file == NULL) {
         return error_set(ret_error, ERROR_INVALID, "conninfo and token_file must be set");

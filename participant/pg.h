@@ -13,6 +13,8 @@
 #include "common/error.h"
 #include "participant/command.h"
 
+#define PG_CONNECTIONS_MAX 500 /* of workers, finishers and interactive branches together */
+
 struct pg_options {
     const char *participant;
     const char *conninfo; /* without a password: passfile or peer (no password in a process list) */

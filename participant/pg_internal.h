@@ -17,7 +17,6 @@
 #define PG_FINISH_TIMEOUT_MS  10000 /* of one answer; a COMMIT PREPARED may wait for a standby */
 #define PG_SETTLE_TIMEOUT_MS  5000
 #define PG_HEARTBEAT_MS       1000
-#define PG_MEMBERS_MAX        500 /* workers, finishers and those of interactive branches */
 #define PG_ORPHANS_MAX        128
 #define PG_VOTED_MAX          8192
 #define PG_FINISH_BATCH_MAX   64
@@ -133,9 +132,9 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
  * from open to ended without a gap. */
 struct pg_backends {
     size_t ended_count; /* run the branch, or belong to connections that were given up */
-    int32_t ended[PG_ORPHANS_MAX + PG_MEMBERS_MAX + 1];
+    int32_t ended[PG_ORPHANS_MAX + PG_CONNECTIONS_MAX + 1];
     size_t open_count; /* belong to open connections */
-    int32_t open[PG_MEMBERS_MAX + 1];
+    int32_t open[PG_CONNECTIONS_MAX + 1];
     bool orphans_lost; /* there are given-up ones that were not noted */
 };
 /* Whether it runs this attempt, or (gid NULL) any attempt of gtrid; mutex held. */
