@@ -548,7 +548,7 @@ static void close_by_rollback(struct coord *coord, struct txn *txn, uint64_t cal
     if (txn != NULL) {
         answer_view(coord, txn, call, API_OK, ready);
     } else {
-        ready_answer(ready, call, API_OK);
+        answer_forgotten(ready, call, API_OK, &gtrid);
     }
 }
 

@@ -63,17 +63,6 @@ static bool name_parse(const struct json_value *value, char ret_name[PARTICIPANT
     return true;
 }
 
-/* Two requests with the same seq are the same statement if a submission of it alone would be (P-18). */
-static void statement_hash(struct interactive_statement *statement)
-{
-    struct submission_branch branch = {.isolation = statement->isolation,
-                                       .read_only = statement->read_only,
-                                       .work = statement->work};
-    memcpy(branch.participant, statement->participant, sizeof branch.participant);
-    const struct submission submission = {.branch_count = 1, .branches = &branch};
-    submission_hash(&submission, statement->hash);
-}
-
 static bool statement_root_parse(const struct submit_parser *parser, const struct json_value *root,
                                  struct interactive_statement *statement)
 {
@@ -133,7 +122,7 @@ bool interactive_statement_parse(const struct http_limits *limits, const uint8_t
     const bool ok = statement_root_parse(&parser, json_document_root(document), &statement);
     json_document_free(document);
     if (ok) {
-        statement_hash(&statement);
+        submission_hash_statement(&statement);
         *ret_statement = statement;
     }
     return ok;
