@@ -209,6 +209,9 @@ void world_note_answer(struct sim_world *world, const struct coord_answer *answe
     const struct api_answer *said = &answer->answer;
     uint64_t hash = fold(answer->call << 8 | (uint64_t)said->status, said->reason);
     hash = fold_text(fold(hash, said->replayed), said->text);
+    if (said->results != NULL) {
+        hash = fold_results(fold(hash, said->seq), said->results);
+    }
     for (size_t i = 0; i < said->view_count; i++) {
         const struct txn_view *view = &said->views[i];
         hash = fold(fold(hash, gtrid_hash(&view->gtrid)), view->state);
