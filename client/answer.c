@@ -46,6 +46,8 @@ const char *assent_outcome_text(enum assent_outcome outcome)
         return "not found";
     case ASSENT_HEURISTIC:
         return "heuristic";
+    case ASSENT_ACTIVE:
+        return "active";
     }
     return "?";
 }
@@ -84,6 +86,7 @@ void assent_answer_free(struct assent_answer *answer)
         results_done(&answer->branches[i].results);
     }
     free(answer->branches);
+    results_done(&answer->results);
     free(answer);
 }
 

@@ -24,8 +24,6 @@
 #define CLIENT_URL_SIZE           300
 #define CLIENT_IN_FLIGHT_MAX      1000
 #define CLIENT_CONNECT_TIMEOUT_MS 2000
-#define CLIENT_ANSWER_EXTRA_MS    5000
-#define CLIENT_QUESTION_MS        10000
 
 struct assent_client {
     char url[CLIENT_URL_SIZE];
@@ -265,9 +263,8 @@ static struct assent_answer *answer_no_resources(void)
     return answer_new(ASSENT_UNAVAILABLE, "system", assent_error_text(ASSENT_E_SYSTEM));
 }
 
-/* Takes the pack's contents. */
-static struct assent_answer *client_ask(struct assent_client *client, struct pack *pack,
-                                        bool is_submit, uint32_t answer_timeout_ms)
+struct assent_answer *client_ask(struct assent_client *client, struct pack *pack, bool is_submit,
+                                 uint32_t answer_timeout_ms)
 {
     struct exchange *exchange = client_exchange(client, pack, is_submit, answer_timeout_ms);
     if (exchange == NULL) {

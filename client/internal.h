@@ -6,6 +6,7 @@
  *   exchange.c    one request and its answer on an nng context
  *   connection.c  nng's socket and what dials   timer.c   limits of time
  *   client.c      the public calls on a client, dispatch
+ *   transaction.c statement by statement
  */
 #ifndef ASSENT_CLIENT_INTERNAL_H
 #define ASSENT_CLIENT_INTERNAL_H
@@ -16,15 +17,18 @@
 #include "coordinator/client_msgpack.h"
 #include "coordinator/client_protocol.h"
 
-#define REQUEST_KEY_MAX_BYTES 255
-#define REQUEST_BRANCH_MAX    1000
-#define ANSWER_TEXT_SIZE      512
+#define REQUEST_KEY_MAX_BYTES  255
+#define REQUEST_BRANCH_MAX     1000
+#define ANSWER_TEXT_SIZE       512
+#define CLIENT_ANSWER_EXTRA_MS 5000 /* beyond the coordinator's own deadlines */
+#define CLIENT_QUESTION_MS     10000
 
 struct request_branch {
     char participant[PARTICIPANT_NAME_SIZE];
     enum assent_isolation isolation;
     bool read_only;
     struct work work;
+    bool is_begun; /* interactive: it has had a statement */
 };
 
 struct assent_request {
@@ -54,6 +58,8 @@ struct assent_answer {
     struct pg_report report;
     size_t branch_count;
     struct answer_branch *branches;
+    bool is_done;           /* the coordinator has done what was asked */
+    struct results results; /* of one statement, until they are given to its branch */
 };
 
 struct participant_item {
@@ -87,9 +93,15 @@ struct wire_answer {
     struct assent_answer **transactions;
     size_t participant_count;
     struct participant_item *participants;
+    struct results results;
 };
 
 void wire_encode_submit(struct pack *pack, const struct assent_request *request);
+void wire_encode_open(struct pack *pack, uint32_t timeout_ms);
+void wire_encode_statement(struct pack *pack, const char *id, uint64_t seq,
+                           const struct request_branch *branch);
+void wire_encode_commit(struct pack *pack, const char *id, enum assent_ack ack);
+void wire_encode_rollback(struct pack *pack, const char *id);
 void wire_encode_get(struct pack *pack, const char *id, const char *key); /* one of them is NULL */
 void wire_encode_list(struct pack *pack, const struct assent_filter *filter);
 void wire_encode_participants(struct pack *pack);
@@ -98,5 +110,9 @@ void wire_answer_done(struct wire_answer *answer);
 
 /* The answer to a submit or a question about one transaction; takes the wire answer's contents. */
 struct assent_answer *wire_to_answer(struct wire_answer *wire, bool is_submit);
+
+/* client.c: asks and waits; takes the pack's contents. is_submit: without an answer it is not known what was done. */
+struct assent_answer *client_ask(struct assent_client *client, struct pack *pack, bool is_submit,
+                                 uint32_t answer_timeout_ms);
 
 #endif

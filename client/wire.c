@@ -63,6 +63,37 @@ void wire_encode_submit(struct pack *pack, const struct assent_request *request)
     }
 }
 
+void wire_encode_open(struct pack *pack, uint32_t timeout_ms)
+{
+    encode_head(pack, 1, "open");
+    pack_text(pack, "timeout_ms");
+    pack_uint(pack, timeout_ms);
+}
+
+void wire_encode_statement(struct pack *pack, const char *id, uint64_t seq,
+                           const struct request_branch *branch)
+{
+    encode_head(pack, 3, "statement");
+    encode_text(pack, "id", id);
+    pack_text(pack, "seq");
+    pack_uint(pack, seq);
+    pack_text(pack, "branch");
+    encode_branch(pack, branch);
+}
+
+void wire_encode_commit(struct pack *pack, const char *id, enum assent_ack ack)
+{
+    encode_head(pack, 2, "commit");
+    encode_text(pack, "id", id);
+    encode_text(pack, "ack", ack == ASSENT_ACK_DECIDED ? "decided" : "completed");
+}
+
+void wire_encode_rollback(struct pack *pack, const char *id)
+{
+    encode_head(pack, 1, "rollback");
+    encode_text(pack, "id", id);
+}
+
 void wire_encode_get(struct pack *pack, const char *id, const char *key)
 {
     encode_head(pack, 1, "get");
@@ -409,6 +440,8 @@ static void decode_member(struct unpack *in, struct wire_answer *wire)
         decode_transactions(in, wire);
     } else if (unpack_text_is(&name, "participants")) {
         decode_participants(in, wire);
+    } else if (unpack_text_is(&name, "results")) {
+        decode_results(in, &wire->results);
     } else {
         unpack_skip(in);
     }
@@ -448,6 +481,7 @@ void wire_answer_done(struct wire_answer *answer)
         free(answer->participants[i].text);
     }
     free(answer->participants);
+    results_done(&answer->results);
     *answer = (struct wire_answer){0};
 }
 
@@ -545,6 +579,9 @@ struct assent_answer *wire_to_answer(struct wire_answer *wire, bool is_submit)
     answer->retryable = answer->retryable || wire->retryable;
     answer->replayed = wire->replayed;
     answer->retry_after_ms = wire->retry_after_ms;
+    answer->is_done = wire->status == CLIENT_OK;
+    answer->results = wire->results;
+    wire->results = (struct results){0};
     wire_answer_done(wire);
     return answer;
 }

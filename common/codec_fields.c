@@ -74,6 +74,28 @@ static const struct field audited_fields[] = {
     PLAIN(2, FIELD_BLOB, audited.findings),
 };
 
+static const struct field statement_fields[] = {
+    PLAIN(1, FIELD_GTRID, statement.gtrid),
+    OPTIONAL(2, FIELD_U64, statement.attempt),
+    PLAIN(3, FIELD_U64, statement.ordinal),
+    PLAIN(4, FIELD_U64, statement.remaining_ms),
+    CHOICE(5, statement.isolation, ISOLATION_READ_COMMITTED, ISOLATION_SERIALIZABLE),
+    PLAIN(6, FIELD_BOOL, statement.read_only),
+    PLAIN(7, FIELD_BLOB, statement.work),
+};
+
+static const struct field prepare_fields[] = {
+    PLAIN(1, FIELD_GID, prepare.gid),
+    PLAIN(2, FIELD_U64, prepare.count),
+    PLAIN(3, FIELD_U64, prepare.remaining_ms),
+};
+
+static const struct field answer_fields[] = {
+    PLAIN(1, FIELD_GID, answer.gid),
+    PLAIN(2, FIELD_U64, answer.ordinal),
+    PLAIN(3, FIELD_BLOB, answer.results),
+};
+
 static const struct field witness_fields[] = {
     PLAIN(1, FIELD_U64, witness.epoch),
     PLAIN(2, FIELD_U64, witness.epoch_nonce),
@@ -152,6 +174,10 @@ struct field_list fields_of(enum message_kind kind)
         return LIST(head_fields);
     case MESSAGE_AUDIT:
         return LIST(audit_fields);
+    case MESSAGE_STATEMENT:
+        return LIST(statement_fields);
+    case MESSAGE_PREPARE:
+        return LIST(prepare_fields);
     case MESSAGE_WITNESS:
         return LIST(witness_fields);
     case MESSAGE_WELCOME:
@@ -168,6 +194,8 @@ struct field_list fields_of(enum message_kind kind)
         return LIST(health_fields);
     case MESSAGE_AUDITED:
         return LIST(audited_fields);
+    case MESSAGE_ANSWER:
+        return LIST(answer_fields);
     }
     return (struct field_list){0}; /* the number came from outside: the caller refuses it */
 }

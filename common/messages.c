@@ -24,6 +24,10 @@ const char *message_kind_text(enum message_kind kind)
         return "head";
     case MESSAGE_AUDIT:
         return "audit";
+    case MESSAGE_STATEMENT:
+        return "statement";
+    case MESSAGE_PREPARE:
+        return "prepare";
     case MESSAGE_WITNESS:
         return "witness";
     case MESSAGE_WELCOME:
@@ -40,6 +44,8 @@ const char *message_kind_text(enum message_kind kind)
         return "health";
     case MESSAGE_AUDITED:
         return "audited";
+    case MESSAGE_ANSWER:
+        return "answer";
     }
     return "unknown"; /* for logs: a kind may be shown before it was judged */
 }
@@ -49,6 +55,12 @@ void message_done(struct message *message)
     switch (message->kind) {
     case MESSAGE_WORK:
         blob_free(message->as.work.work);
+        break;
+    case MESSAGE_STATEMENT:
+        blob_free(message->as.statement.work);
+        break;
+    case MESSAGE_ANSWER:
+        blob_free(message->as.answer.results);
         break;
     case MESSAGE_VOTE:
         blob_free(message->as.vote.results);
@@ -65,6 +77,7 @@ void message_done(struct message *message)
     case MESSAGE_ROLLBACK:
     case MESSAGE_VERDICT:
     case MESSAGE_HEAD:
+    case MESSAGE_PREPARE:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
     case MESSAGE_FENCED:

@@ -15,6 +15,10 @@
  *   ROLLBACK finish: roll back
  *   VERDICT  answer to an inquiry    INQUIRY  what became of this gid?
  *   HEAD     heartbeat, head, floor  HEALTH   heartbeat, state of the database, sweep progress
+ *
+ * A branch of an interactive transaction has STATEMENTs and a PREPARE in place of WORK (P-22, docs/adr/0014):
+ *   STATEMENT  one of its statements ANSWER  its results; what failed is a VOTE
+ *   PREPARE    there are no more: vote
  */
 #ifndef ASSENT_COMMON_MESSAGES_H
 #define ASSENT_COMMON_MESSAGES_H
@@ -34,6 +38,8 @@ enum message_kind {
     MESSAGE_VERDICT,
     MESSAGE_HEAD,
     MESSAGE_AUDIT,
+    MESSAGE_STATEMENT,
+    MESSAGE_PREPARE,
     MESSAGE_WITNESS = 16,
     MESSAGE_WELCOME,
     MESSAGE_FENCED,
@@ -42,9 +48,10 @@ enum message_kind {
     MESSAGE_INQUIRY,
     MESSAGE_HEALTH,
     MESSAGE_AUDITED,
+    MESSAGE_ANSWER,
 };
 
-#define MESSAGE_KIND_LAST MESSAGE_AUDITED
+#define MESSAGE_KIND_LAST MESSAGE_ANSWER
 
 /* A place in the journal: records are numbered from 1 without gaps; 0 and zeros are "nothing yet".
  */
@@ -84,6 +91,25 @@ struct message_work {
     enum isolation isolation;
     bool read_only;
     struct blob *work;
+};
+
+/* P-22. The attempt is the backend's incarnation: it lives as long as the transaction that the first statement opened on
+ * one connection. */
+struct message_statement {
+    struct gtrid gtrid;
+    uint64_t attempt; /* that ANSWER 1 named; 0 with ordinal 1: begin one */
+    uint64_t
+        ordinal; /* of the branch, from 1 without gaps; sent when the one before was answered */
+    uint64_t remaining_ms;    /* of the decision's deadline, when the message was made (P-15) */
+    enum isolation isolation; /* with ordinal 1 */
+    bool read_only;           /* likewise */
+    struct blob *work;        /* of exactly one statement */
+};
+
+struct message_prepare {
+    struct gid gid;
+    uint64_t count; /* of the branch's statements: every one was answered */
+    uint64_t remaining_ms;
 };
 
 /* Also carries the proof, since the agent keeps no memory of what it voted. */
@@ -206,6 +232,13 @@ struct message_health {
     char text[HEALTH_TEXT_SIZE];
 };
 
+/* A statement did what it should. One that did not ends its branch: VOTE_ABORT. */
+struct message_answer {
+    struct gid gid;
+    uint64_t ordinal;
+    struct blob *results; /* of exactly one statement; owned */
+};
+
 /* What the database says about each item, in the order of the question. */
 enum audit_finding {
     AUDIT_COMMITTED = 1, /* it is there */
@@ -229,6 +262,8 @@ struct message {
         struct message_verdict verdict;
         struct message_head head;
         struct message_audit audit;
+        struct message_statement statement;
+        struct message_prepare prepare;
         struct message_witness witness;
         struct message_welcome welcome;
         struct message_fenced fenced;
@@ -237,6 +272,7 @@ struct message {
         struct message_inquiry inquiry;
         struct message_health health;
         struct message_audited audited;
+        struct message_answer answer;
     } as;
 };
 

@@ -4,6 +4,7 @@ assent_pure_library(assent_coord_core
             ${CMAKE_CURRENT_LIST_DIR}/core_audit.c
             ${CMAKE_CURRENT_LIST_DIR}/core_finish.c
             ${CMAKE_CURRENT_LIST_DIR}/core_inquiry.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_interactive.c
             ${CMAKE_CURRENT_LIST_DIR}/core_peer.c
             ${CMAKE_CURRENT_LIST_DIR}/core_ready.c
             ${CMAKE_CURRENT_LIST_DIR}/core_resolve.c

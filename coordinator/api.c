@@ -45,27 +45,28 @@ void api_call_free(struct api_call *call)
         return;
     }
     submission_done(&call->submission);
+    blob_free(call->statement.work);
     for (size_t i = 0; i < call->answer.view_count; i++) {
         txn_view_done(&call->answer.views[i]);
     }
     free(call->answer.views);
+    blob_free(call->answer.results);
     free(call->answer.participants);
     free(call->answer.metrics);
     free(call);
 }
 
-/* TXN_DECIDING is an inner state: nobody outside can act on the difference, so both are
- * "preparing". */
+/* TXN_DECIDING and TXN_OPEN are inner states: what somebody outside can do tells nobody there from the one that is shown. */
 static const char *const txn_states[] = {
     [TXN_QUEUED] = "queued",       [TXN_ACTIVE] = "active",         [TXN_PREPARING] = "preparing",
     [TXN_DECIDING] = "preparing",  [TXN_COMMITTING] = "committing", [TXN_COMMITTED] = "committed",
     [TXN_ABORTING] = "aborting",   [TXN_ABORTED] = "aborted",       [TXN_DEAD] = "dead",
-    [TXN_HEURISTIC] = "heuristic",
+    [TXN_HEURISTIC] = "heuristic", [TXN_OPEN] = "active",
 };
 
 const char *txn_state_text(enum txn_state state)
 {
-    CHECK(state >= TXN_QUEUED && state <= TXN_HEURISTIC);
+    CHECK(state >= TXN_QUEUED && state <= TXN_OPEN);
     return txn_states[state];
 }
 

@@ -9,7 +9,7 @@
 #define ASSENT_COORDINATOR_API_H
 
 #include "common/inbox.h"
-#include "coordinator/submission.h"
+#include "coordinator/interactive.h"
 #include "coordinator/view.h"
 
 enum api_operation {
@@ -21,6 +21,9 @@ enum api_operation {
     API_PARTICIPANTS,
     API_METRICS,
     API_READY, /* /readyz */
+    API_OPEN,  /* an interactive transaction (docs/adr/0014) */
+    API_STATEMENT,
+    API_CLOSE, /* commit or roll back */
 };
 
 enum api_status {
@@ -28,12 +31,12 @@ enum api_status {
     API_ABORTED, /* SUBMIT: view.failure says why; the abort is final */
     API_REFUSED, /* SUBMIT: nothing was done: reason overload, participant_unavailable, shutdown, capacity ... */
     API_OUTCOME_UNKNOWN, /* SUBMIT: the decision is being written and its fate is not known yet: ask by key */
-    API_KEY_CONFLICT,        /* the key was used with another body */
+    API_KEY_CONFLICT,        /* the key, or the seq, was used with another body */
     API_UNKNOWN_PARTICIPANT, /* text names it */
     API_NOT_FOUND,
-    API_EXPIRED,  /* below the retention floor */
-    API_CONFLICT, /* RESOLVE: not possible in this state; text says why and what is */
-    API_FAILED,   /* an internal error; text */
+    API_EXPIRED, /* below the retention floor */
+    API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE: not possible in this state; text says why and what is */
+    API_FAILED, /* an internal error; text */
 };
 
 struct api_list {
@@ -72,6 +75,8 @@ struct api_answer {
     bool replayed;          /* SUBMIT: the recorded answer of an earlier request with this key */
     size_t view_count;      /* SUBMIT, GET*, RESOLVE: 1; LIST: any number */
     struct txn_view *views; /* owned */
+    struct blob *results;   /* of an interactive statement; owned */
+    uint64_t seq;           /* its number */
     bool has_next;          /* LIST: more would follow; continue after views[view_count - 1] */
     size_t participant_count;
     struct participant_view *participants; /* owned */
@@ -89,6 +94,9 @@ struct api_call {
     char key[KEY_MAX_BYTES + 1];
     struct api_list list;
     struct api_resolve resolve;
+    uint32_t timeout_ms;                    /* OPEN */
+    struct interactive_statement statement; /* STATEMENT; its work is taken by the owner */
+    struct interactive_end end;             /* CLOSE */
     struct api_answer answer;
     void (*done)(struct api_call *call);
     void *user;

@@ -167,7 +167,7 @@ static bool decode_branch_field(struct decode *decode, const struct unpack_text 
 }
 
 static bool decode_branch(struct decode *decode, size_t *statements_left,
-                          struct submission_branch *branch)
+                          struct submission_branch *branch, uint32_t *ret_seen)
 {
     uint32_t members = 0;
     uint32_t seen = 0;
@@ -184,6 +184,7 @@ static bool decode_branch(struct decode *decode, size_t *statements_left,
         }
     }
     const uint32_t required = BRANCH_FIELD_PARTICIPANT | BRANCH_FIELD_WORK;
+    *ret_seen = seen;
     return (seen & required) == required ||
            malformed(decode, "a branch needs participant and work");
 }
@@ -203,8 +204,9 @@ static bool decode_branches(struct decode *decode)
     submission->branches = alloc_array(count, sizeof *submission->branches);
     for (uint32_t i = 0; i < count; i++) {
         struct submission_branch *branch = &submission->branches[i];
+        uint32_t seen = 0;
         submission->branch_count = i + 1; /* so that a failure half-way releases what is there */
-        if (!decode_branch(decode, &statements_left, branch)) {
+        if (!decode_branch(decode, &statements_left, branch, &seen)) {
             return false;
         }
         for (uint32_t k = 0; k < i; k++) {
@@ -214,6 +216,38 @@ static bool decode_branches(struct decode *decode)
             }
         }
     }
+    return true;
+}
+
+/* A branch as of a submission, of an interactive transaction, with one statement. */
+static bool decode_statement(struct decode *decode)
+{
+    struct interactive_statement *statement = &decode->call->statement;
+    struct submission_branch branch = {0};
+    uint32_t seen = 0;
+    size_t statements_left = decode->limits->statements;
+    const bool ok = decode_branch(decode, &statements_left, &branch, &seen);
+    statement->work = branch.work; /* released with the call, whatever it is */
+    if (!ok) {
+        return false;
+    }
+    if (decode->limits->statements - statements_left != 1) {
+        return malformed(decode, "a statement's branch has exactly one statement");
+    }
+    memcpy(statement->participant, branch.participant, sizeof statement->participant);
+    statement->has_mode = (seen & (BRANCH_FIELD_ISOLATION | BRANCH_FIELD_READ_ONLY)) != 0;
+    statement->isolation = branch.isolation;
+    statement->read_only = branch.read_only;
+    return true;
+}
+
+static bool decode_seq(struct decode *decode)
+{
+    int64_t value = 0;
+    if (!unpack_range(&decode->in, 1, INT64_MAX, &value)) {
+        return malformed(decode, "seq must be a number from 1");
+    }
+    decode->call->statement.seq = (uint64_t)value;
     return true;
 }
 
@@ -227,20 +261,26 @@ static bool decode_timeout(struct decode *decode)
         return refuse(decode, CLIENT_LIMIT, "timeout_ms is above %" PRIu32 " (limit timeout_max)",
                       decode->limits->timeout_max_ms);
     }
-    decode->call->submission.timeout_ms = (uint32_t)value;
+    if (decode->call->operation == API_OPEN) {
+        decode->call->timeout_ms = (uint32_t)value;
+    } else {
+        decode->call->submission.timeout_ms = (uint32_t)value;
+    }
     return true;
 }
 
 static bool decode_ack(struct decode *decode)
 {
     struct unpack_text text;
+    enum ack_mode *ret_ack = decode->call->operation == API_CLOSE ? &decode->call->end.ack
+                                                                  : &decode->call->submission.ack;
     if (unpack_text(&decode->in, &text)) {
         if (unpack_text_is(&text, "completed")) {
-            decode->call->submission.ack = ACK_MODE_COMPLETED;
+            *ret_ack = ACK_MODE_COMPLETED;
             return true;
         }
         if (unpack_text_is(&text, "decided")) {
-            decode->call->submission.ack = ACK_MODE_DECIDED;
+            *ret_ack = ACK_MODE_DECIDED;
             return true;
         }
     }
@@ -263,7 +303,14 @@ static bool decode_any_key(struct decode *decode)
 
 static bool decode_id(struct decode *decode)
 {
-    return decode_gtrid(decode, "id", &decode->call->gtrid);
+    struct api_call *call = decode->call;
+    struct gtrid *ret_gtrid = &call->gtrid;
+    if (call->operation == API_STATEMENT) {
+        ret_gtrid = &call->statement.gtrid;
+    } else if (call->operation == API_CLOSE) {
+        ret_gtrid = &call->end.gtrid;
+    }
+    return decode_gtrid(decode, "id", ret_gtrid);
 }
 
 static bool decode_events(struct decode *decode)
@@ -311,17 +358,41 @@ static bool decode_after(struct decode *decode)
 }
 
 /* Operations as bits, for the table of members. */
-enum { OP_SUBMIT = 1, OP_GET = 2, OP_LIST = 4, OP_PARTICIPANTS = 8 };
+enum {
+    OP_SUBMIT = 1,
+    OP_GET = 2,
+    OP_LIST = 4,
+    OP_PARTICIPANTS = 8,
+    OP_OPEN = 16,
+    OP_STATEMENT = 32,
+    OP_COMMIT = 64,
+    OP_ROLLBACK = 128,
+};
 
 static const struct operation {
     const char *name;
     uint32_t bit;
     enum api_operation operation;
 } operations[] = {
-    {"submit", OP_SUBMIT, API_SUBMIT},
-    {"get", OP_GET, API_GET},
-    {"list", OP_LIST, API_LIST},
-    {"participants", OP_PARTICIPANTS, API_PARTICIPANTS},
+    {"submit", OP_SUBMIT, API_SUBMIT}, {"get", OP_GET, API_GET},
+    {"list", OP_LIST, API_LIST},       {"participants", OP_PARTICIPANTS, API_PARTICIPANTS},
+    {"open", OP_OPEN, API_OPEN},       {"statement", OP_STATEMENT, API_STATEMENT},
+    {"commit", OP_COMMIT, API_CLOSE},  {"rollback", OP_ROLLBACK, API_CLOSE},
+};
+
+enum {
+    MEMBER_KEY = 1,
+    MEMBER_TIMEOUT = 2,
+    MEMBER_ACK = 4,
+    MEMBER_BRANCHES = 8,
+    MEMBER_ID = 16,
+    MEMBER_EVENTS = 32,
+    MEMBER_STATE = 64,
+    MEMBER_PARTICIPANT = 128,
+    MEMBER_LIMIT = 256,
+    MEMBER_AFTER = 512,
+    MEMBER_BRANCH = 1024,
+    MEMBER_SEQ = 2048,
 };
 
 static const struct member {
@@ -330,16 +401,18 @@ static const struct member {
     uint32_t operations;
     bool (*decode)(struct decode *decode);
 } members[] = {
-    {"key", 1, OP_SUBMIT | OP_GET | OP_LIST, decode_any_key},
-    {"timeout_ms", 2, OP_SUBMIT, decode_timeout},
-    {"ack", 4, OP_SUBMIT, decode_ack},
-    {"branches", 8, OP_SUBMIT, decode_branches},
-    {"id", 16, OP_GET, decode_id},
-    {"events", 32, OP_GET, decode_events},
-    {"state", 64, OP_LIST, decode_state},
-    {"participant", 128, OP_LIST, decode_participant},
-    {"limit", 256, OP_LIST, decode_limit},
-    {"after", 512, OP_LIST, decode_after},
+    {"key", MEMBER_KEY, OP_SUBMIT | OP_GET | OP_LIST, decode_any_key},
+    {"timeout_ms", MEMBER_TIMEOUT, OP_SUBMIT | OP_OPEN, decode_timeout},
+    {"ack", MEMBER_ACK, OP_SUBMIT | OP_COMMIT, decode_ack},
+    {"branches", MEMBER_BRANCHES, OP_SUBMIT, decode_branches},
+    {"id", MEMBER_ID, OP_GET | OP_STATEMENT | OP_COMMIT | OP_ROLLBACK, decode_id},
+    {"events", MEMBER_EVENTS, OP_GET, decode_events},
+    {"state", MEMBER_STATE, OP_LIST, decode_state},
+    {"participant", MEMBER_PARTICIPANT, OP_LIST, decode_participant},
+    {"limit", MEMBER_LIMIT, OP_LIST, decode_limit},
+    {"after", MEMBER_AFTER, OP_LIST, decode_after},
+    {"branch", MEMBER_BRANCH, OP_STATEMENT, decode_statement},
+    {"seq", MEMBER_SEQ, OP_STATEMENT, decode_seq},
 };
 
 static bool decode_member(struct decode *decode, uint32_t operation_bit)
@@ -388,6 +461,8 @@ static bool decode_head(struct decode *decode, uint32_t *ret_members, uint32_t *
             decode->call = api_call_new(operations[i].operation);
             decode->call->list.any_state = true;
             decode->call->list.limit = LIST_LIMIT_DEFAULT;
+            decode->call->timeout_ms = decode->limits->timeout_default_ms;
+            decode->call->end.commit = operations[i].bit == OP_COMMIT;
             *ret_operation = operations[i].bit;
             *ret_members -= 2;
             return true;
@@ -410,8 +485,18 @@ static bool decode_finish(struct decode *decode, uint32_t operation_bit)
         }
         submission_hash(submission, submission->body_hash);
     }
-    if (operation_bit == OP_GET && ((decode->seen & 1) != 0) == ((decode->seen & 16) != 0)) {
+    const bool has_id = (decode->seen & MEMBER_ID) != 0;
+    if (operation_bit == OP_GET && ((decode->seen & MEMBER_KEY) != 0) == has_id) {
         return malformed(decode, "get needs either id or key");
+    }
+    if ((operation_bit & (OP_STATEMENT | OP_COMMIT | OP_ROLLBACK)) != 0 && !has_id) {
+        return malformed(decode, "statement, commit and rollback need id");
+    }
+    if (operation_bit == OP_STATEMENT) {
+        if (decode->call->statement.work == NULL) {
+            return malformed(decode, "statement needs branch");
+        }
+        submission_hash_statement(&decode->call->statement);
     }
     return true;
 }

@@ -229,7 +229,8 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
     if (answer->has_next && answer->view_count > 0) {
         gtrid_format(&answer->views[answer->view_count - 1].gtrid, next);
     }
-    encode_head(pack, 9, status_of(answer->status));
+    const bool is_statement = call->operation == API_STATEMENT;
+    encode_head(pack, is_statement ? 11 : 9, status_of(answer->status));
     encode_reason(pack, answer->reason);
     encode_optional(pack, "participant", answer->participant);
     encode_text(pack, "text", answer_text(call));
@@ -241,6 +242,10 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
         encode_view(pack, &answer->views[i], call->operation != API_LIST);
     }
     encode_optional(pack, "next", next);
+    if (is_statement) {
+        encode_number(pack, "seq", answer->seq);
+        encode_blob(pack, "results", answer->results);
+    }
     pack_text(pack, "participants");
     pack_array(pack, answer->participant_count);
     for (size_t i = 0; i < answer->participant_count; i++) {

@@ -41,7 +41,7 @@ struct edge_context {
     nng_ctx ctx;
     nng_aio *aio;
     enum context_state state;
-    bool is_submission;
+    bool is_submission; /* or other work, see context_received */
 };
 
 struct client_edge {
@@ -160,7 +160,10 @@ static void context_received(struct edge_context *context, nng_msg *message)
         context_refuse(context, &refusal);
         return;
     }
-    if (call->operation == API_SUBMIT) {
+    /* What goes on or begins takes a place; what ends a transaction must not wait for one. */
+    const bool is_work = call->operation == API_SUBMIT || call->operation == API_OPEN ||
+                         call->operation == API_STATEMENT;
+    if (is_work) {
         if (!context_admit(context, &refusal)) {
             api_call_free(call);
             context_refuse(context, &refusal);

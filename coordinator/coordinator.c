@@ -306,6 +306,15 @@ static void step_call(struct coordinator *coordinator, struct api_call *call)
     } else if (call->operation == API_RESOLVE) {
         event.kind = COORD_EVENT_RESOLVE;
         event.resolve = &call->resolve;
+    } else if (call->operation == API_OPEN) {
+        event.kind = COORD_EVENT_OPEN;
+        event.timeout_ms = call->timeout_ms;
+    } else if (call->operation == API_STATEMENT) {
+        event.kind = COORD_EVENT_STATEMENT;
+        event.statement = &call->statement;
+    } else if (call->operation == API_CLOSE) {
+        event.kind = COORD_EVENT_CLOSE;
+        event.end = &call->end;
     } else {
         calls_answer(coordinator, call);
         return;

@@ -411,6 +411,9 @@ void calls_answer(struct coordinator *coordinator, struct api_call *call)
         break;
     case API_SUBMIT:
     case API_RESOLVE: /* the core's */
+    case API_OPEN:
+    case API_STATEMENT:
+    case API_CLOSE:
         call->answer.status = API_FAILED;
         break;
     }

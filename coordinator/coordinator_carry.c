@@ -65,6 +65,9 @@ static void fault_sent(const struct message *messages, size_t count, bool before
         case MESSAGE_ACK:
         case MESSAGE_INQUIRY:
         case MESSAGE_HEALTH:
+        case MESSAGE_STATEMENT:
+        case MESSAGE_PREPARE:
+        case MESSAGE_ANSWER:
             break;
         }
     }

@@ -29,6 +29,9 @@ struct coord *coord_new(const struct coord_config *config, uint64_t now_ms)
     config_default(&coord->config.recent_max, 10000);
     config_default(&coord->config.drain_ms, 10000);
     config_default(&coord->config.trim_interval_ms, 10000);
+    config_default(&coord->config.interactive_max, 256);
+    config_default(&coord->config.interactive_idle_ms, 60000);
+    config_default(&coord->config.interactive_result_bytes, 1 << 20);
     if (coord->config.max_queued_bytes == 0) {
         coord->config.max_queued_bytes = UINT64_C(256) << 20;
     }
@@ -172,7 +175,14 @@ static void timer_txn(struct coord *coord, struct txn *txn, struct coord_ready *
                  txn->timeout_ms);
         vote_abort(coord, txn, REASON_TIMEOUT, NO_PARTICIPANT, text, ready);
         return;
+    case TXN_OPEN:
+        interactive_timer(coord, txn, ready);
+        return;
     case TXN_PREPARING:
+        if (coord->now_ms < txn->deadline_ms) {
+            interactive_repeat(coord, txn, ready);
+            return;
+        }
         for (size_t i = 0; i < txn->branch_count; i++) {
             const struct branch *branch = &txn->branches[i];
             if (branch->state == BRANCH_WORKING) {
@@ -239,6 +249,7 @@ static void drain_step(struct coord *coord, struct coord_ready *ready)
         vote_abort(coord, txn, REASON_SHUTDOWN, NO_PARTICIPANT, "the coordinator is shutting down",
                    ready);
     }
+    interactive_drain(coord, ready);
 }
 
 static bool drain_may_wait_for(const struct coord *coord, const struct txn *txn)
@@ -267,6 +278,7 @@ static void drain_check(struct coord *coord, struct coord_ready *ready)
     for (struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
         switch (txn->state) {
         case TXN_ACTIVE:
+        case TXN_OPEN:
         case TXN_PREPARING:
         case TXN_DECIDING:
             if (overdue && txn->state == TXN_PREPARING) {
@@ -324,6 +336,11 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
             vote_step(coord, from, event->session, &message->as.vote, ready);
         }
         return;
+    case MESSAGE_ANSWER:
+        if (participant->welcomed) {
+            interactive_answered(coord, from, event->session, &message->as.answer, ready);
+        }
+        return;
     case MESSAGE_ACK:
         if (participant->welcomed) {
             finish_ack(coord, from, &message->as.ack, &event->prior, ready);
@@ -342,6 +359,8 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
     case MESSAGE_VERDICT:
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT:
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
         coord->counters.stale_messages++; /* ours to say, not to hear */
         return;
     }
@@ -375,6 +394,15 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
         return;
     case COORD_EVENT_RESOLVE:
         resolve_step(coord, event, ready);
+        return;
+    case COORD_EVENT_OPEN:
+        interactive_open(coord, event, ready);
+        return;
+    case COORD_EVENT_STATEMENT:
+        interactive_statement(coord, event, ready);
+        return;
+    case COORD_EVENT_CLOSE:
+        interactive_close(coord, event, ready);
         return;
     case COORD_EVENT_PEER_UP:
     case COORD_EVENT_PEER_DOWN:
@@ -446,6 +474,10 @@ bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *even
         gtrid = &event->message->as.ack.gid.gtrid;
     } else if (event->kind == COORD_EVENT_RESOLVE) {
         gtrid = &event->resolve->gtrid;
+    } else if (event->kind == COORD_EVENT_STATEMENT) {
+        gtrid = &event->statement->gtrid;
+    } else if (event->kind == COORD_EVENT_CLOSE) {
+        gtrid = &event->end->gtrid;
     }
     if (gtrid == NULL || txn_find(coord, gtrid) != NULL) {
         return false;

@@ -14,6 +14,7 @@
 #define ASSENT_COORDINATOR_CORE_H
 
 #include "coordinator/api.h"
+#include "coordinator/interactive.h"
 #include "coordinator/submission.h"
 #include "coordinator/view.h"
 #include "recovery/journal.h"
@@ -35,6 +36,11 @@ struct coord_config {
     uint32_t drain_ms;         /* how long a drain waits for acknowledgements [10000] */
     uint64_t retention_ms;     /* P-13 [7 days] */
     uint32_t trim_interval_ms; /* [10000] */
+    uint32_t
+        interactive_max; /* open interactive transactions; more are refused as overload [256] */
+    uint32_t interactive_idle_ms; /* one that waits longer for its client is aborted [60000] */
+    uint32_t
+        interactive_result_bytes; /* of one transaction's answers, kept for repetition [1 MiB] */
 };
 
 enum coord_event_kind {
@@ -53,6 +59,10 @@ enum coord_event_kind {
     COORD_EVENT_FENCED,             /* the journal says another coordinator owns it */
     COORD_EVENT_DRAIN,
     COORD_EVENT_RETAINED, /* the page that coord_wants_page asked for */
+    /* Interactive transactions (P-22): */
+    COORD_EVENT_OPEN,
+    COORD_EVENT_STATEMENT,
+    COORD_EVENT_CLOSE, /* commit or roll back */
 };
 
 struct coord_prior { /* what the journal knows, attached by the driver */
@@ -82,10 +92,13 @@ struct coord_event {
     struct journal_head head;
     struct journal_floor floor;
     bool more; /* TRIMMED: another slice is due */
-    /* SUBMIT, RESOLVE, PARTICIPANT_REMOVE: echoed in the answer */
+    /* SUBMIT, RESOLVE, PARTICIPANT_REMOVE, OPEN, STATEMENT, CLOSE: echoed in the answer */
     uint64_t call;
     struct submission *submission; /* the step takes its contents */
     const struct api_resolve *resolve;
+    uint32_t timeout_ms;                     /* OPEN: of the decision, as in a submission */
+    struct interactive_statement *statement; /* STATEMENT: the step takes its work */
+    const struct interactive_end *end;       /* CLOSE */
     /* PEER_*, MESSAGE, PARTICIPANT_* */
     const char *participant;
     const char *address; /* PARTICIPANT_ADD; PEER_UP */

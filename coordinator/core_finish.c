@@ -33,8 +33,9 @@ static void finish_tell(struct coord *coord, struct txn *txn, struct branch *bra
     }
     struct message *message = ready_send(ready, participant->session, MESSAGE_ROLLBACK);
     message->as.rollback.gtrid = txn->gtrid;
-    message->as.rollback.has_gid = branch->has_gid;
-    if (branch->has_gid) {
+    /* Of an open branch the attempt is known before it votes. */
+    message->as.rollback.has_gid = branch->gid.attempt != 0;
+    if (message->as.rollback.has_gid) {
         message->as.rollback.gid = branch->gid;
         message->as.rollback.proof = branch->proof;
     }
@@ -167,6 +168,7 @@ void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *read
         break;
     case TXN_QUEUED:
     case TXN_ACTIVE:
+    case TXN_OPEN:
     case TXN_PREPARING:
     case TXN_DECIDING:
     case TXN_COMMITTED:

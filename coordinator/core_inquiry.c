@@ -30,7 +30,7 @@ static enum verdict inquiry_in_memory(const struct coord *coord, struct txn *txn
         return forced != VERDICT_UNKNOWN ? forced : coord_presume(coord, &txn->gtrid);
     }
     if (!txn->decided_commit) {
-        bool undecided = txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING;
+        bool undecided = txn->state == TXN_ACTIVE || txn_is_at_work(txn);
         return undecided ? VERDICT_WAIT : VERDICT_ABORT;
     }
     if (txn->state == TXN_DECIDING) {

@@ -7,6 +7,7 @@
  *   core_txn.c      one transaction: its life, its state table, its answers and its timeline
  *   core_submit.c   SUBMIT: keys, limits, admission
  *   core_vote.c     WORK out, VOTE in, the decision
+ *   core_interactive.c  OPEN, STATEMENT, CLOSE: a transaction statement by statement (P-22)
  *   core_finish.c   COMMIT and ROLLBACK out, ACK in, END; heuristic outcomes
  *   core_peer.c     participants: links, witnesses, claims, health (P-10, P-14)
  *   core_inquiry.c  INQUIRY (P-8)
@@ -23,9 +24,12 @@
  *      +----------------> ABORTING --all acked or left--> ABORTED      +--> HEURISTIC
  *                             +--- found committed by hand ------------------^
  *
+ *   An interactive one begins with ACTIVE --> OPEN; from there --commit--> PREPARING, or ABORTING.
+ *
  *   state       true in it                                          durable            if we die now
  *   ACTIVE      nothing was sent                                     nothing            as if never asked
- *   PREPARING   WORK may run anywhere                                nothing            presumed abort (P-1)
+ *   OPEN        statements may run anywhere, nothing is prepared     nothing            presumed abort (P-1)
+ *   PREPARING   WORK (PREPARE) may run anywhere                      nothing            presumed abort (P-1)
  *   DECIDING    every branch is prepared; nobody may abort (P-2)     perhaps COMMIT     what the journal says
  *   COMMITTING  COMMIT is durable; branches are told until they ack  COMMIT             driven again
  *   COMMITTED   every branch acknowledged                            COMMIT, soon END   driven again, harmless
@@ -97,7 +101,9 @@ struct branch {
     uint64_t told_session; /* last session that COMMIT or ROLLBACK went out on */
     struct gid gid;
     struct proof proof;
-    struct blob *work; /* until sent */
+    struct blob *work; /* until sent; interactive: until answered, for its repetition */
+    uint64_t
+        ordinal; /* interactive: of the statement that was sent last; gid is known with the first answer */
     struct blob *results;
     char *detail; /* of a heuristic outcome; may be NULL */
 };
@@ -117,6 +123,25 @@ struct txn_event {
 };
 
 #define NO_PARTICIPANT UINT32_MAX
+
+struct interactive_answer { /* of a statement with seq, kept for its repetition */
+    uint64_t seq;
+    uint8_t hash[BODY_HASH_BYTES];
+    struct blob *results;
+};
+
+struct interactive {
+    uint64_t idle_by_ms; /* OPEN, and nothing runs */
+    uint64_t count;      /* statements begun, over all participants: the last one's seq */
+    uint32_t running;    /* participant's index; NO_PARTICIPANT: every statement was answered */
+    bool is_repeatable;  /* the running one came with seq */
+    uint8_t hash[BODY_HASH_BYTES]; /* of the running one */
+    size_t call_count, call_capacity;
+    uint64_t *calls; /* that wait for its answer */
+    size_t answer_count, answer_capacity;
+    struct interactive_answer *answers; /* by ascending seq */
+    uint64_t answer_bytes;
+};
 
 struct txn {
     struct heap_node timer; /* first: a node is its transaction */
@@ -138,6 +163,7 @@ struct txn {
     char failure_text[HEALTH_TEXT_SIZE];
     size_t branch_count;
     struct branch *branches;
+    struct interactive *interactive; /* NULL: a submission, or it came from the journal */
     size_t waiter_count, waiter_capacity;
     struct waiter *waiters;
     size_t event_count, event_capacity;
@@ -199,7 +225,7 @@ struct coord {
     struct pending *pending_first, *pending_last;
     size_t forced_count;
     struct forced_verdict *forced;
-    uint64_t live_count, active_count, queued_count, recent_count;
+    uint64_t live_count, active_count, queued_count, recent_count, open_count;
     uint64_t queued_bytes, recent_bytes;
     uint64_t next_heartbeat_ms, next_trim_ms;
     uint64_t next_audit_serial;
@@ -241,6 +267,7 @@ void txn_set_timer(struct coord *coord, struct txn *txn);
 void txn_retire(struct coord *coord, struct txn *txn); /* finished: into the recent list */
 void txn_revive(struct coord *coord, struct txn *txn); /* out of it again: it was not over */
 bool txn_is_finished(const struct txn *txn);
+bool txn_is_at_work(const struct txn *txn); /* undecided, and participants may be at it */
 /* An aborted transaction has no record that lists its branches: one that is known from a note about one of them, */
 struct txn *txn_from_note(struct coord *coord, const struct gid *gid);
 /* and another one that shows up. */
@@ -267,6 +294,24 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
 void vote_decide(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void vote_abort(struct coord *coord, struct txn *txn, enum reason reason, uint32_t participant,
                 const char *text, struct coord_ready *ready);
+
+/* core_interactive.c */
+void interactive_open(struct coord *coord, const struct coord_event *event,
+                      struct coord_ready *ready);
+void interactive_statement(struct coord *coord, struct coord_event *event,
+                           struct coord_ready *ready);
+void interactive_close(struct coord *coord, const struct coord_event *event,
+                       struct coord_ready *ready);
+void interactive_answered(struct coord *coord, uint32_t from, uint64_t session,
+                          struct message_answer *answer, struct coord_ready *ready);
+/* Sends again what is not answered. */
+void interactive_repeat(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+uint64_t interactive_due_ms(const struct txn *txn); /* of an open one, beside its deadline */
+void interactive_timer(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+/* It aborts: whoever waits for a statement hears of it, and what was kept for repetition goes. */
+void interactive_aborted(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void interactive_drain(struct coord *coord, struct coord_ready *ready);
+void interactive_free(struct txn *txn);
 
 /* core_finish.c */
 void finish_durable(struct coord *coord, struct txn *txn, struct coord_ready *ready);

@@ -113,7 +113,7 @@ static void peer_down(struct coord *coord, uint32_t index, struct coord_ready *r
     struct txn **txns = peer_txns(coord, index, &count);
     for (size_t i = 0; i < count; i++) {
         struct txn *txn = txns[i];
-        if (txn->state == TXN_PREPARING) {
+        if (txn_is_at_work(txn)) {
             vote_abort(coord, txn, REASON_PARTICIPANT_UNAVAILABLE, index,
                        "the connection to the participant was lost before the decision", ready);
         } else if (txn->state == TXN_ABORTING) {
@@ -244,7 +244,7 @@ static void peer_welcome(struct coord *coord, uint32_t index, const struct messa
     size_t count = 0;
     struct txn **txns = peer_txns(coord, index, &count);
     for (size_t i = 0; i < count; i++) {
-        if (txns[i]->state == TXN_PREPARING) {
+        if (txn_is_at_work(txns[i])) {
             /* Another database on the same session: votes given are void, and WORK on its way must not commit there. */
             vote_abort(coord, txns[i], REASON_PARTICIPANT_UNAVAILABLE, index,
                        "the participant's database became another one before the decision", ready);
@@ -441,6 +441,9 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case COORD_EVENT_FENCED:
     case COORD_EVENT_DRAIN:
     case COORD_EVENT_RETAINED:
+    case COORD_EVENT_OPEN:
+    case COORD_EVENT_STATEMENT:
+    case COORD_EVENT_CLOSE:
         return;
     case COORD_EVENT_MESSAGE:
         break;
@@ -486,6 +489,9 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case MESSAGE_INQUIRY:
     case MESSAGE_AUDIT:
     case MESSAGE_AUDITED:
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
+    case MESSAGE_ANSWER:
         return;
     }
 }

@@ -105,6 +105,7 @@ void coord_ready_clear(struct coord_ready *ready)
             txn_view_done(&answer->views[k]);
         }
         free(answer->views);
+        blob_free(answer->results);
     }
     ready->send_count = 0;
     ready->append_count = 0;

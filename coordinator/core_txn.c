@@ -15,7 +15,8 @@
  * COMMITTING or HEURISTIC. HEURISTIC is left only when an operator asked to commit a branch again. */
 static const uint32_t txn_successors[] = {
     [TXN_QUEUED] = TO(TXN_ACTIVE) | TO(TXN_DEAD),
-    [TXN_ACTIVE] = TO(TXN_PREPARING) | TO(TXN_ABORTING),
+    [TXN_ACTIVE] = TO(TXN_PREPARING) | TO(TXN_ABORTING) | TO(TXN_OPEN),
+    [TXN_OPEN] = TO(TXN_PREPARING) | TO(TXN_ABORTING),
     [TXN_PREPARING] = TO(TXN_DECIDING) | TO(TXN_ABORTING),
     [TXN_DECIDING] = TO(TXN_COMMITTING),
     [TXN_COMMITTING] = TO(TXN_COMMITTED) | TO(TXN_HEURISTIC),
@@ -60,6 +61,8 @@ void txn_move(struct coord *coord, struct txn *txn, enum txn_state state)
     } else if (!state_awaits_decision(txn->state) && state_awaits_decision(state)) {
         coord->active_count++;
     }
+    coord->open_count += state == TXN_OPEN;
+    coord->open_count -= txn->state == TXN_OPEN;
     txn->state = state;
 }
 
@@ -221,6 +224,7 @@ void txn_free(struct coord *coord, struct txn *txn)
         free(txn->events[i].detail);
     }
     failure_done(&txn->failure);
+    interactive_free(txn);
     free(txn->branches);
     free(txn->events);
     free(txn->waiters);
@@ -263,6 +267,11 @@ bool txn_is_a_note(const struct txn *txn)
 bool txn_is_finished(const struct txn *txn)
 {
     return txn->state == TXN_COMMITTED || txn->state == TXN_ABORTED;
+}
+
+bool txn_is_at_work(const struct txn *txn)
+{
+    return txn->state == TXN_OPEN || txn->state == TXN_PREPARING;
 }
 
 bool txn_completed(const struct txn *txn)
@@ -353,8 +362,13 @@ void txn_set_timer(struct coord *coord, struct txn *txn)
     uint64_t due_ms = UINT64_MAX;
     switch (txn->state) {
     case TXN_ACTIVE:
-    case TXN_PREPARING:
         due_ms = txn->deadline_ms;
+        break;
+    case TXN_OPEN:
+        due_ms = earlier(txn->deadline_ms, interactive_due_ms(txn));
+        break;
+    case TXN_PREPARING: /* WORK is not repeated, and retry_ms never */
+        due_ms = earlier(txn->deadline_ms, txn->retry_ms);
         break;
     case TXN_DECIDING:
         due_ms = txn->waiter_count > 0 ? txn->deadline_ms + DECIDE_GRACE_MS : UINT64_MAX;
@@ -402,6 +416,7 @@ static bool waiter_due(const struct txn *txn, const struct waiter *waiter)
     switch (txn->state) {
     case TXN_QUEUED:
     case TXN_ACTIVE:
+    case TXN_OPEN:
     case TXN_PREPARING:
     case TXN_DECIDING:
         return false;
@@ -425,6 +440,7 @@ static void waiter_tell(struct coord *coord, const struct txn *txn, const struct
     switch (txn->state) {
     case TXN_QUEUED:
     case TXN_ACTIVE:
+    case TXN_OPEN:
     case TXN_PREPARING:
     case TXN_DECIDING:
         break;

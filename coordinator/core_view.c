@@ -98,6 +98,9 @@ bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_by
 
 static enum txn_state shown_state(const struct txn *txn)
 {
+    if (txn->state == TXN_OPEN) {
+        return TXN_ACTIVE;
+    }
     return txn->state == TXN_DECIDING ? TXN_PREPARING : txn->state;
 }
 

@@ -83,6 +83,7 @@ void vote_abort(struct coord *coord, struct txn *txn, enum reason reason, uint32
             CHECK(!"not before a decision");
         }
     }
+    interactive_aborted(coord, txn, ready);
     txn_answer(coord, txn, true, ready);
     txn->retry_step_ms = coord->config.retry_min_ms;
     finish_drive(coord, txn, ready);
@@ -217,10 +218,20 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
         coord->counters.stale_messages++;
         return;
     }
-    bool is_first = branch->state == BRANCH_WORKING && branch->session == session;
+    /* P-22: of an interactive branch the attempt that answered its statements, and no other. */
+    bool is_attempt = branch->gid.attempt == 0 || gid_equal(&branch->gid, &vote->gid);
+    bool is_first = branch->state == BRANCH_WORKING && branch->session == session && is_attempt;
     bool is_taken_back = txn->state == TXN_PREPARING && branch->state == BRANCH_PREPARED &&
                          (vote->vote == VOTE_UNKNOWN || vote->vote == VOTE_ABORT) &&
                          gid_equal(&branch->gid, &vote->gid);
+    if (txn->state == TXN_OPEN && is_first) {
+        /* A statement failed, or the branch was lost. A yes that nobody asked for is doubt. */
+        if (vote->vote == VOTE_COMMIT || vote->vote == VOTE_READONLY) {
+            vote->vote = VOTE_UNKNOWN;
+        }
+        vote_no(coord, txn, branch, vote, ready);
+        return;
+    }
     if (txn->state == TXN_PREPARING && (is_first || is_taken_back)) {
         switch (vote->vote) {
         case VOTE_COMMIT:

@@ -143,6 +143,26 @@ static bool prefer_check(struct exchange *exchange)
                        "this version does not support \"Prefer: respond-async\" yet");
 }
 
+/* A header that would be ignored leaves its sender in the belief that the request may be sent again. */
+static bool key_check(struct exchange *exchange)
+{
+    const bool has_key = exchange_header(exchange, "Idempotency-Key") != NULL;
+    return exchange->route == ROUTE_RESOLVE || !has_key ||
+           problem_set(&exchange->problem, PROBLEM_NOT_SUPPORTED,
+                       "an interactive transaction has no Idempotency-Key: \"seq\" makes a "
+                       "statement repeatable, and commit and rollback always are");
+}
+
+static bool has_body(const struct exchange *exchange)
+{
+    return content_length(exchange) > 0 || exchange_header(exchange, "Transfer-Encoding") != NULL;
+}
+
+static bool body_is_optional(enum route route)
+{
+    return route == ROUTE_OPEN || route == ROUTE_COMMIT || route == ROUTE_ROLLBACK;
+}
+
 static enum MHD_Result on_argument(void *user, enum MHD_ValueKind kind, const char *name,
                                    size_t name_bytes, const char *value, size_t value_bytes)
 {
@@ -173,16 +193,18 @@ bool request_check(struct exchange *exchange, const char *method, const char *pa
         !query_check(exchange)) {
         return false;
     }
-    if (exchange->route != ROUTE_SUBMIT && exchange->route != ROUTE_RESOLVE) {
+    if (strcmp(route_row(exchange->route)->method, "POST") != 0) {
         return true;
     }
-    if (!media_check(exchange)) {
-        return false;
+    if (has_body(exchange) || !body_is_optional(exchange->route)) {
+        if (!media_check(exchange)) {
+            return false;
+        }
     }
     if (content_length(exchange) > exchange->http->limits.body_bytes) {
         return body_too_large(exchange);
     }
-    return exchange->route != ROUTE_SUBMIT || prefer_check(exchange);
+    return exchange->route == ROUTE_SUBMIT ? prefer_check(exchange) : key_check(exchange);
 }
 
 /* Must the problem be answered now, without reading the body? Then the connection is closed after

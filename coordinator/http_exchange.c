@@ -21,8 +21,8 @@
 #include "common/alloc.h"
 #include "common/check.h"
 #include "common/clock.h"
+#include "coordinator/http_interactive.h"
 #include "coordinator/http_internal.h"
-#include "coordinator/http_submit.h"
 
 /* In place of an exchange: the raw target has a %00, which would silently cut the decoded path. */
 static char target_has_nul;
@@ -203,7 +203,46 @@ static struct api_call *call_submit(struct exchange *exchange)
         api_call_free(call);
         return NULL;
     }
-    exchange->has_key = call->submission.key_bytes > 0;
+    exchange->is_repeatable = call->submission.key_bytes > 0;
+    return call;
+}
+
+static struct api_call *call_open(struct exchange *exchange)
+{
+    struct api_call *call = api_call_new(API_OPEN);
+    if (!open_parse(&exchange->http->limits, (const uint8_t *)exchange->body.bytes,
+                    exchange->body.size_bytes, &call->timeout_ms, &exchange->problem)) {
+        api_call_free(call);
+        return NULL;
+    }
+    return call;
+}
+
+static struct api_call *call_statement(struct exchange *exchange)
+{
+    struct api_call *call = api_call_new(API_STATEMENT);
+    if (!interactive_statement_parse(&exchange->http->limits, (const uint8_t *)exchange->body.bytes,
+                                     exchange->body.size_bytes, &call->statement,
+                                     &exchange->problem)) {
+        api_call_free(call);
+        return NULL;
+    }
+    call->statement.gtrid = exchange->gtrid;
+    exchange->is_repeatable = call->statement.seq != 0;
+    return call;
+}
+
+static struct api_call *call_close(struct exchange *exchange)
+{
+    struct api_call *call = api_call_new(API_CLOSE);
+    if (!interactive_end_parse(exchange->route == ROUTE_COMMIT,
+                               (const uint8_t *)exchange->body.bytes, exchange->body.size_bytes,
+                               &call->end, &exchange->problem)) {
+        api_call_free(call);
+        return NULL;
+    }
+    call->end.gtrid = exchange->gtrid;
+    exchange->is_repeatable = true;
     return call;
 }
 
@@ -228,6 +267,13 @@ static struct api_call *call_make(struct exchange *exchange)
         return call_submit(exchange);
     case ROUTE_RESOLVE:
         return call_resolve(exchange);
+    case ROUTE_OPEN:
+        return call_open(exchange);
+    case ROUTE_STATEMENT:
+        return call_statement(exchange);
+    case ROUTE_COMMIT:
+    case ROUTE_ROLLBACK:
+        return call_close(exchange);
     case ROUTE_LIST:
         call = api_call_new(API_LIST);
         call->list = exchange->query.list;
@@ -310,7 +356,7 @@ static enum MHD_Result exchange_run(struct exchange *exchange)
 static enum MHD_Result exchange_answer(struct exchange *exchange)
 {
     struct reply reply;
-    reply_from_call(exchange->route, exchange->has_key, exchange->call, &reply);
+    reply_from_call(exchange->route, exchange->is_repeatable, exchange->call, &reply);
     api_call_free(exchange->call);
     exchange->call = NULL;
     return exchange_reply(exchange, &reply);
@@ -361,7 +407,7 @@ enum MHD_Result exchange_handle(void *user, struct MHD_Connection *connection, c
     case EXCHANGE_ANSWERED:
         return exchange_answer(exchange);
     case EXCHANGE_ABANDONED:
-        reply_abandoned(exchange->route, exchange->has_key, &reply);
+        reply_abandoned(exchange->route, exchange->is_repeatable, &reply);
         return exchange_reply(exchange, &reply);
     case EXCHANGE_WAITING:
     case EXCHANGE_REPLIED:

@@ -74,7 +74,7 @@ struct exchange {
     struct text body;
     size_t received_bytes;
     uint64_t started_ms;
-    bool has_key;
+    bool is_repeatable; /* sent again, it does nothing twice: whoever has no answer may ask so */
     struct api_call *call;
 };
 

@@ -174,6 +174,51 @@ bool render_committed(const struct txn_view *view, struct text *ret_text, struct
     return true;
 }
 
+void render_opened(const struct txn_view *view, struct text *ret_text)
+{
+    struct json_writer *writer = json_writer_new();
+    json_writer_object_open(writer);
+    member_gtrid(writer, "id", &view->gtrid);
+    json_writer_member_string(writer, "state", txn_state_text(view->state));
+    json_writer_object_close(writer);
+    json_writer_finish(writer, ret_text);
+}
+
+bool render_statement(const struct api_answer *answer, struct text *ret_text,
+                      struct error *ret_error)
+{
+    struct json_writer *writer = json_writer_new();
+    json_writer_object_open(writer);
+    member_gtrid(writer, "id", &answer->views[0].gtrid);
+    json_writer_member_string(writer, "state", "active");
+    json_writer_member_unsigned(writer, "seq", answer->seq);
+    const bool ok = render_results(writer, answer->results, ret_error);
+    json_writer_object_close(writer);
+    struct text text = {0};
+    json_writer_finish(writer, &text);
+    if (!ok) {
+        text_done(&text);
+        return false;
+    }
+    *ret_text = text;
+    return true;
+}
+
+void render_rolled_back(const struct gtrid *gtrid, const struct txn_view *view,
+                        struct text *ret_text)
+{
+    const bool is_heuristic = view != NULL && view->state == TXN_HEURISTIC;
+    struct json_writer *writer = json_writer_new();
+    json_writer_object_open(writer);
+    member_gtrid(writer, "id", gtrid);
+    json_writer_member_string(writer, "state", is_heuristic ? "heuristic" : "aborted");
+    if (view != NULL && view->failure.reason != REASON_NONE) {
+        json_writer_member_string(writer, "reason", reason_text(view->failure.reason));
+    }
+    json_writer_object_close(writer);
+    json_writer_finish(writer, ret_text);
+}
+
 /* What PostgreSQL or the agent said, else what the coordinator has to say. */
 static void render_failure_detail(struct json_writer *writer, const struct txn_view *view)
 {

@@ -16,6 +16,14 @@
  * results that cannot be decoded, which must not be passed off as an empty answer. */
 bool render_committed(const struct txn_view *view, struct text *ret_text, struct error *ret_error);
 
+/* Of an interactive transaction: opened, a statement answered (false as above), rolled back. */
+void render_opened(const struct txn_view *view, struct text *ret_text);
+bool render_statement(const struct api_answer *answer, struct text *ret_text,
+                      struct error *ret_error);
+/* view NULL: it is forgotten already. */
+void render_rolled_back(const struct gtrid *gtrid, const struct txn_view *view,
+                        struct text *ret_text);
+
 bool render_transaction(const struct txn_view *view, struct text *ret_text,
                         struct error *ret_error);
 void render_events(const struct txn_view *view, struct text *ret_text);

@@ -37,16 +37,22 @@ static void problem_take_id(struct problem *problem, const struct api_answer *an
     }
 }
 
-/* The edge cannot make sense of the answer. For a submission the outcome is then not known to the
- * client. */
-static void reply_internal(enum route route, bool has_key, const struct api_answer *answer,
+/* Whoever asks this and gets no answer does not know what became of it. */
+static bool route_has_outcome(enum route route)
+{
+    return route == ROUTE_SUBMIT || route == ROUTE_STATEMENT || route == ROUTE_COMMIT ||
+           route == ROUTE_ROLLBACK;
+}
+
+/* The edge cannot make sense of the answer. The outcome is then not known to the client. */
+static void reply_internal(enum route route, bool is_repeatable, const struct api_answer *answer,
                            const char *what, struct reply *ret_reply)
 {
     struct problem problem;
     problem_set(&problem, PROBLEM_INTERNAL, "%s", what);
     problem_take_id(&problem, answer);
-    problem.state = route == ROUTE_SUBMIT ? "unknown" : NULL;
-    problem.retryable = route != ROUTE_SUBMIT || has_key;
+    problem.state = route_has_outcome(route) ? "unknown" : NULL;
+    problem.retryable = !route_has_outcome(route) || is_repeatable;
     reply_from_problem(&problem, ret_reply);
 }
 
@@ -58,33 +64,40 @@ static void reply_json(struct text *body, const struct txn_view *view, struct re
     }
 }
 
-static void reply_committed(bool has_key, const struct api_answer *answer, struct reply *ret_reply)
+static void reply_committed(enum route route, bool is_repeatable, const struct api_answer *answer,
+                            struct reply *ret_reply)
 {
     const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
     if (view == NULL || (view->state != TXN_COMMITTING && view->state != TXN_COMMITTED &&
                          view->state != TXN_HEURISTIC)) {
-        reply_internal(ROUTE_SUBMIT, has_key, answer, "the answer has no outcome", ret_reply);
+        reply_internal(route, is_repeatable, answer, "the answer has no outcome", ret_reply);
         return;
     }
     struct text body = {0};
     struct error error = {0};
     if (!render_committed(view, &body, &error)) {
-        reply_internal(ROUTE_SUBMIT, has_key, answer, error.text, ret_reply);
+        reply_internal(route, is_repeatable, answer, error.text, ret_reply);
         return;
     }
     reply_json(&body, view, ret_reply);
     ret_reply->replayed = answer->replayed;
 }
 
-static void reply_aborted(bool has_key, const struct api_answer *answer, struct reply *ret_reply)
+static void reply_aborted(enum route route, bool is_repeatable, const struct api_answer *answer,
+                          struct reply *ret_reply)
 {
     const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
-    if (view == NULL || view->failure.reason == REASON_NONE) {
-        reply_internal(ROUTE_SUBMIT, has_key, answer, "the abort has no reason", ret_reply);
+    const bool has_reason = view != NULL && view->failure.reason != REASON_NONE;
+    if (view == NULL || (route == ROUTE_SUBMIT && !has_reason)) {
+        reply_internal(route, is_repeatable, answer, "the abort has no reason", ret_reply);
         return;
     }
     struct problem problem;
-    problem_set_reason(&problem, view->failure.reason);
+    if (has_reason) {
+        problem_set_reason(&problem, view->failure.reason);
+    } else { /* an open transaction that this process has forgotten, or never known */
+        problem_set(&problem, PROBLEM_CONFLICT, "%s", "");
+    }
     problem_take_id(&problem, answer);
     problem.state = view->state == TXN_HEURISTIC ? "heuristic" : "aborted";
     memcpy(problem.participant, view->failed_participant, sizeof problem.participant);
@@ -106,23 +119,46 @@ static void reply_refused(const struct api_answer *answer, struct reply *ret_rep
     reply_from_problem(&problem, ret_reply);
 }
 
-static void problem_unknown_outcome(bool has_key, struct problem *ret_problem)
+static const char *detail_unknown_outcome(enum route route, bool is_repeatable)
+{
+    if (route == ROUTE_STATEMENT) {
+        return is_repeatable
+                   ? "the answer could not be waited for: send the same statement with the same "
+                     "seq again, or GET /v1/transactions/{id}"
+                   : "the answer could not be waited for: GET /v1/transactions/{id} tells whether "
+                     "the transaction is still active; without a seq the statement must not be "
+                     "repeated blindly";
+    }
+    if (route != ROUTE_SUBMIT) {
+        return "the decision could not be read in time: send the same request again, or GET "
+               "/v1/transactions/{id}";
+    }
+    return is_repeatable
+               ? "the decision could not be read in time: send the same request with the "
+                 "same key again, or GET /v1/transactions?key=..."
+               : "the decision could not be read in time: look it up later, by id if this "
+                 "answer has one, else in GET /v1/transactions; without a key the request "
+                 "must not be repeated blindly";
+}
+
+static void problem_unknown_outcome(enum route route, bool is_repeatable,
+                                    struct problem *ret_problem)
 {
     problem_set(ret_problem, PROBLEM_OUTCOME_UNKNOWN, "%s",
-                has_key ? "the decision could not be read in time: send the same request with the "
-                          "same key again, or GET /v1/transactions?key=..."
-                        : "the decision could not be read in time: look it up later, by id if this "
-                          "answer has one, else in GET /v1/transactions; without a key the request "
-                          "must not be repeated blindly");
+                detail_unknown_outcome(route, is_repeatable));
     ret_problem->state = "unknown";
-    ret_problem->retryable = has_key;
+    ret_problem->retryable = is_repeatable;
 }
 
 /* What to say where the core did not say more than the status. */
-static const char *detail_default(enum problem_kind kind)
+static const char *detail_default(enum route route, enum problem_kind kind)
 {
     switch (kind) {
     case PROBLEM_KEY_CONFLICT:
+        if (route == ROUTE_STATEMENT) {
+            return "this seq belongs to another statement: repeat exactly that one, or use the "
+                   "next number";
+        }
         return "the Idempotency-Key belongs to another request: repeat exactly that one, or use a "
                "new "
                "key";
@@ -138,7 +174,7 @@ static const char *detail_default(enum problem_kind kind)
     }
 }
 
-static void reply_other(enum route route, bool has_key, const struct api_answer *answer,
+static void reply_other(enum route route, bool is_repeatable, const struct api_answer *answer,
                         struct reply *ret_reply)
 {
     struct problem problem;
@@ -146,7 +182,7 @@ static void reply_other(enum route route, bool has_key, const struct api_answer 
     const char *text = answer->text;
     switch (answer->status) {
     case API_OUTCOME_UNKNOWN:
-        problem_unknown_outcome(has_key, &problem);
+        problem_unknown_outcome(route, is_repeatable, &problem);
         problem_take_id(&problem, answer);
         problem.retry_after_s = answer->retry_after_s;
         reply_from_problem(&problem, ret_reply);
@@ -173,10 +209,10 @@ static void reply_other(enum route route, bool has_key, const struct api_answer 
         break;
     }
     if (kind == PROBLEM_NONE) {
-        reply_internal(route, has_key, answer, text, ret_reply);
+        reply_internal(route, is_repeatable, answer, text, ret_reply);
         return;
     }
-    problem_set(&problem, kind, "%s", text[0] != '\0' ? text : detail_default(kind));
+    problem_set(&problem, kind, "%s", text[0] != '\0' ? text : detail_default(route, kind));
     if (route != ROUTE_SUBMIT) {
         problem_take_id(&problem, answer);
     }
@@ -216,7 +252,54 @@ static void reply_read(enum route route, const struct api_answer *answer, struct
     }
 }
 
-void reply_from_call(enum route route, bool has_key, const struct api_call *call,
+/* A step of an interactive transaction that was done. */
+static void reply_interactive(enum route route, bool is_repeatable, const struct api_call *call,
+                              struct reply *ret_reply)
+{
+    const struct api_answer *answer = &call->answer;
+    const struct txn_view *view = answer->view_count == 1 ? &answer->views[0] : NULL;
+    const enum txn_state state = view != NULL ? view->state : 0;
+    struct text body = {0};
+    struct error error = {0};
+    if (route == ROUTE_ROLLBACK) {
+        const bool is_rolled_back =
+            view == NULL || state == TXN_ABORTING || state == TXN_ABORTED || state == TXN_HEURISTIC;
+        if (!is_rolled_back) {
+            reply_internal(route, is_repeatable, answer, "it is not rolled back", ret_reply);
+            return;
+        }
+        render_rolled_back(&call->end.gtrid, view, &body);
+        reply_json(&body, NULL, ret_reply);
+        gtrid_format(&call->end.gtrid, ret_reply->id);
+        return;
+    }
+    if (state != TXN_OPEN) {
+        reply_internal(route, is_repeatable, answer, "the transaction is not open", ret_reply);
+        return;
+    }
+    if (route == ROUTE_OPEN) {
+        render_opened(view, &body);
+    } else if (!render_statement(answer, &body, &error)) {
+        reply_internal(route, is_repeatable, answer, error.text, ret_reply);
+        return;
+    }
+    reply_json(&body, view, ret_reply);
+    ret_reply->replayed = answer->replayed;
+}
+
+static void reply_done(enum route route, bool is_repeatable, const struct api_call *call,
+                       struct reply *ret_reply)
+{
+    if (route == ROUTE_SUBMIT || route == ROUTE_COMMIT) {
+        reply_committed(route, is_repeatable, &call->answer, ret_reply);
+    } else if (route == ROUTE_OPEN || route == ROUTE_STATEMENT || route == ROUTE_ROLLBACK) {
+        reply_interactive(route, is_repeatable, call, ret_reply);
+    } else {
+        reply_read(route, &call->answer, ret_reply);
+    }
+}
+
+void reply_from_call(enum route route, bool is_repeatable, const struct api_call *call,
                      struct reply *ret_reply)
 {
     const struct api_answer *answer = &call->answer;
@@ -227,24 +310,22 @@ void reply_from_call(enum route route, bool has_key, const struct api_call *call
         problem.retry_after_s = answer->retry_after_s;
         memcpy(problem.participant, answer->participant, sizeof problem.participant);
         reply_from_problem(&problem, ret_reply);
-    } else if (answer->status == API_OK && route == ROUTE_SUBMIT) {
-        reply_committed(has_key, answer, ret_reply);
     } else if (answer->status == API_OK) {
-        reply_read(route, answer, ret_reply);
-    } else if (answer->status == API_ABORTED && route == ROUTE_SUBMIT) {
-        reply_aborted(has_key, answer, ret_reply);
+        reply_done(route, is_repeatable, call, ret_reply);
+    } else if (answer->status == API_ABORTED && route_has_outcome(route)) {
+        reply_aborted(route, is_repeatable, answer, ret_reply);
     } else if (answer->status == API_REFUSED) {
         reply_refused(answer, ret_reply);
     } else {
-        reply_other(route, has_key, answer, ret_reply);
+        reply_other(route, is_repeatable, answer, ret_reply);
     }
 }
 
-void reply_abandoned(enum route route, bool has_key, struct reply *ret_reply)
+void reply_abandoned(enum route route, bool is_repeatable, struct reply *ret_reply)
 {
     struct problem problem;
-    if (route == ROUTE_SUBMIT) {
-        problem_unknown_outcome(has_key, &problem);
+    if (route_has_outcome(route)) {
+        problem_unknown_outcome(route, is_repeatable, &problem);
     } else {
         problem_set_reason(&problem, REASON_SHUTDOWN);
     }

@@ -23,11 +23,12 @@ struct reply {
 };
 
 void reply_from_problem(const struct problem *problem, struct reply *ret_reply);
-/* has_key: the submission had one (the call's own copy was taken by the owner thread). */
-void reply_from_call(enum route route, bool has_key, const struct api_call *call,
+/* is_repeatable: the same request may be sent again and does nothing twice (a submission with a key, a statement with seq, a commit;
+ * of these the call's own copy was taken by the owner thread). */
+void reply_from_call(enum route route, bool is_repeatable, const struct api_call *call,
                      struct reply *ret_reply);
 /* The call was posted and this process stops before its answer. */
-void reply_abandoned(enum route route, bool has_key, struct reply *ret_reply);
+void reply_abandoned(enum route route, bool is_repeatable, struct reply *ret_reply);
 void reply_live(const char *version, struct reply *ret_reply);
 void reply_openapi(struct reply *ret_reply);
 

@@ -14,6 +14,10 @@ static const struct route_row rows[ROUTE_COUNT] = {
     [ROUTE_TRANSACTION] = {"GET", "/v1/transactions/{id}"},
     [ROUTE_EVENTS] = {"GET", "/v1/transactions/{id}/events"},
     [ROUTE_RESOLVE] = {"POST", "/v1/transactions/{id}/resolve"},
+    [ROUTE_OPEN] = {"POST", "/v1/transactions/open"},
+    [ROUTE_STATEMENT] = {"POST", "/v1/transactions/{id}/statements"},
+    [ROUTE_COMMIT] = {"POST", "/v1/transactions/{id}/commit"},
+    [ROUTE_ROLLBACK] = {"POST", "/v1/transactions/{id}/rollback"},
     [ROUTE_PARTICIPANTS] = {"GET", "/v1/participants"},
     [ROUTE_LIVE] = {"GET", "/livez"},
     [ROUTE_READY] = {"GET", "/readyz"},
@@ -61,6 +65,16 @@ static const char *allow_text(bool has_get, bool has_post)
     return has_get && has_post ? "GET, HEAD, POST" : has_get ? "GET, HEAD" : "POST";
 }
 
+static bool path_is_written_out(const char *path)
+{
+    for (int route = ROUTE_NONE + 1; route < ROUTE_COUNT; route++) {
+        if (strcmp(rows[route].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool route_find(const char *method, const char *path, enum route *ret_route,
                 struct gtrid *ret_gtrid, struct problem *ret_problem)
 {
@@ -68,8 +82,10 @@ bool route_find(const char *method, const char *path, enum route *ret_route,
     bool has_post = false;
     enum route found = ROUTE_NONE;
     char id[GTRID_TEXT_SIZE] = "";
+    const bool is_written_out = path_is_written_out(path);
     for (int route = ROUTE_NONE + 1; route < ROUTE_COUNT; route++) {
-        if (path_matches(rows[route].path, path, id)) {
+        if (is_written_out ? strcmp(rows[route].path, path) == 0
+                           : path_matches(rows[route].path, path, id)) {
             has_get = has_get || strcmp(rows[route].method, "GET") == 0;
             has_post = has_post || strcmp(rows[route].method, "POST") == 0;
             found = method_matches(rows[route].method, method) ? (enum route)route : found;

@@ -16,6 +16,10 @@ enum route {
     ROUTE_TRANSACTION,
     ROUTE_EVENTS,
     ROUTE_RESOLVE,
+    ROUTE_OPEN, /* of an interactive transaction, and the three below */
+    ROUTE_STATEMENT,
+    ROUTE_COMMIT,
+    ROUTE_ROLLBACK,
     ROUTE_PARTICIPANTS,
     ROUTE_LIVE,
     ROUTE_READY,
@@ -31,8 +35,8 @@ struct route_row {
 
 const struct route_row *route_row(enum route route); /* lent; ROUTE_NONE is not allowed */
 
-/* On failure the problem is a 404 or a 405. A malformed {id} is a 404: no transaction can have it.
- */
+/* On failure the problem is a 404 or a 405. A malformed {id} is a 404: no transaction can have it. A path that is written out in the
+ * table is no {id}. */
 bool route_find(const char *method, const char *path, enum route *ret_route,
                 struct gtrid *ret_gtrid, struct problem *ret_problem);
 

@@ -11,16 +11,8 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
-#include "common/work.h"
-#include "coordinator/http_members.h"
+#include "coordinator/http_submit_parts.h"
 #include "coordinator/submission_hash.h"
-
-/* What one call carries down: limits, and the statements seen so far in all branches. */
-struct submit_parser {
-    const struct http_limits *limits;
-    size_t statement_count;
-    struct problem *problem;
-};
 
 static bool param_parse(const struct submit_parser *parser, const struct json_value *value,
                         char **ret_param)
@@ -68,6 +60,26 @@ static bool params_parse(const struct submit_parser *parser, const struct json_v
     return true;
 }
 
+bool submit_statement_fill(const struct submit_parser *parser, const struct json_value *sql,
+                           const struct json_value *params, const struct json_value *expect_rows,
+                           struct statement *statement)
+{
+    statement->expect_rows = EXPECT_ROWS_ANY;
+    if (sql->text_bytes == 0) {
+        return problem_at(parser->problem, PROBLEM_INVALID, sql, "is empty");
+    }
+    statement->sql = alloc_bytes(sql->text, sql->text_bytes);
+    uint64_t rows = 0;
+    if (expect_rows != NULL) {
+        if (!number_whole(expect_rows, INT64_MAX, &rows)) {
+            return problem_at(parser->problem, PROBLEM_MALFORMED, expect_rows,
+                              "must be a whole number from 0");
+        }
+        statement->expect_rows = (int64_t)rows;
+    }
+    return params == NULL || params_parse(parser, params, statement);
+}
+
 /* Fills *statement, which is zeroed; what it holds after a failure is released with the work. */
 static bool statement_parse(const struct submit_parser *parser, const struct json_value *value,
                             struct statement *statement)
@@ -82,23 +94,9 @@ static bool statement_parse(const struct submit_parser *parser, const struct jso
         [SEQ] = {"seq", MEMBER_LATER, JSON_VALUE_NUMBER},
     };
     const struct json_value *members[COUNT];
-    statement->expect_rows = EXPECT_ROWS_ANY;
-    if (!members_check(value, rules, COUNT, members, parser->problem)) {
-        return false;
-    }
-    if (members[SQL]->text_bytes == 0) {
-        return problem_at(parser->problem, PROBLEM_INVALID, members[SQL], "is empty");
-    }
-    statement->sql = alloc_bytes(members[SQL]->text, members[SQL]->text_bytes);
-    uint64_t rows = 0;
-    if (members[EXPECT_ROWS] != NULL) {
-        if (!number_whole(members[EXPECT_ROWS], INT64_MAX, &rows)) {
-            return problem_at(parser->problem, PROBLEM_MALFORMED, members[EXPECT_ROWS],
-                              "must be a whole number from 0");
-        }
-        statement->expect_rows = (int64_t)rows;
-    }
-    return members[PARAMS] == NULL || params_parse(parser, members[PARAMS], statement);
+    return members_check(value, rules, COUNT, members, parser->problem) &&
+           submit_statement_fill(parser, members[SQL], members[PARAMS], members[EXPECT_ROWS],
+                                 statement);
 }
 
 static bool statements_parse(struct submit_parser *parser, const struct json_value *statements,
@@ -130,7 +128,7 @@ static bool statements_parse(struct submit_parser *parser, const struct json_val
     return ok;
 }
 
-static bool isolation_parse(const struct submit_parser *parser, const struct json_value *value,
+bool submit_isolation_parse(const struct submit_parser *parser, const struct json_value *value,
                             enum isolation *ret_isolation)
 {
     if (value == NULL || strcmp(value->text, "read committed") == 0) {
@@ -186,7 +184,7 @@ static bool branch_parse(struct submit_parser *parser, const struct json_value *
     struct submission_branch branch = {0};
     if (!members_check(value, rules, COUNT, members, parser->problem) ||
         !branch_participant_parse(parser, members[PARTICIPANT], submission, &branch) ||
-        !isolation_parse(parser, members[ISOLATION], &branch.isolation)) {
+        !submit_isolation_parse(parser, members[ISOLATION], &branch.isolation)) {
         return false;
     }
     branch.read_only = members[READ_ONLY] != NULL && members[READ_ONLY]->boolean;
@@ -218,7 +216,7 @@ static bool branches_parse(struct submit_parser *parser, const struct json_value
     return true;
 }
 
-static bool timeout_parse(const struct submit_parser *parser, const struct json_value *value,
+bool submit_timeout_parse(const struct submit_parser *parser, const struct json_value *value,
                           uint32_t *ret_timeout_ms)
 {
     uint64_t timeout_ms = parser->limits->timeout_default_ms;
@@ -236,7 +234,7 @@ static bool timeout_parse(const struct submit_parser *parser, const struct json_
     return true;
 }
 
-static bool ack_parse(const struct submit_parser *parser, const struct json_value *value,
+bool submit_ack_parse(const struct submit_parser *parser, const struct json_value *value,
                       enum ack_mode *ret_ack)
 {
     if (value == NULL || strcmp(value->text, "completed") == 0) {
@@ -290,8 +288,8 @@ static bool root_parse(struct submit_parser *parser, const char *key_header,
     const struct json_value *members[COUNT];
     return members_check(root, rules, COUNT, members, parser->problem) &&
            key_parse(parser, key_header, members[KEY], submission) &&
-           timeout_parse(parser, members[TIMEOUT_MS], &submission->timeout_ms) &&
-           ack_parse(parser, members[ACK], &submission->ack) &&
+           submit_timeout_parse(parser, members[TIMEOUT_MS], &submission->timeout_ms) &&
+           submit_ack_parse(parser, members[ACK], &submission->ack) &&
            branches_parse(parser, members[BRANCHES], submission);
 }
 

@@ -42,3 +42,13 @@ void submission_hash(const struct submission *submission, uint8_t ret_hash[BODY_
     }
     crypto_hash_sha256_final(&state, ret_hash);
 }
+
+void submission_hash_statement(struct interactive_statement *statement)
+{
+    struct submission_branch branch = {.isolation = statement->isolation,
+                                       .read_only = statement->read_only,
+                                       .work = statement->work};
+    memcpy(branch.participant, statement->participant, sizeof branch.participant);
+    const struct submission submission = {.branch_count = 1, .branches = &branch};
+    submission_hash(&submission, statement->hash);
+}

@@ -13,9 +13,13 @@
 #ifndef ASSENT_COORDINATOR_SUBMISSION_HASH_H
 #define ASSENT_COORDINATOR_SUBMISSION_HASH_H
 
-#include "coordinator/submission.h"
+#include "coordinator/interactive.h"
 
 /* Reads branches only; every branch must have its work blob. SHA-256, cannot fail. */
 void submission_hash(const struct submission *submission, uint8_t ret_hash[BODY_HASH_BYTES]);
+
+/* The same of an interactive transaction's statement, into it: two requests with one seq are the same statement if a submission of it
+ * alone would be. */
+void submission_hash_statement(struct interactive_statement *statement);
 
 #endif

@@ -18,6 +18,7 @@ enum txn_state {
     TXN_ABORTED,
     TXN_DEAD,      /* an accepted request that can not succeed */
     TXN_HEURISTIC, /* some branch went the other way, or nobody can tell */
+    TXN_OPEN, /* interactive: takes statements; nothing is prepared anywhere; shown as "active" */
 };
 
 const char *txn_state_text(enum txn_state state);

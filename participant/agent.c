@@ -367,7 +367,7 @@ static void server_flush(struct agent_server *server)
 
 static void fault_on_receive(enum message_kind kind)
 {
-    if (kind == MESSAGE_WORK) {
+    if (kind == MESSAGE_WORK || kind == MESSAGE_PREPARE) {
         FAULT(FAULT_A_PREPARE_RECV);
     } else if (kind == MESSAGE_COMMIT) {
         FAULT(FAULT_A_COMMIT_RECV);
@@ -376,15 +376,26 @@ static void fault_on_receive(enum message_kind kind)
     }
 }
 
+static uint64_t *message_remaining(struct message *message)
+{
+    if (message->kind == MESSAGE_WORK) {
+        return &message->as.work.remaining_ms;
+    }
+    if (message->kind == MESSAGE_STATEMENT) {
+        return &message->as.statement.remaining_ms;
+    }
+    return message->kind == MESSAGE_PREPARE ? &message->as.prepare.remaining_ms : NULL;
+}
+
 static void take_messages(struct agent_server *server, struct item *item, uint64_t now_ms)
 {
     uint64_t waited_ms = now_ms > item->posted_ms ? now_ms - item->posted_ms : 0;
     for (size_t i = 0; i < item->message_count; i++) {
         struct message *message = &item->messages[i];
         fault_on_receive(message->kind);
-        if (message->kind == MESSAGE_WORK) {
+        uint64_t *remaining_ms = message_remaining(message);
+        if (remaining_ms != NULL) {
             /* P-15: what was lost in the inbox (a stopped process) is not given to the deadline. */
-            uint64_t *remaining_ms = &message->as.work.remaining_ms;
             *remaining_ms = *remaining_ms > waited_ms ? *remaining_ms - waited_ms : 0;
         }
         struct agent_event event = {
@@ -581,6 +592,7 @@ bool agent_server_start(const struct agent_settings *settings, const struct link
         .token_file = server->settings.token_file,
         .worker_count = settings->worker_count,
         .finisher_count = settings->finisher_count,
+        .interactive_count = settings->core.interactive_max,
         .queue_limit = settings->queue_limit,
         .max_result_bytes = settings->max_result_bytes,
         .proof = settings->proof,

@@ -132,6 +132,12 @@ static void branch_result(struct agent *agent, struct agent_branch *branch,
     case BRANCH_CANCELLING:
         agent_executed(agent, branch, result);
         break;
+    case BRANCH_ANSWERING:
+        agent_answered(agent, branch, result);
+        break;
+    case BRANCH_CLOSING:
+        agent_branch_closed(agent, branch, result);
+        break;
     case BRANCH_LOOKING:
         agent_looked(agent, branch, result);
         break;
@@ -148,6 +154,7 @@ static void branch_result(struct agent *agent, struct agent_branch *branch,
     case BRANCH_UNOWNED:
     case BRANCH_PAUSED:
     case BRANCH_TELLING:
+    case BRANCH_OPEN:
     case BRANCH_DONE:
     case BRANCH_STATE_COUNT:
         CHECK(!"a branch in this state has no command in flight");
@@ -213,10 +220,18 @@ static void message_subject(const struct message *message, const struct gtrid **
         *ret_gtrid = &message->as.verdict.gid.gtrid;
         *ret_participant = message->as.verdict.gid.participant;
         break;
+    case MESSAGE_STATEMENT:
+        *ret_gtrid = &message->as.statement.gtrid;
+        break;
+    case MESSAGE_PREPARE:
+        *ret_gtrid = &message->as.prepare.gid.gtrid;
+        *ret_participant = message->as.prepare.gid.participant;
+        break;
     case MESSAGE_CLAIM:
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT: /* looks at each of its gids itself */
     case MESSAGE_AUDITED:
+    case MESSAGE_ANSWER:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
     case MESSAGE_FENCED:
@@ -269,6 +284,12 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
     case MESSAGE_AUDIT:
         agent_audit(agent, peer, &message->as.audit);
         return;
+    case MESSAGE_STATEMENT:
+        agent_statement(agent, peer, &message->as.statement);
+        return;
+    case MESSAGE_PREPARE:
+        agent_prepare(agent, peer, &message->as.prepare);
+        return;
     case MESSAGE_CLAIM: /* heard in every state of the session: step_message */
         return;
     case MESSAGE_WITNESS:
@@ -279,6 +300,7 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
     case MESSAGE_INQUIRY:
     case MESSAGE_HEALTH:
     case MESSAGE_AUDITED:
+    case MESSAGE_ANSWER:
         agent->counters.fenced++; /* an agent's own kind of message: nobody sends us that */
         return;
     }
@@ -350,6 +372,11 @@ static void branch_due(struct agent *agent, struct agent_branch *branch)
     case BRANCH_TELLING:
         agent_branch_tell(agent, branch, "");
         break;
+    case BRANCH_OPEN:
+        agent_branch_give_up(agent, branch, REASON_TIMEOUT);
+        break;
+    case BRANCH_ANSWERING: /* the statement has the deadline with it */
+    case BRANCH_CLOSING:
     case BRANCH_NEW:
     case BRANCH_EXECUTING:
     case BRANCH_CANCELLING:
@@ -437,7 +464,8 @@ static bool is_drained(const struct agent *agent)
 {
     static const enum branch_state busy[] = {BRANCH_EXECUTING, BRANCH_CANCELLING, BRANCH_LOOKING,
                                              BRANCH_UNSURE,    BRANCH_PREPARED,   BRANCH_FINISHING,
-                                             BRANCH_PROVING,   BRANCH_PAUSED};
+                                             BRANCH_PROVING,   BRANCH_PAUSED,     BRANCH_ANSWERING,
+                                             BRANCH_OPEN,      BRANCH_CLOSING};
     if (!agent->is_draining || agent->erase_count > 0) {
         return false;
     }
@@ -477,6 +505,7 @@ void agent_step(struct agent *agent, struct agent_event *event, struct agent_rea
         break;
     case AGENT_EVENT_DRAIN:
         agent->is_draining = true;
+        agent_interactive_abandon(agent, 0, REASON_SHUTDOWN);
         break;
     }
     step_timers(agent);

@@ -7,7 +7,7 @@
  *
  * Rules it carries: P-2 (doubt is no), P-3 (only PG_OK of this process's own EXECUTE is a yes), P-6 (never finishes alone
  * after a yes; asks), P-7, P-9 (tombstones), P-10 (fencing), P-11 (late prepare), P-12 (what a missing row
- * means), P-14 (a changed history voids votes), P-15, P-20 (attempts).
+ * means), P-14 (a changed history voids votes), P-15, P-20 (attempts), P-22 (statement by statement).
  */
 #ifndef ASSENT_PARTICIPANT_BRANCH_H
 #define ASSENT_PARTICIPANT_BRANCH_H
@@ -26,6 +26,7 @@ struct agent_config {
     uint32_t heartbeat_ms;  /* default 1000: HEALTH to every coordinator */
     uint32_t outcomes_page; /* default 200: outcomes that are compared at a time (P-12) */
     uint32_t tombstone_max; /* bound of remembered aborts, default 100000, oldest go first */
+    uint32_t interactive_max; /* interactive branches that hold a connection at a time; 0: none */
 };
 
 enum agent_event_kind {

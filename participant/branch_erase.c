@@ -38,9 +38,15 @@ void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch)
         branch->tries = 0;
         agent_branch_finish(agent, branch);
         return;
+    case BRANCH_ANSWERING:
+    case BRANCH_OPEN:
+        branch->word = WORD_ROLLBACK;
+        agent_branch_close(agent, branch);
+        return;
     case BRANCH_LOOKING:
     case BRANCH_UNSURE:
     case BRANCH_PROVING:
+    case BRANCH_CLOSING:
         branch->word = WORD_ROLLBACK; /* the result goes on with it */
         return;
     case BRANCH_CANCELLING:

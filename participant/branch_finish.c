@@ -222,6 +222,9 @@ static void branch_hear(struct agent *agent, struct agent_branch *branch, enum b
     }
     switch (branch->state) {
     case BRANCH_EXECUTING:
+    case BRANCH_ANSWERING:
+    case BRANCH_OPEN:
+    case BRANCH_CLOSING:
         if (word == WORD_COMMIT) {
             /* Nobody can know this gid as voted: no vote has left (P-3). */
             agent_notice(agent, AGENT_NOTICE_REFUSED, &branch->gid,
@@ -319,7 +322,8 @@ void agent_rollback(struct agent *agent, const struct message_rollback *rollback
     if (txn != NULL) {
         TAILQ_FOREACH(other, &txn->branches, siblings)
         {
-            if (other->state == BRANCH_EXECUTING) {
+            if (other->state == BRANCH_EXECUTING || other->state == BRANCH_ANSWERING ||
+                other->state == BRANCH_OPEN) {
                 agent_branch_roll_back(agent, other);
             }
         }

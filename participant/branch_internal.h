@@ -6,6 +6,7 @@
  *   branch_ready.c   filling and emptying struct agent_ready
  *   branch_state.c   the one table of states, look-up, birth and end of a branch
  *   branch_work.c    WORK in, EXECUTE's result, votes (P-2, P-3, P-9, P-19, P-20)
+ *   branch_interactive.c  STATEMENT and PREPARE in, ANSWER out (P-22)
  *   branch_finish.c  COMMIT, ROLLBACK, VERDICT in; FINISH, PROVE; acknowledgements (P-6, P-12)
  *   branch_erase.c   LOOK: late prepares, and ROLLBACK without a gid (P-9, P-11)
  *   branch_peer.c    coordinators: witness, claim, fencing, heads, health (P-10, P-14)
@@ -33,9 +34,22 @@
  *   DONE <----- nothing is prepared --------(row gone: freed)--+--------------------------+
  *    ^-- NOTED -- TELLING <---- contrary to the word to roll back -+
  *
+ *   STATEMENT 1                                     An interactive branch begins so (P-22). Before PREPARE nothing
+ *    |                                              can be prepared: whatever goes wrong ends it without a LOOK.
+ *    v            answered                          After PREPARE everything above may follow.
+ *   ANSWERING <------------> OPEN --PREPARE--> EXECUTING
+ *    |   |     STATEMENT n    |
+ *    |   +---> CLOSING <------+   told to roll back, the deadline, its session ended, drain
+ *    v            v
+ *   DONE <--------+
+ *
  *   state       true in it                                   durable               entered in
  *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       work_execute
  *   CANCELLING  the same, and it was told to roll back       perhaps the row       roll_back
+ *   ANSWERING   a statement of it runs                       nothing               statement_run
+ *   OPEN        its transaction is open, nothing runs        nothing               agent_answered
+ *   CLOSING     it will be rolled back: a statement is       nothing               branch_close
+ *               being cancelled, or CLOSE runs
  *   LOOKING     EXECUTE ended in doubt; LOOK is running      perhaps the row       branch_doubt
  *   UNSURE      LOOK failed; it will be tried again          perhaps the row       agent_looked
  *   PREPARED    this process voted yes (P-3); it asks (P-6)  the row               branch_vote_yes
@@ -90,6 +104,9 @@ enum branch_state {
     BRANCH_PAUSED,
     BRANCH_TELLING,
     BRANCH_DONE,
+    BRANCH_ANSWERING,
+    BRANCH_OPEN,
+    BRANCH_CLOSING,
     BRANCH_STATE_COUNT,
 };
 
@@ -135,9 +152,14 @@ struct agent_branch {
     uint64_t
         compare_mark; /* DOUBTFUL because of its outcome row: counted in its journal's open page */
     uint32_t tries;   /* of what the timer repeats */
+    /* Interactive, else 0: of the statement that came last, and when it all must be over (never later than told first). */
+    uint64_t ordinal;
+    uint64_t deadline_ms;
+    enum isolation isolation;
+    bool is_declared_read_only; /* whatever the isolation */
     struct proof proof;
-    enum vote vote; /* 0: none given */
-    struct blob *results;
+    enum vote vote;       /* 0: none given */
+    struct blob *results; /* of the yes; OPEN: of the last statement, for its repetition */
     struct failure failure;
     enum ack ack; /* DONE */
 };
@@ -263,6 +285,7 @@ struct agent {
     struct agent_erase_list erases;
     size_t live_count, done_count, erase_count, tombstone_count;
     size_t state_count[BRANCH_STATE_COUNT];
+    size_t interactive_count; /* branches that hold a connection of their own */
 
     size_t peer_count, journal_count;
     struct agent_peer *peers[PEER_MAX];
@@ -324,7 +347,35 @@ void agent_work(struct agent *agent, struct agent_peer *peer, struct message_wor
 void agent_executed(struct agent *agent, struct agent_branch *branch,
                     struct command_result *result);
 void agent_vote_again(struct agent *agent, const struct agent_branch *branch, uint64_t session);
+/* Obstacles to a branch that would begin now; REASON_NONE: none. */
+enum reason agent_work_obstacle(struct agent *agent, const struct agent_peer *peer,
+                                const struct gtrid *gtrid, uint64_t remaining_ms);
+/* Is this of the epoch that the peer speaks for? */
+bool agent_work_is_of(const struct agent_peer *peer, const struct gtrid *gtrid);
+/* Nothing was executed: votes no with attempt 0. */
+void agent_work_refuse(struct agent *agent, uint64_t session, const struct gtrid *gtrid,
+                       enum reason reason);
+struct gid agent_gid_new(struct agent *agent, const struct gtrid *gtrid); /* P-20 */
+struct agent_branch *agent_txn_spokesman(const struct agent_txn *txn);
+void agent_branch_vote_no(struct agent *agent, struct agent_branch *branch,
+                          struct command_result *result);
+uint64_t agent_deadline(const struct agent *agent, uint64_t remaining_ms);
 void agent_vote_void(struct agent *agent, struct agent_branch *branch, const char *why);
+
+/* branch_interactive.c */
+void agent_statement(struct agent *agent, struct agent_peer *peer,
+                     struct message_statement *statement);
+void agent_prepare(struct agent *agent, struct agent_peer *peer,
+                   const struct message_prepare *prepare);
+void agent_answered(struct agent *agent, struct agent_branch *branch,
+                    struct command_result *result);
+void agent_branch_closed(struct agent *agent, struct agent_branch *branch,
+                         const struct command_result *result);
+/* Rolls back a branch that has not been asked to prepare; the reason goes into its no. */
+void agent_branch_give_up(struct agent *agent, struct agent_branch *branch, enum reason reason);
+void agent_branch_close(struct agent *agent, struct agent_branch *branch); /* without a vote */
+/* All that began on this session, which nobody listens to any more; 0: on any. */
+void agent_interactive_abandon(struct agent *agent, uint64_t session, enum reason reason);
 
 /* branch_finish.c */
 void agent_commit(struct agent *agent, const struct message_commit *commit);

@@ -54,11 +54,15 @@ static void peer_resign(struct agent *agent, const struct agent_peer *peer)
 static void peer_move(struct agent *agent, struct agent_peer *peer, enum peer_state to)
 {
     CHECK((allowed[peer->state] & TO(to)) != 0);
-    if (peer->state == PEER_WELCOMED) {
+    bool was_welcomed = peer->state == PEER_WELCOMED;
+    if (was_welcomed) {
         peer_resign(agent, peer);
     }
     peer->state = to;
     agent_timer_set(agent, &peer->timer, UINT64_MAX);
+    if (was_welcomed) {
+        agent_interactive_abandon(agent, peer->session, REASON_PARTICIPANT_UNAVAILABLE);
+    }
 }
 
 struct agent_peer *agent_peer_find(struct agent *agent, uint64_t session)
@@ -168,6 +172,7 @@ void agent_peer_down(struct agent *agent, uint64_t session)
             agent_timer_set(agent, &peer->timer, UINT64_MAX);
             agent->peers[i] = agent->peers[--agent->peer_count];
             free(peer);
+            agent_interactive_abandon(agent, session, REASON_PARTICIPANT_UNAVAILABLE);
             return;
         }
     }

@@ -14,7 +14,8 @@
 #define TO(state) (1u << (state))
 
 static const unsigned allowed[BRANCH_STATE_COUNT] = {
-    [BRANCH_NEW] = TO(BRANCH_EXECUTING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_FINISHING),
+    [BRANCH_NEW] =
+        TO(BRANCH_EXECUTING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_FINISHING) | TO(BRANCH_ANSWERING),
     [BRANCH_EXECUTING] =
         TO(BRANCH_PREPARED) | TO(BRANCH_CANCELLING) | TO(BRANCH_LOOKING) | TO(BRANCH_DONE),
     [BRANCH_CANCELLING] = TO(BRANCH_FINISHING) | TO(BRANCH_LOOKING) | TO(BRANCH_DONE),
@@ -30,6 +31,9 @@ static const unsigned allowed[BRANCH_STATE_COUNT] = {
     [BRANCH_TELLING] = TO(BRANCH_DONE) | TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
     [BRANCH_PAUSED] = TO(BRANCH_FINISHING),
     [BRANCH_DONE] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
+    [BRANCH_ANSWERING] = TO(BRANCH_OPEN) | TO(BRANCH_CLOSING) | TO(BRANCH_DONE),
+    [BRANCH_OPEN] = TO(BRANCH_ANSWERING) | TO(BRANCH_CLOSING) | TO(BRANCH_EXECUTING),
+    [BRANCH_CLOSING] = TO(BRANCH_DONE),
 };
 
 const char *agent_branch_state_text(enum branch_state state)
@@ -48,6 +52,9 @@ const char *agent_branch_state_text(enum branch_state state)
         [BRANCH_PAUSED] = "paused",
         [BRANCH_TELLING] = "telling",
         [BRANCH_DONE] = "done",
+        [BRANCH_ANSWERING] = "answering",
+        [BRANCH_OPEN] = "open",
+        [BRANCH_CLOSING] = "closing",
     };
     return names[state];
 }
@@ -114,9 +121,18 @@ struct agent_branch *agent_branch_new(struct agent *agent, const struct gid *gid
     return branch;
 }
 
+/* Has it a connection of its own in this state? */
+static bool branch_holds(const struct agent_branch *branch, enum branch_state state)
+{
+    return branch->ordinal != 0 &&
+           (TO(state) & (TO(BRANCH_ANSWERING) | TO(BRANCH_OPEN) | TO(BRANCH_CLOSING) |
+                         TO(BRANCH_EXECUTING) | TO(BRANCH_CANCELLING))) != 0;
+}
+
 void agent_branch_free(struct agent *agent, struct agent_branch *branch)
 {
     CHECK(branch->pending.id == 0); /* a result would come back to freed memory */
+    agent->interactive_count -= branch_holds(branch, branch->state);
     agent_timer_set(agent, &branch->timer, UINT64_MAX);
     agent_sweep_resolved(agent, branch);
     agent_compare_resolved(agent, branch);
@@ -140,6 +156,8 @@ void agent_branch_move(struct agent *agent, struct agent_branch *branch, enum br
 {
     CHECK((allowed[branch->state] & TO(to)) != 0);
     bool was_done = branch->state == BRANCH_DONE;
+    agent->interactive_count += branch_holds(branch, to);
+    agent->interactive_count -= branch_holds(branch, branch->state);
     agent->state_count[branch->state]--;
     agent->state_count[to]++;
     branch->state = to;

@@ -69,8 +69,8 @@ void agent_vote_void(struct agent *agent, struct agent_branch *branch, const cha
 }
 
 /* Nothing was executed, so there is no gid: attempt 0. */
-static void work_refuse(struct agent *agent, uint64_t session, const struct gtrid *gtrid,
-                        enum reason reason)
+void agent_work_refuse(struct agent *agent, uint64_t session, const struct gtrid *gtrid,
+                       enum reason reason)
 {
     struct gid gid = {.gtrid = *gtrid};
     agent_text_copy(gid.participant, sizeof(gid.participant), agent->config.participant);
@@ -106,11 +106,16 @@ static void work_repeated(struct agent *agent, uint64_t session, struct agent_br
     case BRANCH_PAUSED:
     case BRANCH_TELLING:
         break; /* decided already: this WORK is an old copy */
+    case BRANCH_ANSWERING:
+    case BRANCH_OPEN:
+    case BRANCH_CLOSING:
+        agent->counters.fenced++; /* it has statements: no coordinator sends it WORK */
+        break;
     case BRANCH_DONE:
         if (branch->vote == VOTE_ABORT) {
             agent_vote_again(agent, branch, session);
         } else {
-            work_refuse(agent, session, &branch->gid.gtrid, REASON_TIMEOUT);
+            agent_work_refuse(agent, session, &branch->gid.gtrid, REASON_TIMEOUT);
         }
         break;
     case BRANCH_NEW:
@@ -120,7 +125,7 @@ static void work_repeated(struct agent *agent, uint64_t session, struct agent_br
 }
 
 /* The attempt that answers for the gtrid: the one executed here, else any (one that was found). */
-static struct agent_branch *txn_spokesman(const struct agent_txn *txn)
+struct agent_branch *agent_txn_spokesman(const struct agent_txn *txn)
 {
     struct agent_branch *branch = NULL;
     TAILQ_FOREACH(branch, &txn->branches, siblings)
@@ -140,11 +145,10 @@ static bool work_is_forgotten(const struct agent_peer *peer, const struct gtrid 
            (gtrid->epoch == floor->epoch && gtrid->sequence <= floor->sequence);
 }
 
-static enum reason work_obstacle(struct agent *agent, const struct agent_peer *peer,
-                                 const struct message_work *work)
+enum reason agent_work_obstacle(struct agent *agent, const struct agent_peer *peer,
+                                const struct gtrid *gtrid, uint64_t remaining_ms)
 {
-    if (agent_tombstone_has(agent, &work->gtrid) || work->remaining_ms == 0 ||
-        work_is_forgotten(peer, &work->gtrid)) {
+    if (agent_tombstone_has(agent, gtrid) || remaining_ms == 0 || work_is_forgotten(peer, gtrid)) {
         return REASON_TIMEOUT; /* P-9: the abort overtook it; P-15: too late to begin */
     }
     if (agent->is_draining) {
@@ -160,12 +164,23 @@ static enum reason work_obstacle(struct agent *agent, const struct agent_peer *p
     return REASON_NONE;
 }
 
+/* P-20: each execution has a nonce of its own; 0 means "no gid". */
+struct gid agent_gid_new(struct agent *agent, const struct gtrid *gtrid)
+{
+    uint64_t nonce = agent_random(agent);
+    struct gid gid = {.gtrid = *gtrid, .attempt = nonce != 0 ? nonce : 1};
+    agent_text_copy(gid.participant, sizeof(gid.participant), agent->config.participant);
+    return gid;
+}
+
+uint64_t agent_deadline(const struct agent *agent, uint64_t remaining_ms)
+{
+    return remaining_ms < UINT64_MAX - agent->now_ms ? agent->now_ms + remaining_ms : UINT64_MAX;
+}
+
 static void work_execute(struct agent *agent, uint64_t session, struct message_work *work)
 {
-    /* P-20: each execution has a nonce of its own; 0 means "no gid". */
-    uint64_t nonce = agent_random(agent);
-    struct gid gid = {.gtrid = work->gtrid, .attempt = nonce != 0 ? nonce : 1};
-    agent_text_copy(gid.participant, sizeof(gid.participant), agent->config.participant);
+    struct gid gid = agent_gid_new(agent, &work->gtrid);
     struct agent_branch *branch = agent_branch_new(agent, &gid);
     branch->session = session;
     agent_branch_move(agent, branch, BRANCH_EXECUTING);
@@ -174,36 +189,37 @@ static void work_execute(struct agent *agent, uint64_t session, struct message_w
         .gid = gid,
         .isolation = work->isolation,
         .read_only = work->read_only, /* a serializable one is prepared, and may not write */
-        .deadline_ms = work->remaining_ms < UINT64_MAX - agent->now_ms
-                           ? agent->now_ms + work->remaining_ms
-                           : UINT64_MAX,
+        .deadline_ms = agent_deadline(agent, work->remaining_ms),
         .work = work->work,
     };
     branch->read_only = command_execute_by_rollback(&command->as.execute);
     work->work = NULL;
 }
 
+/* WORK always belongs to the epoch that sends it; anything else is a copy from another life (P-10). */
+bool agent_work_is_of(const struct agent_peer *peer, const struct gtrid *gtrid)
+{
+    return gtrid->epoch == peer->claim.epoch && gtrid->epoch_nonce == peer->claim.epoch_nonce;
+}
+
 void agent_work(struct agent *agent, struct agent_peer *peer, struct message_work *work)
 {
-    /* WORK always belongs to the epoch that sends it; anything else is a copy from another life
-     * (P-10). */
-    if (work->gtrid.epoch != peer->claim.epoch ||
-        work->gtrid.epoch_nonce != peer->claim.epoch_nonce) {
+    if (!agent_work_is_of(peer, &work->gtrid)) {
         agent->counters.fenced++;
         return;
     }
     struct agent_txn *txn = agent_txn_find(agent, &work->gtrid);
     if (txn != NULL && txn->erase != NULL) {
-        work_refuse(agent, peer->session, &work->gtrid, REASON_TIMEOUT);
+        agent_work_refuse(agent, peer->session, &work->gtrid, REASON_TIMEOUT);
         return;
     }
     if (txn != NULL) {
-        work_repeated(agent, peer->session, txn_spokesman(txn));
+        work_repeated(agent, peer->session, agent_txn_spokesman(txn));
         return;
     }
-    enum reason obstacle = work_obstacle(agent, peer, work);
+    enum reason obstacle = agent_work_obstacle(agent, peer, &work->gtrid, work->remaining_ms);
     if (obstacle != REASON_NONE) {
-        work_refuse(agent, peer->session, &work->gtrid, obstacle);
+        agent_work_refuse(agent, peer->session, &work->gtrid, obstacle);
         return;
     }
     work_execute(agent, peer->session, work);
@@ -222,17 +238,21 @@ static void branch_vote_yes(struct agent *agent, struct agent_branch *branch,
     agent_notice(agent, AGENT_NOTICE_VOTED, &branch->gid, "%s",
                  branch->read_only ? "read-only" : "commit");
     if (branch->read_only) {
-        /* Nothing is prepared and nothing is remembered (P-19): executing it again does no harm. */
+        branch->ack = ACK_ROLLED_BACK;
         agent_branch_move(agent, branch, BRANCH_DONE);
-        agent_branch_free(agent, branch);
+        if (branch->ordinal == 0) {
+            /* Nothing is prepared and nothing is remembered (P-19): executing it again does no harm. A PREPARE that comes
+             * again could not be executed. */
+            agent_branch_free(agent, branch);
+        }
         return;
     }
     agent_branch_move(agent, branch, BRANCH_PREPARED);
     agent_branch_await(agent, branch);
 }
 
-static void branch_vote_no(struct agent *agent, struct agent_branch *branch,
-                           struct command_result *result)
+void agent_branch_vote_no(struct agent *agent, struct agent_branch *branch,
+                          struct command_result *result)
 {
     branch->failure = result->failure;
     result->failure = (struct failure){0};
@@ -306,7 +326,7 @@ void agent_executed(struct agent *agent, struct agent_branch *branch, struct com
         branch_vote_yes(agent, branch, result);
         return;
     case PG_ROLLED_BACK:
-        branch_vote_no(agent, branch, result);
+        agent_branch_vote_no(agent, branch, result);
         return;
     case PG_NOT_FOUND:
     case PG_RETRY:

@@ -10,6 +10,8 @@ void command_done(struct command *command)
 {
     if (command->kind == COMMAND_EXECUTE) {
         blob_free(command->as.execute.work);
+    } else if (command->kind == COMMAND_STATEMENT) {
+        blob_free(command->as.statement.execute.work);
     } else if (command->kind == COMMAND_AUDIT) {
         free(command->as.audit.items);
     }

@@ -14,7 +14,7 @@
 enum command_kind {
     COMMAND_EXECUTE =
         1,          /* BEGIN .. statements .. PREPARE TRANSACTION in one pipeline, on a worker */
-    COMMAND_CANCEL, /* best effort: cancel a running EXECUTE of this gid; no result */
+    COMMAND_CANCEL, /* best effort: cancel a running EXECUTE, STATEMENT or PREPARE of this gid; no result */
     COMMAND_FINISH, /* COMMIT PREPARED or ROLLBACK PREPARED, on a finishing connection */
     COMMAND_PROVE,  /* what became of a gid that FINISH did not find: fence, look, proof (P-12) */
     COMMAND_LOOK,   /* fence (P-11), then is any gid of this gtrid and participant prepared? */
@@ -24,6 +24,10 @@ enum command_kind {
     COMMAND_OUTCOMES, /* a page of the outcomes that were not compared with the coordinator yet (P-12) */
     COMMAND_AUDIT,  /* are branches that had committed still there? (P-14) */
     COMMAND_ROTATE, /* truncate one partition of assent.outcome if every journal's floor passed it */
+    /* An interactive branch, on a connection that is its own from its first statement to its end (P-22): */
+    COMMAND_STATEMENT, /* one statement; the first one begins the transaction */
+    COMMAND_PREPARE,   /* what EXECUTE does after its statements */
+    COMMAND_CLOSE,     /* ROLLBACK */
 };
 
 struct command_execute {
@@ -40,6 +44,13 @@ static inline bool command_execute_by_rollback(const struct command_execute *exe
 {
     return execute->read_only && execute->isolation != ISOLATION_SERIALIZABLE;
 }
+
+/* PG_OK: the transaction is open, and stays so until PREPARE or CLOSE. PG_ROLLED_BACK: the branch is over, and nothing was
+ * prepared. Nothing else. */
+struct command_statement {
+    struct command_execute execute; /* its work is one statement */
+    uint64_t ordinal;
+};
 
 struct command_finish {
     struct gid gid;
@@ -97,12 +108,16 @@ struct command {
         struct journal_id load;
         struct witness store;
         struct audit_list audit; /* owned */
+        struct command_statement statement;
+        struct command_execute prepare; /* without work */
+        struct gid close;
     } as;
 };
 
 enum pg_class {
-    PG_OK = 1, /* EXECUTE: prepared (or read-only done); FINISH: done, tag matched, no warning */
-    PG_ROLLED_BACK, /* EXECUTE: said no, nothing is prepared; failure says why */
+    PG_OK =
+        1, /* EXECUTE, PREPARE: prepared (or read-only done); FINISH: done, tag matched, no warning */
+    PG_ROLLED_BACK, /* EXECUTE, PREPARE: said no, nothing is prepared; failure says why */
     PG_NOT_FOUND,   /* FINISH: 42704; LOOK: nothing prepared, and the fence makes that final */
     PG_RETRY, /* busy, out of resources, a WARNING came with it (not durable on the standby): try again */
     PG_REFUSED, /* permission, other database, feature disabled: alarm and try again with backoff */
@@ -128,10 +143,12 @@ struct command_result {
     enum command_kind kind;
     enum pg_class class;
     char detail[HEALTH_TEXT_SIZE]; /* for people: what PostgreSQL said */
-    struct proof proof;     /* EXECUTE; STORE_WITNESS: lsn, the position after it; SCAN: xid8, every
+    struct proof
+        proof; /* EXECUTE, PREPARE; STORE_WITNESS: lsn, the position after it; SCAN: xid8, every
                                       lower one had ended; OUTCOMES: xid8, the last one of the page */
-    struct blob *results;   /* EXECUTE, PG_OK; AUDIT: findings, one byte each; owned */
-    struct failure failure; /* EXECUTE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
+    struct blob *results; /* EXECUTE and STATEMENT, PG_OK; AUDIT: findings, one byte each; owned */
+    struct failure
+        failure; /* EXECUTE, STATEMENT and PREPARE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
     enum proof_result proved; /* PROVE, with PG_OK */
     struct witness witness;   /* LOAD_WITNESS */
     size_t

@@ -7,6 +7,7 @@
 
 #include "common/address.h"
 #include "common/config_file.h"
+#include "participant/pg.h"
 #include "participant/pg_conninfo.h"
 
 #define SECTION_AGENT    "agent"
@@ -98,6 +99,19 @@ static bool read_agent(struct config_file *file, struct agent_settings *settings
     return true;
 }
 
+static bool check_connections(const struct config_file *file, const struct agent_settings *settings,
+                              struct error *ret_error)
+{
+    const uint32_t count =
+        settings->worker_count + settings->finisher_count + settings->core.interactive_max;
+    if (count <= PG_CONNECTIONS_MAX) {
+        return true;
+    }
+    config_file_fail(file, SECTION_DATABASE, "workers", ret_error,
+                     "workers, finishers and interactive are %u connections together", count);
+    return error_hint(ret_error, "%d is the limit; defaults: 16, 4, 16", PG_CONNECTIONS_MAX);
+}
+
 static bool read_database(struct config_file *file, struct agent_settings *settings,
                           struct error *ret_error)
 {
@@ -111,6 +125,9 @@ static bool read_database(struct config_file *file, struct agent_settings *setti
         !config_file_get_optional(file, section, "token_file", &token_file, ret_error) ||
         !read_count(file, section, "workers", 16, 1, 1024, &settings->worker_count, ret_error) ||
         !read_count(file, section, "finishers", 4, 1, 64, &settings->finisher_count, ret_error) ||
+        !read_count(file, section, "interactive", 16, 0, 256, &settings->core.interactive_max,
+                    ret_error) ||
+        !check_connections(file, settings, ret_error) ||
         !read_count(file, section, "queue", 256, 1, 100000, &settings->queue_limit, ret_error) ||
         !config_file_get_size_bytes(file, section, "max_result_bytes", 256 * 1024, 1024,
                                     8 * 1024 * 1024, &max_result_bytes, ret_error) ||
@@ -182,7 +199,9 @@ void agent_settings_log(const struct agent_settings *settings)
               LOG_U("silence_ms", settings->silence_ms));
     log_event(LOG_INFO, "settings of [database]", LOG_S("conninfo", settings->conninfo),
               LOG_S("token_file", settings->token_file), LOG_U("workers", settings->worker_count),
-              LOG_U("finishers", settings->finisher_count), LOG_U("queue", settings->queue_limit),
+              LOG_U("finishers", settings->finisher_count),
+              LOG_U("interactive", settings->core.interactive_max),
+              LOG_U("queue", settings->queue_limit),
               LOG_U("max_result_bytes", settings->max_result_bytes),
               LOG_S("proof", settings->proof == PROOF_ROW ? "row" : "xid"));
     log_event(LOG_INFO, "settings of [protocol]",
@@ -211,6 +230,7 @@ const char *agent_settings_restart_key(const struct agent_settings *old,
         {"token_file", strcmp(old->token_file, new->token_file) != 0},
         {"workers", old->worker_count != new->worker_count},
         {"finishers", old->finisher_count != new->finisher_count},
+        {"interactive", old->core.interactive_max != new->core.interactive_max},
         {"queue", old->queue_limit != new->queue_limit},
         {"max_result_bytes", old->max_result_bytes != new->max_result_bytes},
         {"proof", old->proof != new->proof},

@@ -32,7 +32,7 @@ struct agent_settings {
     char conninfo[AGENT_CONNINFO_SIZE];
     char token_file[AGENT_PATH_SIZE];
     uint32_t worker_count;
-    uint32_t finisher_count;
+    uint32_t finisher_count; /* and core.interactive_max: connections for interactive branches */
     uint32_t queue_limit;
     uint32_t max_result_bytes;
     enum proof_kind proof;

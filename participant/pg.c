@@ -77,7 +77,10 @@ void pg_warn(struct pg *pg, const char *event, const char *format, ...)
 
 static void count_result(struct pg_counters *counters, const struct command_result *result)
 {
-    if (result->kind == COMMAND_EXECUTE) {
+    if (result->kind == COMMAND_STATEMENT || result->kind == COMMAND_CLOSE) {
+        return; /* the branch is counted with its PREPARE */
+    }
+    if (result->kind == COMMAND_EXECUTE || result->kind == COMMAND_PREPARE) {
         counters->executed++;
         counters->prepared += result->class == PG_OK && result->proof.kind != PROOF_NONE;
         counters->refused += result->class == PG_ROLLED_BACK;
@@ -102,6 +105,8 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     pg_text_copy(result.detail, sizeof result.detail, detail);
     switch (command->kind) {
     case COMMAND_EXECUTE:
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
         result.class = PG_ROLLED_BACK; /* nothing was sent */
         result.failure.reason = reason;
         break;
@@ -118,6 +123,9 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     case COMMAND_ROTATE:
         result.class = PG_UNKNOWN; /* not asked is not "nothing there" */
         break;
+    case COMMAND_CLOSE:
+        result.class = PG_OK; /* nothing is open */
+        break;
     case COMMAND_CANCEL:
         return;
     }
@@ -128,7 +136,9 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
 
 static bool job_matches(const struct pg_job *job, const struct gtrid *gtrid, const struct gid *gid)
 {
-    const struct gid *own = &job->command.as.execute.gid;
+    const struct gid *own = job->command.kind == COMMAND_STATEMENT
+                                ? &job->command.as.statement.execute.gid
+                                : &job->command.as.execute.gid;
     return gid != NULL ? gid_equal(own, gid) : gtrid_equal(&own->gtrid, gtrid);
 }
 
@@ -160,11 +170,22 @@ bool pg_member_runs(const struct pg_member *member, const struct gtrid *gtrid,
            (gid != NULL ? gid_equal(&member->gid, gid) : gtrid_equal(&member->gid.gtrid, gtrid));
 }
 
+static void refuse_cancelled(struct pg *pg, struct pg_job *jobs)
+{
+    while (jobs != NULL) {
+        struct pg_job *job = jobs;
+        jobs = job->next;
+        pg_refuse(pg, &job->command, REASON_ROLLED_BACK_BY_CLIENT, "cancelled before it began");
+        pg_job_free(job);
+    }
+}
+
 int32_t pg_cancel_execute(struct pg *pg, const struct gtrid *gtrid, const struct gid *gid)
 {
     int32_t pid = 0;
     (void)pthread_mutex_lock(&pg->mutex);
     struct pg_job *jobs = take_matching(&pg->execute, gtrid, gid);
+    struct pg_job *first_statements = take_matching(&pg->interactive, gtrid, gid);
     for (size_t i = 0; i < pg->member_count; i++) {
         struct pg_member *member = &pg->members[i];
         if (pg_member_runs(member, gtrid, gid)) {
@@ -173,12 +194,8 @@ int32_t pg_cancel_execute(struct pg *pg, const struct gtrid *gtrid, const struct
         }
     }
     (void)pthread_mutex_unlock(&pg->mutex);
-    while (jobs != NULL) {
-        struct pg_job *job = jobs;
-        jobs = job->next;
-        pg_refuse(pg, &job->command, REASON_ROLLED_BACK_BY_CLIENT, "cancelled before it began");
-        pg_job_free(job);
-    }
+    refuse_cancelled(pg, jobs);
+    refuse_cancelled(pg, first_statements);
     return pid;
 }
 
@@ -216,8 +233,9 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
     if (pg->options.participant == NULL || !participant_name_valid(pg->options.participant)) {
         return error_set(ret_error, ERROR_INVALID, "the participant's name is not valid");
     }
-    if (pg->options.worker_count + pg->options.finisher_count > PG_MEMBERS_MAX) {
-        return error_set(ret_error, ERROR_LIMIT, "more than %d connections", PG_MEMBERS_MAX);
+    if (pg->options.worker_count + pg->options.finisher_count + pg->options.interactive_count >
+        PG_CONNECTIONS_MAX) {
+        return error_set(ret_error, ERROR_LIMIT, "more than %d connections", PG_CONNECTIONS_MAX);
     }
     if (pg->options.conninfo == NULL || pg->options.token_file == NULL) {
         return error_set(ret_error, ERROR_INVALID, "conninfo and token_file must be set");
@@ -228,8 +246,9 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
 static void init_sync(struct pg *pg)
 {
     pthread_condattr_t monotonic;
-    pthread_cond_t *const conds[] = {&pg->execute_open, &pg->execute_closed, &pg->finish_wanted,
-                                     &pg->keeper_wanted, &pg->finish_idle};
+    pthread_cond_t *const conds[] = {&pg->execute_open,       &pg->execute_closed,
+                                     &pg->interactive_wanted, &pg->finish_wanted,
+                                     &pg->keeper_wanted,      &pg->finish_idle};
     (void)pthread_mutex_init(&pg->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -240,6 +259,7 @@ static void init_sync(struct pg *pg)
     queue_init(&pg->execute);
     queue_init(&pg->finish);
     queue_init(&pg->keeper);
+    queue_init(&pg->interactive);
 }
 
 static void init_member(struct pg *pg, size_t index)
@@ -255,13 +275,19 @@ static void init_member(struct pg *pg, size_t index)
     } else if (index < workers + pg->options.finisher_count) {
         member->kind = PG_MEMBER_FINISHER;
         role = "finisher";
+    } else if (index < pg->member_count - 1) {
+        member->kind = PG_MEMBER_INTERACTIVE;
+        role = "interactive";
     }
+    (void)pthread_cond_init(&member->job_wanted, NULL);
     member->target.conninfo = pg->options.conninfo;
     member->target.token = pg->token;
     pg_application_name(pg->options.participant, pg->options.incarnation, role,
                         member->target.application_name);
     pg_session_init(&member->session,
-                    member->kind == PG_MEMBER_WORKER ? pg->stop_work_fd : pg->stop_all_fd,
+                    member->kind == PG_MEMBER_WORKER || member->kind == PG_MEMBER_INTERACTIVE
+                        ? pg->stop_work_fd
+                        : pg->stop_all_fd,
                     pg->options.incarnation + 0x9E3779B97F4A7C15U * (index + 1));
 }
 
@@ -281,14 +307,26 @@ static void pg_free(struct pg *pg)
     free(pg);
 }
 
+static void *(*thread_body(enum pg_member_kind kind))(void *)
+{
+    switch (kind) {
+    case PG_MEMBER_WORKER:
+        return pg_worker_main;
+    case PG_MEMBER_FINISHER:
+        return pg_finisher_main;
+    case PG_MEMBER_INTERACTIVE:
+        return pg_interactive_main;
+    case PG_MEMBER_KEEPER:
+        break;
+    }
+    return pg_keeper_main;
+}
+
 static bool start_threads(struct pg *pg, struct error *ret_error)
 {
     for (size_t i = 0; i < pg->member_count; i++) {
         struct pg_member *member = &pg->members[i];
-        void *(*body)(void *) = member->kind == PG_MEMBER_WORKER     ? pg_worker_main
-                                : member->kind == PG_MEMBER_FINISHER ? pg_finisher_main
-                                                                     : pg_keeper_main;
-        int errnum = pthread_create(&member->thread, NULL, body, member);
+        int errnum = pthread_create(&member->thread, NULL, thread_body(member->kind), member);
         if (errnum != 0) {
             return error_set_errno(ret_error, ERROR_SYSTEM, errnum, "cannot start a thread");
         }
@@ -314,7 +352,8 @@ bool pg_start(const struct pg_options *options, struct pg **ret_pg, struct error
         pg_free(pg);
         return false;
     }
-    pg->member_count = pg->options.worker_count + pg->options.finisher_count + 1;
+    pg->member_count =
+        pg->options.worker_count + pg->options.finisher_count + pg->options.interactive_count + 1;
     pg->members = alloc_array(pg->member_count, sizeof pg->members[0]);
     for (size_t i = 0; i < pg->member_count; i++) {
         init_member(pg, i);
@@ -347,6 +386,10 @@ static const char *enqueue(struct pg *pg, struct pg_job *job, enum reason *ret_r
         pg_queue_put(&pg->finish, job);
         (void)pthread_cond_signal(&pg->finish_wanted);
         break;
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
+    case COMMAND_CLOSE:
+        return pg_interactive_put(pg, job, ret_reason);
     case COMMAND_CANCEL:
     case COMMAND_PROVE:
     case COMMAND_LOOK:
@@ -425,6 +468,10 @@ static void wake_all(struct pg *pg)
 {
     (void)pthread_cond_broadcast(&pg->execute_open);
     (void)pthread_cond_broadcast(&pg->execute_closed);
+    (void)pthread_cond_broadcast(&pg->interactive_wanted);
+    for (size_t i = 0; i < pg->member_count; i++) {
+        (void)pthread_cond_broadcast(&pg->members[i].job_wanted);
+    }
     (void)pthread_cond_broadcast(&pg->finish_wanted);
     (void)pthread_cond_broadcast(&pg->keeper_wanted);
 }
@@ -438,6 +485,7 @@ void pg_stop(struct pg *pg, uint32_t timeout_ms)
     (void)pthread_mutex_unlock(&pg->mutex);
     raise_flag(pg->stop_work_fd); /* running EXECUTEs end: no yes can be wanted any more */
     refuse_queue(pg, &pg->execute);
+    refuse_queue(pg, &pg->interactive);
 
     (void)pthread_mutex_lock(&pg->mutex);
     while ((pg->finish.count > 0 || pg->finishers_busy > 0) && clock_monotonic_ms() < deadline_ms) {

@@ -1,7 +1,8 @@
 /*
  * pg.h - the PostgreSQL edge of the agent: carries out commands, posts results.
  *
- * Threads: N workers with one connection each run EXECUTE; the finishers, on connections of their own, run FINISH in
+ * Threads: N workers with one connection each run EXECUTE; others, whose connection belongs to one interactive branch at a
+ * time and is opened when first needed, run STATEMENT, PREPARE and CLOSE (P-22); the finishers, on connections of their own, run FINISH in
  * pipelines of whatever is waiting (never client SQL, P-5); one keeper thread with its own connection runs PROVE,
  * LOOK, SCAN, witnesses, ROTATE and the identity checks (P-14). All connections are direct libpq ones in
  * the agent's login role, under deadlines with PQconsumeInput, reopened with backoff and jitter.
@@ -12,6 +13,8 @@
 #include "common/error.h"
 #include "participant/command.h"
 
+#define PG_CONNECTIONS_MAX 500 /* of workers, finishers and interactive branches together */
+
 struct pg_options {
     const char *participant;
     const char *conninfo; /* without a password: passfile or peer (no password in a process list) */
@@ -19,6 +22,7 @@ struct pg_options {
         token_file; /* made by `assent-agent setup`: what lets the agent write schema assent (P-12) */
     size_t worker_count;       /* default 16 */
     size_t finisher_count;     /* default 4 */
+    size_t interactive_count;  /* connections for interactive branches, one each; 0: none */
     size_t queue_limit;        /* EXECUTEs waiting beyond it are refused with REASON_CAPACITY */
     uint32_t max_result_bytes; /* default 256 KiB */
     enum proof_kind proof;     /* PROOF_ROW (default) or PROOF_XID */

@@ -35,7 +35,7 @@
 
 #define PARAMS_MAX 65535 /* what the protocol can count */
 
-#define LIMITS_COUNT 3 /* statements that send_limits sends */
+#define LIMITS_COUNT (PG_TIMEOUTS_COUNT + 1) /* statements that send_limits sends */
 
 /* What the last statement before PREPARE gives back, and does (P-3): WARNINGs must come, the wait for the standby must
  * happen, the marker set at the beginning must still be there (a COMMIT AND CHAIN would have taken it away), and the
@@ -50,12 +50,12 @@
 
 /* ---- sending ---- */
 
-static bool send_sql(struct execution *x, const char *sql)
+bool pg_send_sql(struct execution *x, const char *sql)
 {
     return PQsendQueryParams(x->session->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
-static const char *begin_sql(const struct execution *x)
+const char *pg_begin_sql(const struct execution *x)
 {
     if (x->execute->read_only) {
         switch (x->execute->isolation) {
@@ -80,7 +80,7 @@ static const char *begin_sql(const struct execution *x)
 
 /* lock_timeout fires before statement_timeout and both before the deadline, so that the reason still arrives. SET LOCAL
  * costs the server less than a SELECT of set_config, which has to be planned. */
-static bool send_limits(struct execution *x, uint64_t left_ms)
+bool pg_send_timeouts(struct execution *x, uint64_t left_ms)
 {
     char sql[96];
     uint64_t statement_ms = left_ms - left_ms / 20;
@@ -89,26 +89,49 @@ static bool send_limits(struct execution *x, uint64_t left_ms)
     lock_ms = lock_ms < INT32_MAX ? lock_ms : INT32_MAX;
     (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64,
                    statement_ms > 0 ? statement_ms : 1);
-    bool sent = send_sql(x, sql);
+    bool sent = pg_send_sql(x, sql);
     (void)snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %" PRIu64, lock_ms > 0 ? lock_ms : 1);
-    sent = sent && send_sql(x, sql);
+    return sent && pg_send_sql(x, sql);
+}
+
+bool pg_send_marker(struct execution *x)
+{
+    char sql[96];
     (void)snprintf(sql, sizeof sql, "SET LOCAL assent.branch = '%s'", x->marker);
-    return sent && send_sql(x, sql);
+    return pg_send_sql(x, sql);
+}
+
+static bool send_limits(struct execution *x, uint64_t left_ms)
+{
+    return pg_send_timeouts(x, left_ms) && pg_send_marker(x);
+}
+
+bool pg_send_statement(struct execution *x, const struct statement *statement)
+{
+    return PQsendQueryParams(x->session->conn, statement->sql, (int)statement->param_count, NULL,
+                             (const char *const *)statement->params, NULL, NULL, 0) == 1;
+}
+
+/* The role comes back before our own words run and before the branch gets its owner. */
+bool pg_send_constraints(struct execution *x)
+{
+    return pg_send_sql(x, "SET CONSTRAINTS ALL IMMEDIATE") && pg_send_sql(x, "SET LOCAL ROLE NONE");
+}
+
+bool pg_skip_constraints(struct execution *x)
+{
+    return pg_skip_own(x, PGRES_COMMAND_OK,
+                       INDEX_NONE) && /* SET CONSTRAINTS: may fail for the client */
+           pg_skip_own(x, PGRES_COMMAND_OK, INDEX_OWN);
 }
 
 static bool send_body(struct execution *x, uint64_t left_ms)
 {
-    bool sent = send_sql(x, begin_sql(x)) && send_limits(x, left_ms);
+    bool sent = pg_send_sql(x, pg_begin_sql(x)) && send_limits(x, left_ms);
     for (size_t i = 0; sent && i < x->work.statement_count; i++) {
-        const struct statement *statement = &x->work.statements[i];
-        sent = PQsendQueryParams(x->session->conn, statement->sql, (int)statement->param_count,
-                                 NULL, (const char *const *)statement->params, NULL, NULL, 0) == 1;
+        sent = pg_send_statement(x, &x->work.statements[i]);
     }
-    if (sent && !x->by_rollback) {
-        /* The role comes back before our own words run and before the branch gets its owner. */
-        sent = send_sql(x, "SET CONSTRAINTS ALL IMMEDIATE") && send_sql(x, "SET LOCAL ROLE NONE");
-    }
-    return sent;
+    return sent && (x->by_rollback || pg_send_constraints(x));
 }
 
 /* The leaf is named directly: finding it through the parent costs every branch the routing. */
@@ -134,19 +157,19 @@ static bool send_proof_row(struct execution *x)
 
 static bool send_settle(struct execution *x)
 {
-    return x->proof_row ? send_proof_row(x) : send_sql(x, "SELECT " SETTLE_COLUMNS);
+    return x->proof_row ? send_proof_row(x) : pg_send_sql(x, "SELECT " SETTLE_COLUMNS);
 }
 
-static bool send_sync(struct execution *x)
+bool pg_send_sync(struct execution *x)
 {
     x->session->sync_queued = PQpipelineSync(x->session->conn) == 1;
     return x->session->sync_queued;
 }
 
-static bool send_end(struct execution *x)
+bool pg_send_end(struct execution *x)
 {
     if (x->by_rollback) {
-        return send_sql(x, "ROLLBACK") && send_sync(x);
+        return pg_send_sql(x, "ROLLBACK") && pg_send_sync(x);
     }
     /* The gid takes no parameter; it has only letters, digits, '_', '-' and ':'. */
     char sql[GID_TEXT_SIZE + 32];
@@ -155,7 +178,7 @@ static bool send_end(struct execution *x)
         return false;
     }
     x->prepare_sent = true;
-    return send_sql(x, sql) && send_sync(x);
+    return pg_send_sql(x, sql) && pg_send_sync(x);
 }
 
 /* ---- reading ---- */
@@ -197,7 +220,7 @@ static bool read_own(struct execution *x, ExecStatusType status, int index, PGre
     return true;
 }
 
-static bool skip_own(struct execution *x, ExecStatusType status, int index)
+bool pg_skip_own(struct execution *x, ExecStatusType status, int index)
 {
     PGresult *result = NULL;
     bool read = read_own(x, status, index, &result);
@@ -230,7 +253,7 @@ static bool take_statement_result(struct execution *x, const PGresult *result, i
     }
 }
 
-static bool read_statement(struct execution *x, int index)
+bool pg_read_statement(struct execution *x, int index)
 {
     /* Row by row, so that a large result costs no more memory than the limit. */
     (void)PQsetSingleRowMode(x->session->conn);
@@ -297,22 +320,17 @@ static bool read_settle(struct execution *x)
 
 static bool read_body(struct execution *x)
 {
-    bool begun = skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN);
+    bool begun = pg_skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN);
     for (int i = 0; i < LIMITS_COUNT && begun; i++) {
-        begun = skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN);
+        begun = pg_skip_own(x, PGRES_COMMAND_OK, INDEX_BEGIN);
     }
     for (size_t i = 0; i < x->work.statement_count && begun; i++) {
-        begun = read_statement(x, (int)i);
+        begun = pg_read_statement(x, (int)i);
     }
-    if (!begun || x->by_rollback) {
-        return begun;
-    }
-    return skip_own(x, PGRES_COMMAND_OK,
-                    INDEX_NONE) && /* SET CONSTRAINTS: may fail for the client */
-           skip_own(x, PGRES_COMMAND_OK, INDEX_OWN);
+    return begun && (x->by_rollback || pg_skip_constraints(x));
 }
 
-static bool read_end(struct execution *x)
+bool pg_read_end(struct execution *x)
 {
     if (!x->by_rollback && !read_settle(x)) {
         return false;
@@ -346,7 +364,7 @@ static bool read_end(struct execution *x)
 
 /* ---- the whole ---- */
 
-static bool check_work(struct execution *x)
+bool pg_check_work(struct execution *x)
 {
     struct error error = {0};
     if (!work_decode(x->execute->work, &x->work, &error)) {
@@ -372,7 +390,7 @@ static bool check_work(struct execution *x)
 }
 
 /* Sends what is queued as far as the socket takes it; reading continues to. */
-static void flush_end(struct execution *x)
+void pg_flush_end(struct execution *x)
 {
     FAULT(FAULT_A_PREP_PRE_SEND);
     if (PQflush(x->session->conn) == 0) {
@@ -395,14 +413,14 @@ static bool run(struct execution *x)
     x->session->sync_queued = false;
     bool sent = PQenterPipelineMode(x->session->conn) == 1 &&
                 send_body(x, x->execute->deadline_ms - now_ms) &&
-                (x->split ? PQsendFlushRequest(x->session->conn) == 1 : send_end(x));
+                (x->split ? PQsendFlushRequest(x->session->conn) == 1 : pg_send_end(x));
     if (!sent) {
         pg_text_copy(x->session->last_error, sizeof x->session->last_error,
                      PQerrorMessage(x->session->conn));
         return pg_fail_wait(x, PG_WAIT_LOST, INDEX_NONE);
     }
     if (!x->split) {
-        flush_end(x);
+        pg_flush_end(x);
     }
     if (!read_body(x)) {
         return false;
@@ -416,19 +434,18 @@ static bool run(struct execution *x)
         if (pg_execution_cancelled(x)) {
             return pg_fail_text(x, REASON_ROLLED_BACK_BY_CLIENT, INDEX_NONE, "cancelled");
         }
-        if (!send_end(x)) {
+        if (!pg_send_end(x)) {
             return pg_fail_wait(x, PG_WAIT_LOST, INDEX_PREPARE);
         }
-        flush_end(x);
+        pg_flush_end(x);
     }
-    return read_end(x);
+    return pg_read_end(x);
 }
 
-void pg_execute(struct pg_member *member, struct pg_types *types,
-                const struct command_execute *execute, struct command_result *result,
-                bool *ret_keep)
+void pg_execution_init(struct execution *x, struct pg_member *member,
+                       const struct command_execute *execute, struct command_result *result)
 {
-    struct execution x = {
+    *x = (struct execution){
         .member = member,
         .session = &member->session,
         .execute = execute,
@@ -438,11 +455,25 @@ void pg_execute(struct pg_member *member, struct pg_types *types,
     };
     /* A serializable read-only branch is prepared (P-19) but cannot write a row; it changes nothing
      * either. */
-    x.proof_row = member->pg->options.proof == PROOF_ROW && !execute->read_only;
-    gid_format(&execute->gid, x.gid_text);
-    (void)snprintf(x.marker, sizeof x.marker, "%016" PRIx64, execute->gid.attempt);
-    pg_results_init(&x.collected, member->pg->options.max_result_bytes);
-    if (check_work(&x) && run(&x)) {
+    x->proof_row = member->pg->options.proof == PROOF_ROW && !execute->read_only;
+    gid_format(&execute->gid, x->gid_text);
+    (void)snprintf(x->marker, sizeof x->marker, "%016" PRIx64, execute->gid.attempt);
+    pg_results_init(&x->collected, member->pg->options.max_result_bytes);
+}
+
+void pg_execution_done(struct execution *x)
+{
+    pg_results_done(&x->collected);
+    work_done(&x->work);
+}
+
+void pg_execute(struct pg_member *member, struct pg_types *types,
+                const struct command_execute *execute, struct command_result *result,
+                bool *ret_keep)
+{
+    struct execution x;
+    pg_execution_init(&x, member, execute, result);
+    if (pg_check_work(&x) && run(&x)) {
         pg_settle_types(&x, types);
         result->class = PG_OK;
         result->results = results_encode(&x.collected.results);
@@ -452,7 +483,6 @@ void pg_execute(struct pg_member *member, struct pg_types *types,
     } else {
         result->proof = (struct proof){.kind = PROOF_NONE};
     }
-    pg_results_done(&x.collected);
-    work_done(&x.work);
+    pg_execution_done(&x);
     *ret_keep = !x.broken;
 }

@@ -17,7 +17,6 @@
 #define PG_FINISH_TIMEOUT_MS  10000 /* of one answer; a COMMIT PREPARED may wait for a standby */
 #define PG_SETTLE_TIMEOUT_MS  5000
 #define PG_HEARTBEAT_MS       1000
-#define PG_MEMBERS_MAX        500 /* workers and finishers */
 #define PG_ORPHANS_MAX        128
 #define PG_VOTED_MAX          8192
 #define PG_FINISH_BATCH_MAX   64
@@ -28,7 +27,12 @@
 #define PG_OID_INT4  23
 #define PG_OID_TEXT  25
 
-enum pg_member_kind { PG_MEMBER_WORKER = 1, PG_MEMBER_FINISHER, PG_MEMBER_KEEPER };
+enum pg_member_kind {
+    PG_MEMBER_WORKER = 1,
+    PG_MEMBER_FINISHER,
+    PG_MEMBER_INTERACTIVE,
+    PG_MEMBER_KEEPER
+};
 
 struct pg_job {
     struct pg_job *next;
@@ -55,9 +59,13 @@ struct pg_member {
     /* Guarded by pg->mutex. */
     int32_t pid; /* of the open session; the fence spares it */
     bool open;
-    bool running;   /* a worker has an EXECUTE that is not answered yet */
+    bool running; /* a worker has an EXECUTE (STATEMENT, PREPARE, CLOSE) that is not answered yet */
     bool cancelled; /* somebody wants that EXECUTE to end */
     struct gid gid; /* of it */
+    /* Interactive: */
+    bool holds;         /* the branch gid is its own, from the first statement to its end (P-22) */
+    struct pg_job *job; /* the branch's next command; owned */
+    pthread_cond_t job_wanted;
 };
 
 /* The xid alone would not do: an earlier history may have given it out before. */
@@ -72,19 +80,21 @@ struct pg {
     int stop_work_fd; /* readable: workers give up */
     int stop_all_fd;  /* readable: everybody gives up */
     size_t member_count;
-    struct pg_member *members; /* workers, finishers, keeper */
+    struct pg_member *members; /* workers, finishers, interactive ones, keeper */
 
     pthread_mutex_t mutex;
     pthread_cond_t execute_open;   /* for workers whose connection is open */
     pthread_cond_t execute_closed; /* for workers without one */
+    pthread_cond_t interactive_wanted;
     pthread_cond_t finish_wanted;
     pthread_cond_t keeper_wanted;
     pthread_cond_t finish_idle;
 
     /* Guarded by mutex. */
     struct pg_queue execute, finish, keeper;
-    bool stopping; /* nothing new is taken */
-    bool halted;   /* nothing is carried out any more */
+    struct pg_queue interactive; /* first statements */
+    bool stopping;               /* nothing new is taken */
+    bool halted;                 /* nothing is carried out any more */
     size_t workers_open;
     size_t finishers_busy;
     bool identity_known; /* the keeper is connected and content: workers may work */
@@ -122,9 +132,9 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
  * from open to ended without a gap. */
 struct pg_backends {
     size_t ended_count; /* run the branch, or belong to connections that were given up */
-    int32_t ended[PG_ORPHANS_MAX + PG_MEMBERS_MAX + 1];
+    int32_t ended[PG_ORPHANS_MAX + PG_CONNECTIONS_MAX + 1];
     size_t open_count; /* belong to open connections */
-    int32_t open[PG_MEMBERS_MAX + 1];
+    int32_t open[PG_CONNECTIONS_MAX + 1];
     bool orphans_lost; /* there are given-up ones that were not noted */
 };
 /* Whether it runs this attempt, or (gid NULL) any attempt of gtrid; mutex held. */
@@ -148,10 +158,17 @@ bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE]);
 uint64_t pg_member_retry_at(const struct pg_member *member);
 void pg_member_close(struct pg_member *member);
 
-/* Thread bodies: pg_worker.c, pg_finish.c, pg_keeper.c */
+/* pg_worker.c: what was run is answered. */
+void pg_member_answer(struct pg_member *member, struct command_result *result);
+
+/* Thread bodies: pg_worker.c, pg_interactive.c, pg_finish.c, pg_keeper.c */
 void *pg_worker_main(void *member);
+void *pg_interactive_main(void *member);
 void *pg_finisher_main(void *member);
 void *pg_keeper_main(void *member);
+
+/* pg_interactive.c; mutex held. NULL, or the reason why the command cannot be carried out: then it is still the caller's. */
+const char *pg_interactive_put(struct pg *pg, struct pg_job *job, enum reason *ret_reason);
 
 /* pg_execute.c */
 struct pg_types;

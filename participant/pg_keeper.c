@@ -252,6 +252,9 @@ static bool carry_out(struct keeper *keeper, const struct command *command,
         return pg_witness_rotate(member, result);
     case COMMAND_EXECUTE:
     case COMMAND_FINISH:
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
+    case COMMAND_CLOSE:
         break;
     }
     CHECK(!"a worker's or finisher's command");

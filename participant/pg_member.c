@@ -74,6 +74,11 @@ void pg_orphans_gone(struct pg *pg, const int32_t *pids, size_t count, bool lost
     (void)pthread_mutex_unlock(&pg->mutex);
 }
 
+static bool runs_branches(const struct pg_member *member)
+{
+    return member->kind == PG_MEMBER_WORKER || member->kind == PG_MEMBER_INTERACTIVE;
+}
+
 void pg_member_close(struct pg_member *member)
 {
     struct pg *pg = member->pg;
@@ -82,7 +87,7 @@ void pg_member_close(struct pg_member *member)
     if (member->open) {
         member->abandoned_pid = member->pid;
     }
-    if (member->open && member->kind == PG_MEMBER_WORKER) {
+    if (member->open && runs_branches(member)) {
         add_orphan(pg, member->pid);
     }
     member->pid = 0;
@@ -225,7 +230,7 @@ bool pg_member_ready(struct pg_member *member, char ret_text[HEALTH_TEXT_SIZE])
         pg_text_copy(ret_text, HEALTH_TEXT_SIZE, error.text);
         return false;
     }
-    bool fit = member->kind == PG_MEMBER_WORKER || make_quiet(member);
+    bool fit = runs_branches(member) || make_quiet(member);
     if (!fit) {
         (void)snprintf(ret_text, HEALTH_TEXT_SIZE, "the session's settings cannot be made");
     }

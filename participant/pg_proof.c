@@ -49,7 +49,7 @@ bool inquest_ask(struct inquest *inquest, const struct pg_query *query, PGresult
 
 /* ---- the fence ---- */
 
-#define PID_LIST_SIZE ((PG_ORPHANS_MAX + PG_MEMBERS_MAX + 1) * 12 + 3)
+#define PID_LIST_SIZE ((PG_ORPHANS_MAX + PG_CONNECTIONS_MAX + 1) * 12 + 3)
 
 static void format_pids(const int32_t *pids, size_t count, char ret_list[PID_LIST_SIZE])
 {

@@ -19,7 +19,7 @@ static const char reset_sql[] =
     " DEALLOCATE ALL; DISCARD SEQUENCES";
 
 /* Reads on to the Sync's reply; queues one if there is none. */
-static bool drain(struct pg_session *session, uint64_t deadline_ms)
+bool pg_settle_drain(struct pg_session *session, uint64_t deadline_ms)
 {
     if (PQpipelineStatus(session->conn) == PQ_PIPELINE_OFF) {
         return true;
@@ -55,7 +55,7 @@ void pg_settle_types(struct execution *x, struct pg_types *types)
     uint32_t oids[64];
     size_t missing = pg_types_apply(types, &x->collected.results, 64, oids);
     uint64_t deadline_ms = clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS;
-    if (missing == 0 || !drain(x->session, deadline_ms)) {
+    if (missing == 0 || !pg_settle_drain(x->session, deadline_ms)) {
         x->broken = x->broken || missing != 0;
         return;
     }
@@ -86,11 +86,9 @@ void pg_settle_types(struct execution *x, struct pg_types *types)
     (void)pg_types_apply(types, &x->collected.results, 0, NULL);
 }
 
-bool pg_execute_settle(struct pg_member *member)
+bool pg_settle_rollback(struct pg_session *session, uint64_t deadline_ms)
 {
-    struct pg_session *session = &member->session;
-    uint64_t deadline_ms = clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS;
-    if (!drain(session, deadline_ms)) {
+    if (!pg_settle_drain(session, deadline_ms)) {
         return false;
     }
     if (PQtransactionStatus(session->conn) != PQTRANS_IDLE) {
@@ -100,6 +98,16 @@ bool pg_execute_settle(struct pg_member *member)
             return false;
         }
         PQclear(result);
+    }
+    return true;
+}
+
+bool pg_execute_settle(struct pg_member *member)
+{
+    struct pg_session *session = &member->session;
+    uint64_t deadline_ms = clock_monotonic_ms() + PG_SETTLE_TIMEOUT_MS;
+    if (!pg_settle_rollback(session, deadline_ms)) {
+        return false;
     }
     if (PQsendQuery(session->conn, reset_sql) == 0) {
         return false;

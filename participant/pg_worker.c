@@ -54,7 +54,7 @@ static enum worker_step wait_for_work(struct pg_member *member, struct pg_job **
 }
 
 /* The answer leaves first; resetting the session then costs nobody latency. */
-static void answer(struct pg_member *member, struct command_result *result)
+void pg_member_answer(struct pg_member *member, struct command_result *result)
 {
     struct pg *pg = member->pg;
     (void)pthread_mutex_lock(&pg->mutex);
@@ -88,7 +88,7 @@ static void run_job(struct pg_member *member, struct pg_types *types, struct pg_
          * it. */
         pg_member_close(member);
     }
-    answer(member, &result);
+    pg_member_answer(member, &result);
     if (keep && !pg_execute_settle(member)) {
         pg_member_close(member);
     }

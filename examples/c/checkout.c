@@ -93,6 +93,7 @@ static enum verdict judge(const char *order, const struct assent_answer *answer)
     case ASSENT_UNKNOWN:
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND: /* never of a submission */
+    case ASSENT_ACTIVE:    /* of interactive transactions */
         break;
     }
     return AGAIN;

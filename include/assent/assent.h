@@ -53,6 +53,7 @@ struct assent_answer;
 struct assent_result;
 struct assent_list;
 struct assent_participants;
+struct assent_transaction;
 
 /* Errors of calls (not of transactions). */
 enum assent_error {
@@ -93,6 +94,9 @@ enum assent_outcome {
     /* A person's hand, or a lost database, went against the decision in some branch: an operator
        must look. */
     ASSENT_HEURISTIC,
+    /* An interactive transaction is open, and what was asked of it is done: not yet for others to
+       see, not yet durable. */
+    ASSENT_ACTIVE,
 };
 
 /* "committed", "aborted" ...; static. */
@@ -226,6 +230,76 @@ ASSENT_API struct assent_answer *assent_status(struct assent_client *client, con
 /* The same, for who knows the key alone: the transaction that was last run under it. */
 ASSENT_API struct assent_answer *assent_status_by_key(struct assent_client *client,
                                                       const char *key);
+
+/* ---- Statement by statement ----
+ *
+ * An interactive transaction, for who must look at a row before the next statement is known
+ * (docs/API.md, "Statement by statement"). It costs a round trip and held locks for each statement.
+ *
+ *     struct assent_transaction *transaction;
+ *     struct assent_answer *answer = assent_open(client, 30000, &transaction);
+ *     if (assent_answer_outcome(answer) != ASSENT_ACTIVE) ...
+ *     assent_answer_free(answer);
+ *     answer = assent_execute(transaction, "payment",
+ *                             "SELECT balance FROM accounts WHERE id = $1 FOR UPDATE",
+ *                             ASSENT_PARAMS("c-7"), 1);
+ *     const char *balance =
+ *         assent_result_value(assent_answer_result(answer, "payment", 0), 0, 0);
+ *     ...
+ *     answer = assent_commit(transaction, ASSENT_ACK_COMPLETED);
+ *
+ * A transaction belongs to one thread at a time. It ends at its deadline, when the coordinator has
+ * not heard of it for its idle limit (60 s by default), with the first statement that fails, and with
+ * a restart of the coordinator; whatever is asked of it afterwards is answered ASSENT_ABORTED. */
+
+/*
+ * Opens one; timeout_ms is the deadline of its decision, from now (from 1; the coordinator's limit
+ * is 60000 by default). The answer is returned owned, never NULL. ASSENT_ACTIVE: *ret_transaction is
+ * returned owned. Any other outcome: it is NULL, and nothing is open that could commit.
+ */
+ASSENT_API struct assent_answer *assent_open(struct assent_client *client, uint32_t timeout_ms,
+                                             struct assent_transaction **ret_transaction);
+/* Forgets it here; takes NULL, too. One that is still open holds its locks until the coordinator
+ * misses its client: roll it back first. Before the client is closed. */
+ASSENT_API void assent_transaction_free(struct assent_transaction *transaction);
+/* Its id, for assent_status; lent by it. */
+ASSENT_API const char *assent_transaction_id(const struct assent_transaction *transaction);
+
+/* As assent_request_set_isolation and _set_read_only, of a branch that has had no statement yet.
+ * Errors: ASSENT_E_ARGUMENT, also where it has had one; ASSENT_E_LIMIT. */
+ASSENT_API int assent_transaction_set_isolation(struct assent_transaction *transaction,
+                                                const char *participant,
+                                                enum assent_isolation isolation);
+ASSENT_API int assent_transaction_set_read_only(struct assent_transaction *transaction,
+                                                const char *participant, bool read_only);
+
+/*
+ * Runs one statement (as assent_request_add) and waits, at most for the connect timeout, the
+ * transaction's timeout and five seconds. Returns owned, never NULL:
+ *   ASSENT_ACTIVE       done; its result is assent_answer_result(answer, participant, 0)
+ *   ASSENT_ABORTED      it failed, or the transaction was over before: nothing of it remains
+ *   ASSENT_UNKNOWN      the answer was lost: assent_execute_again, or assent_rollback
+ *   ASSENT_REFUSED, ASSENT_UNAVAILABLE   nothing was done; the transaction is as it was
+ */
+ASSENT_API struct assent_answer *assent_execute(struct assent_transaction *transaction,
+                                                const char *participant, const char *sql,
+                                                size_t param_count, const char *const *params,
+                                                int64_t expect_rows);
+/* The last statement once more, under the same number: it runs once, and this gives its answer. For
+ * after ASSENT_UNKNOWN; until then assent_execute refuses to go on. Returns owned, never NULL. */
+ASSENT_API struct assent_answer *assent_execute_again(struct assent_transaction *transaction);
+
+/*
+ * Commits everywhere, or nowhere, and waits as assent_submit does; without results, which the
+ * statements have given. May be called again after ASSENT_UNKNOWN and ASSENT_UNAVAILABLE, also by who
+ * has only the client's word that it was lost: the outcome is recorded. ASSENT_REFUSED: nothing was
+ * done, for example because there was no statement. Returns owned, never NULL.
+ */
+ASSENT_API struct assent_answer *assent_commit(struct assent_transaction *transaction,
+                                               enum assent_ack ack);
+/* Rolls it back, also while a statement runs. ASSENT_ABORTED: it is, now or before; ASSENT_REFUSED:
+ * it has committed, or is about to. Returns owned, never NULL. */
+ASSENT_API struct assent_answer *assent_rollback(struct assent_transaction *transaction);
 
 /* ---- Answers ---- */
 

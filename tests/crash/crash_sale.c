@@ -80,6 +80,7 @@ static enum told told_of(enum assent_outcome outcome)
     case ASSENT_UNKNOWN:
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND:
+    case ASSENT_ACTIVE: /* of interactive transactions */
         break;
     }
     return TOLD_NOTHING;

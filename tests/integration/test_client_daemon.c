@@ -53,6 +53,14 @@ static struct assent_request *seat_request(const char *id, const char *price)
     return request;
 }
 
+static struct assent_answer *take_seat(struct assent_transaction *transaction, size_t participant,
+                                       const char *id)
+{
+    return assent_execute(transaction, stack_participant(stack, participant),
+                          "INSERT INTO seats (id, price) VALUES ($1, $2) RETURNING price",
+                          ASSENT_PARAMS(id, "12.50"), 1);
+}
+
 static void assert_seats(const char *id, const char *count)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -257,9 +265,74 @@ static void test_client_daemon_lists(void **state)
     assent_client_close(client);
 }
 
+static void assert_outcome(struct assent_answer *answer, enum assent_outcome outcome)
+{
+    if (assent_answer_outcome(answer) != outcome) {
+        fail_msg("%s: %s", assent_outcome_text(assent_answer_outcome(answer)),
+                 assent_answer_text(answer));
+    }
+    assent_answer_free(answer);
+}
+
+/* An interactive transaction gives its rows one statement at a time, and commits in both databases; a second commit is the first one's
+ * answer. */
+static void test_client_daemon_speaks_statement_by_statement(void **state)
+{
+    (void)state;
+    struct assent_client *client = open_client();
+    struct assent_transaction *transaction = NULL;
+    assert_outcome(assent_open(client, 20000, &transaction), ASSENT_ACTIVE);
+    struct assent_answer *answer = take_seat(transaction, 0, "by-statement");
+    const struct assent_result *result =
+        assent_answer_result(answer, stack_participant(stack, 0), 0);
+    assert_string_equal(assent_result_value(result, 0, 0), "12.50");
+    assert_outcome(answer, ASSENT_ACTIVE);
+    answer = assent_execute_again(transaction);
+    assert_true(assent_answer_replayed(answer));
+    assert_outcome(answer, ASSENT_ACTIVE);
+    assert_outcome(take_seat(transaction, 1, "by-statement"), ASSENT_ACTIVE);
+    assert_seats("by-statement", "0");
+    answer = assent_status(client, assent_transaction_id(transaction));
+    assert_string_equal(assent_answer_state(answer), "active");
+    assert_outcome(answer, ASSENT_UNKNOWN);
+    assert_outcome(assent_commit(transaction, ASSENT_ACK_COMPLETED), ASSENT_COMMITTED);
+    assert_outcome(assent_commit(transaction, ASSENT_ACK_COMPLETED), ASSENT_COMMITTED);
+    assert_outcome(assent_rollback(transaction), ASSENT_REFUSED);
+    assert_seats("by-statement", "1");
+    assent_transaction_free(transaction);
+    assent_client_close(client);
+}
+
+/* A statement that fails ends it, with what PostgreSQL said; a rollback leaves nothing. */
+static void test_client_daemon_failed_statement_ends_the_transaction(void **state)
+{
+    (void)state;
+    struct assent_client *client = open_client();
+    struct assent_transaction *transaction = NULL;
+    assert_outcome(assent_open(client, 20000, &transaction), ASSENT_ACTIVE);
+    assert_outcome(take_seat(transaction, 0, "ended"), ASSENT_ACTIVE);
+    struct assent_answer *answer = take_seat(transaction, 0, "ended");
+    assert_string_equal(assent_answer_reason(answer), "constraint");
+    assert_string_equal(assent_answer_postgresql(answer, ASSENT_FIELD_CONSTRAINT), "seats_pkey");
+    assert_outcome(answer, ASSENT_ABORTED);
+    assert_outcome(take_seat(transaction, 1, "ended"), ASSENT_ABORTED);
+    assert_outcome(assent_commit(transaction, ASSENT_ACK_COMPLETED), ASSENT_ABORTED);
+    assert_outcome(assent_rollback(transaction), ASSENT_ABORTED);
+    assent_transaction_free(transaction);
+    assert_outcome(assent_open(client, 20000, &transaction), ASSENT_ACTIVE);
+    assert_outcome(take_seat(transaction, 0, "ended"), ASSENT_ACTIVE);
+    assert_outcome(assent_rollback(transaction), ASSENT_ABORTED);
+    assert_outcome(assent_rollback(transaction), ASSENT_ABORTED);
+    assert_seats("ended", "0");
+    assent_transaction_free(transaction);
+    assent_client_close(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client_daemon_speaks_statement_by_statement),
+        cmocka_unit_test(test_client_daemon_failed_statement_ends_the_transaction),
         cmocka_unit_test(test_client_daemon_commits_in_both_databases),
         cmocka_unit_test(test_client_daemon_aborts_in_both_databases),
         cmocka_unit_test(test_client_daemon_key_is_shared_with_http),

@@ -27,6 +27,8 @@ PSQL = os.path.join(os.environ.get("ASSENT_PG_BINDIR", "/usr/lib/postgresql/15/b
 DEADLINE_S = 60
 TRANSACTIONS, TRANSACTION = "/v1/transactions", "/v1/transactions/{id}"
 EVENTS, RESOLVE = "/v1/transactions/{id}/events", "/v1/transactions/{id}/resolve"
+OPEN = "/v1/transactions/open"
+STATEMENTS, COMMIT, ROLLBACK = (f"/v1/transactions/{{id}}/{word}" for word in ("statements", "commit", "rollback"))
 SERVICE = ("/v1/participants", "/livez", "/readyz", "/metrics", "/openapi.json")
 JSON = {"Content-Type": "application/json"}
 NO_ID = "0" * 32 + "-1-" + "0" * 16 + "-1"
@@ -37,16 +39,16 @@ WORDS = "only where the outcome needs words: a participant that was released, a 
 NOT_SHOWN = {
     **{f"{operation} 500": BROKEN for operation in (
         f"post {TRANSACTIONS}", f"get {TRANSACTIONS}", f"get {TRANSACTION}", f"get {EVENTS}", f"post {RESOLVE}",
-        "get /v1/participants", "get /metrics")},
+        "get /v1/participants", "get /metrics", f"post {OPEN}", f"post {STATEMENTS}", f"post {COMMIT}", f"post {ROLLBACK}")},
     **{f"{operation} 503": STOPPING for operation in (
         f"get {TRANSACTIONS}", f"get {TRANSACTION}", f"get {EVENTS}", f"post {RESOLVE}", "get /v1/participants",
-        "get /metrics")},
+        "get /metrics", f"post {ROLLBACK}")},
+    f"post {ROLLBACK} 504": "only until every participant has reported after a start",
     "#/components/responses/Internal/headers/Assent-Transaction": BROKEN,
     "#/components/responses/Overload/headers/Assent-Transaction": "no agent of this version votes so",
     "#/components/schemas/Committed/properties/branches/items/properties/detail": WORDS,
     "#/components/schemas/Transaction/properties/branches/items/properties/detail": WORDS,
     "internal": BROKEN,
-    "rolled_back_by_client": "of interactive transactions",
     "expired": "an hour of running time at least",
 }
 
@@ -321,6 +323,63 @@ def ask_bad_transport(client, path, target):
     client.send(421, "post", path, "misdirected", target=target, headers={"Host": "example.org"}, body="{}")
 
 
+class Talk:
+    """One interactive transaction."""
+
+    def __init__(self, client, **members):
+        self.client = client
+        self.id = client.send(200, "post", OPEN, body={"timeout_ms": 20000, **members})["id"]
+
+    def tell(self, expected, path, slug=None, body=None, **arguments):
+        return self.client.send(expected, "post", path, slug, target=path.replace("{id}", self.id), body=body or {}, **arguments)
+
+    def say(self, expected, participant, text, *params, slug=None, by_schema=None, **members):
+        return self.tell(expected, STATEMENTS, slug, {"participant": participant, **sql(text, *params), **members},
+                         by_schema=by_schema)
+
+
+def ask_talks(client, demo):
+    """Statement by statement: to a commit, to a rollback, to every way in which one ends."""
+    client.send(200, "post", OPEN)  # without a body
+    talk = Talk(client)
+    first = talk.say(200, "payment", "SELECT balance FROM accounts WHERE id = $1", "c-1", seq=1, isolation="read committed",
+                     read_only=False, expect_rows=1)
+    again = talk.say(200, "payment", "SELECT balance FROM accounts WHERE id = $1", "c-1", seq=1, expect_rows=1)
+    assert first == again, "not word for word"
+    talk.say(422, "payment", "SELECT 2", seq=1, slug="key_conflict", by_schema=True)
+    talk.say(409, "payment", "SELECT 2", seq=5, slug="conflict")
+    talk.say(422, "nobody", "SELECT 1", slug="unknown_participant", by_schema=True)
+    talk.say(422, "Order!", "SELECT 1", slug="unknown_participant", by_schema=False)
+    for members in ({"seq": 0}, {"seq": "1"}, {"colour": "red"}, {"params": {}}, {"isolation": "chaos"}, {"expect_rows": -1}):
+        talk.tell(400, STATEMENTS, "malformed", {"participant": "order", "sql": "SELECT 1", **members}, by_schema=False)
+    talk.say(200, "order", "INSERT INTO orders (id, customer, amount) VALUES ('talk', 'c-1', 1)")
+    done = talk.tell(200, COMMIT, body={"ack": "completed"})
+    assert done == talk.tell(200, COMMIT)
+    talk.tell(409, ROLLBACK, "conflict")
+    talk.tell(400, COMMIT, "malformed", {"ack": "never"}, by_schema=False)
+    for text, status, slug in (("SELECT no_such_function()", 409, "statement_failed"), ("COMMIT", 403, "rejected_by_policy"),
+                               ("SELECT pg_sleep(30)", 504, "timeout")):
+        talk = Talk(client, timeout_ms=2000)
+        talk.say(status, "order", text, slug=slug)
+        talk.tell(status, COMMIT, slug)
+        talk.tell(200, ROLLBACK)
+    talk = Talk(client)
+    talk.tell(409, COMMIT, "conflict")
+    talk.tell(200, ROLLBACK)
+    talk.tell(409, COMMIT, "rolled_back_by_client")
+    talk.tell(400, ROLLBACK, "malformed", {"ack": "decided"}, by_schema=False)
+    client.send(400, "post", OPEN, "malformed", body={"timeout_ms": 0}, by_schema=False)
+    client.send(422, "post", OPEN, "limit", body={"timeout_ms": 10**9}, by_schema=True)
+    for path in (STATEMENTS, COMMIT, ROLLBACK):
+        target = path.replace("{id}", NO_ID)
+        body = {"participant": "order", "sql": "SELECT 1"} if path == STATEMENTS else {}
+        client.send(404, "post", path, "unknown_transaction", target=target, body=body)
+        client.send(422, "post", path, "not_supported", target=target, body=body, headers={"Idempotency-Key": "k"},
+                    by_schema=True)
+        ask_bad_transport(client, path, target)
+    ask_bad_transport(client, OPEN, OPEN)
+
+
 def ask_looks(client, demo, known):
     parameters = {one["name"]: one["schema"]
                   for one in client.document.parameters(TRANSACTIONS, client.document.content["paths"][TRANSACTIONS]["get"])}
@@ -374,11 +433,15 @@ def ask_heuristic(client, demo):
 
 
 def ask_without_agent(client, demo):
+    talk = Talk(client)
+    talk.say(200, "payment", "SELECT 1")
     demo.kill(demo.pid("agent", "payment"))
     wait_until("the lost agent is noticed", lambda: client.raw("GET", "/readyz", {}, None)[0] == 503)
     client.send(503, "get", "/readyz", "not_ready")
     client.send(200, "get", "/v1/participants")
     client.submit(503, order("o-3"), debit(1), slug="participant_unavailable")
+    talk.tell(503, COMMIT, "participant_unavailable")
+    Talk(client).say(503, "payment", "SELECT 1", slug="participant_unavailable")
     demo.up()
 
 
@@ -424,19 +487,24 @@ def release(holder, waiting):
 
 def ask_overload(client, demo):
     """One transaction at work, one waiting, and no room for a third. Then one at work while assentd drains."""
-    with demo.assentd("max_active = 1\nmax_queued = 1\ndrain_timeout = 1m\n") as assentd:
+    with demo.assentd("max_active = 1\nmax_queued = 1\ndrain_timeout = 1m\ninteractive_max = 1\n") as assentd:
         wait_until("assentd is ready", lambda: is_ready(client))
+        talk = Talk(client)
+        client.send(429, "post", OPEN, "overload", body={})
+        talk.tell(200, ROLLBACK)
         holder = hold_account(demo)
         waiting = submit_behind(client, 2)
         client.submit(429, debit(1), slug="overload")
         release(holder, waiting)
         holder = hold_account(demo)
         waiting = submit_behind(client, 1)
-        with contextlib.closing(client.connect()) as connection:
+        with contextlib.closing(client.connect()) as connection, contextlib.closing(client.connect()) as other:
             client.send(200, "get", "/livez", connection=connection)
+            client.send(200, "get", "/livez", connection=other)
             assentd.send_signal(signal.SIGTERM)
             wait_until("nobody new is let in", lambda: not is_listening(client))
             client.submit(503, debit(1), slug="shutdown", connection=connection)
+            client.send(503, "post", OPEN, "shutdown", body={}, connection=other)
         release(holder, waiting)
         assert assentd.wait(DEADLINE_S) == 0, "assentd did not drain"
 
@@ -457,6 +525,9 @@ def ask_with_memory_full(client, demo):
         wait_until("the memory for bodies is full",
                    lambda: client.raw("POST", target, JSON, json.dumps(body))[0] == 429)
         client.send(429, "post", RESOLVE, "overload", target=target, body=body)
+        for path in (STATEMENTS, COMMIT, ROLLBACK):
+            body = {"participant": "order", "sql": "SELECT 1"} if path == STATEMENTS else "{}" + " " * 100
+            client.send(429, "post", path, "overload", target=path.replace("{id}", NO_ID), body=body)
         client.submit(429, debit(1), slug="overload")
 
 
@@ -571,6 +642,7 @@ def main():
         known = ask_commits(client, demo)
         ask_aborts(client, demo)
         ask_bad_requests(client, demo)
+        ask_talks(client, demo)
         ask_looks(client, demo, known)
         ask_other_methods(client, demo)
         ask_without_agent(client, demo)

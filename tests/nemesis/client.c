@@ -51,6 +51,7 @@ static const char *result_of(enum assent_outcome outcome)
         return "fail";
     case ASSENT_UNKNOWN:
     case ASSENT_NOT_FOUND:
+    case ASSENT_ACTIVE: /* of interactive transactions */
     case ASSENT_HEURISTIC:
         return "unknown";
     }

@@ -100,6 +100,7 @@ static const char *answered_state(enum assent_outcome outcome)
     case ASSENT_UNKNOWN:
     case ASSENT_UNAVAILABLE:
     case ASSENT_REFUSED:
+    case ASSENT_ACTIVE: /* of interactive transactions */
     case ASSENT_HEURISTIC:
         return "open";
     }

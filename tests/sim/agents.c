@@ -78,7 +78,8 @@ static void edge_refuse(struct sim_world *world, uint32_t index, const struct co
                         enum reason reason)
 {
     struct command_result result = {.id = command->id, .kind = command->kind, .class = PG_UNKNOWN};
-    if (command->kind == COMMAND_EXECUTE) {
+    if (command->kind == COMMAND_EXECUTE || command->kind == COMMAND_STATEMENT ||
+        command->kind == COMMAND_PREPARE) {
         result.class = PG_ROLLED_BACK;
         result.failure.reason = reason;
     } else if (command->kind == COMMAND_FINISH) {
@@ -366,6 +367,31 @@ void edge_keeper_run(struct sim_world *world, uint32_t index, const struct sim_e
     }
 }
 
+/* ---- interactive branches (pg_interactive.c) ---- */
+
+/* Borrows the command, but for a statement's work. */
+static void edge_interactive(struct sim_world *world, uint32_t index, struct command *command)
+{
+    uint32_t process = world_agent_process(index);
+    if (command->kind == COMMAND_CLOSE) {
+        backend_close(world, index, command);
+    } else if (command->kind == COMMAND_STATEMENT && command->as.statement.ordinal == 1) {
+        if (world_point(world, process, FAULT_A_BEGIN)) {
+            return;
+        }
+        if (edge_member_ready(world, index)) {
+            backend_statement(world, index, command);
+        } else {
+            edge_refuse(world, index, command, REASON_PARTICIPANT_UNAVAILABLE);
+        }
+    } else if (command->kind == COMMAND_STATEMENT) {
+        backend_statement(world, index, command);
+    } else if (!world_point(world, process, FAULT_A_PREP_PRE_SEND)) {
+        backend_prepare_open(world, index, command);
+        (void)world_point(world, process, FAULT_A_PREP_IN_FLIGHT);
+    }
+}
+
 /* ---- carrying out a ready ---- */
 
 bool edge_submit(struct sim_world *world, uint32_t index, struct command *command)
@@ -392,6 +418,12 @@ bool edge_submit(struct sim_world *world, uint32_t index, struct command *comman
         }
         break;
     }
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
+    case COMMAND_CLOSE:
+        edge_interactive(world, index, command);
+        command_done(command);
+        break;
     case COMMAND_PROVE:
     case COMMAND_LOOK:
     case COMMAND_SCAN:
@@ -512,6 +544,17 @@ static void agent_step_event(struct sim_world *world, uint32_t index, struct age
 
 /* ---- events ---- */
 
+static uint64_t *message_remaining(struct message *message)
+{
+    if (message->kind == MESSAGE_WORK) {
+        return &message->as.work.remaining_ms;
+    }
+    if (message->kind == MESSAGE_STATEMENT) {
+        return &message->as.statement.remaining_ms;
+    }
+    return message->kind == MESSAGE_PREPARE ? &message->as.prepare.remaining_ms : NULL;
+}
+
 static void take_message(struct sim_world *world, uint32_t index, struct sim_event *event)
 {
     uint32_t process = world_agent_process(index);
@@ -521,9 +564,9 @@ static void take_message(struct sim_world *world, uint32_t index, struct sim_eve
         (kind == MESSAGE_ROLLBACK && world_point(world, process, FAULT_A_RB_RECV))) {
         return;
     }
-    if (kind == MESSAGE_WORK) { /* P-15: what was lost in the inbox is not given to the deadline */
+    uint64_t *remaining_ms = message_remaining(&event->as.message);
+    if (remaining_ms != NULL) { /* P-15: what was lost in the inbox is not given to the deadline */
         uint64_t waited_ms = world->now_ms - event->posted_ms;
-        uint64_t *remaining_ms = &event->as.message.as.work.remaining_ms;
         *remaining_ms = *remaining_ms > waited_ms ? *remaining_ms - waited_ms : 0;
     }
     struct agent_event step = {
@@ -563,6 +606,13 @@ static void take_result(struct sim_world *world, uint32_t index, struct sim_even
             return;
         }
         edge_note_executed(world, index, result);
+    } else if (result->kind == COMMAND_PREPARE) {
+        if (world_point(world, process, FAULT_A_PREP_RESULT)) {
+            return;
+        }
+        edge_note_executed(world, index, result);
+        blob_free(result->results); /* the model's own word; statements have given theirs */
+        result->results = NULL;
     } else if (result->kind == COMMAND_FINISH &&
                (world_point(world, process, FAULT_A_COMMIT_RESULT) ||
                 world_point(world, process, FAULT_A_RB_RESULT))) {

@@ -15,7 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
-#include "tests/sim/world.h"
+#include "tests/sim/backend_internal.h"
 
 #define OVERTIME_MS 1000 /* as pg_execute.c */
 
@@ -24,8 +24,8 @@ static struct sim_database *agent_database(struct sim_world *world, uint32_t age
     return &world->databases[world->agents[agent].database];
 }
 
-static struct sim_backend *backend_take(struct sim_database *database, uint32_t agent,
-                                        uint64_t incarnation)
+struct sim_backend *backend_take(struct sim_database *database, uint32_t agent,
+                                 uint64_t incarnation)
 {
     for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
         struct sim_backend *backend = &database->backends[i];
@@ -36,6 +36,7 @@ static struct sim_backend *backend_take(struct sim_database *database, uint32_t 
             backend->agent = agent;
             backend->incarnation = incarnation;
             backend->is_attached = true;
+            backend->is_awaited = true;
             backend->no_kind = SIM_FAULT_COUNT;
             database->backend_count = i < database->backend_count ? database->backend_count : i + 1;
             return backend;
@@ -44,9 +45,8 @@ static struct sim_backend *backend_take(struct sim_database *database, uint32_t 
     return NULL;
 }
 
-static void backend_later(struct sim_world *world, struct sim_database *database,
-                          const struct sim_backend *backend, enum sim_event_kind kind,
-                          uint64_t due_ms)
+void backend_later(struct sim_world *world, struct sim_database *database,
+                   const struct sim_backend *backend, enum sim_event_kind kind, uint64_t due_ms)
 {
     struct sim_event *event = queue_new(world, kind);
     event->a = database->index;
@@ -61,8 +61,8 @@ static struct sim_backend *event_backend(struct sim_world *world, const struct s
     return backend->stage != BACKEND_FREE && backend->generation == event->number ? backend : NULL;
 }
 
-static void backend_release(struct sim_world *world, struct sim_database *database,
-                            struct sim_backend *backend)
+void backend_release(struct sim_world *world, struct sim_database *database,
+                     struct sim_backend *backend)
 {
     bool held = backend->holds_locks;
     blob_free(backend->execute.work);
@@ -75,17 +75,19 @@ static void backend_release(struct sim_world *world, struct sim_database *databa
 }
 
 /* The client's answer; it may be about a connection that is gone. */
-static void backend_answer(struct sim_world *world, struct sim_backend *backend,
-                           struct command_result *result)
+void backend_answer(struct sim_world *world, struct sim_backend *backend,
+                    struct command_result *result)
 {
-    if (!backend->is_attached) {
+    if (!backend->is_attached || !backend->is_awaited) {
         command_result_done(result);
         return;
     }
-    backend->is_attached = false;
+    backend->is_awaited = false;
+    /* An interactive branch keeps its connection until somebody ends it. */
+    backend->is_attached = backend->is_interactive;
     result->id = backend->command_id;
-    bool executes = backend->stage != BACKEND_FINISH;
-    result->kind = executes ? COMMAND_EXECUTE : COMMAND_FINISH;
+    result->kind = backend->command_kind;
+    bool executes = backend->command_kind == COMMAND_EXECUTE;
     agent_post_result(world, backend->agent, backend->incarnation, result,
                       sim_below(&world->database_random, 3));
     const struct sim_agent *agent = &world->agents[backend->agent];
@@ -94,9 +96,10 @@ static void backend_answer(struct sim_world *world, struct sim_backend *backend,
     }
 }
 
-static bool prepare_is_sent(const struct sim_backend *backend)
+bool backend_has_sent_prepare(const struct sim_backend *backend)
 {
-    return !backend->by_rollback && (!backend->is_split || backend->stage == BACKEND_PREPARE);
+    bool is_separate = backend->is_split || backend->is_interactive;
+    return !backend->by_rollback && (!is_separate || backend->stage == BACKEND_PREPARE);
 }
 
 /* No answer will come: the connection is gone. */
@@ -104,15 +107,16 @@ static void backend_answer_lost(struct sim_world *world, struct sim_backend *bac
 {
     struct command_result result = {.class = PG_UNKNOWN};
     if (backend->stage != BACKEND_FINISH) {
-        result.class = prepare_is_sent(backend) ? PG_UNKNOWN : PG_ROLLED_BACK;
+        result.class = backend_has_sent_prepare(backend) ? PG_UNKNOWN : PG_ROLLED_BACK;
         result.failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
     }
     (void)snprintf(result.detail, sizeof(result.detail), "connection lost");
     backend_answer(world, backend, &result);
+    backend->is_attached = false;
 }
 
-static void backend_answer_no(struct sim_world *world, struct sim_database *database,
-                              struct sim_backend *backend, enum reason reason, const char *sqlstate)
+void backend_answer_no(struct sim_world *world, struct sim_database *database,
+                       struct sim_backend *backend, enum reason reason, const char *sqlstate)
 {
     struct command_result result = {.class = PG_ROLLED_BACK};
     result.failure.reason = reason;
@@ -140,20 +144,14 @@ static void attempt_describe(struct sim_attempt *attempt, const struct command_e
 }
 
 /* What will go wrong with it, decided beforehand, so that one strike is one fault. */
-static void backend_doom(struct sim_world *world, struct sim_database *database,
-                         struct sim_backend *backend)
+void backend_doom(struct sim_world *world, struct sim_backend *backend, const enum sim_fault *dooms,
+                  size_t count)
 {
-    static const enum sim_fault dooms[] = {SIM_PG_NO, SIM_PG_TAG, SIM_PG_WARN_PREPARE, SIM_PG_SLOTS,
-                                           SIM_PG_KILLED};
-    for (size_t i = 0; i < sizeof(dooms) / sizeof(dooms[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         if (backend->no_kind == SIM_FAULT_COUNT && fault_strikes(world, dooms[i])) {
             backend->no_kind = dooms[i];
             backend->no_bits = fault_below(world, 1000);
         }
-    }
-    if (fault_strikes(world, SIM_PG_LOST_EXECUTE)) {
-        backend_later(world, database, backend, EVENT_LOST_ANSWER,
-                      world->now_ms + fault_below(world, 12));
     }
 }
 
@@ -171,6 +169,8 @@ static struct sim_attempt *attempt_double(struct sim_world *world, const struct 
 
 void backend_execute(struct sim_world *world, uint32_t agent, struct command *command)
 {
+    static const enum sim_fault dooms[] = {SIM_PG_NO, SIM_PG_TAG, SIM_PG_WARN_PREPARE, SIM_PG_SLOTS,
+                                           SIM_PG_KILLED};
     struct sim_database *database = agent_database(world, agent);
     struct command_execute *execute = &command->as.execute;
     uint64_t incarnation = world->agents[agent].process.incarnation;
@@ -191,6 +191,7 @@ void backend_execute(struct sim_world *world, uint32_t agent, struct command *co
     }
     backend->stage = BACKEND_BODY;
     backend->command_id = command->id;
+    backend->command_kind = COMMAND_EXECUTE;
     backend->execute = *execute;
     execute->work = NULL;
     backend->by_rollback = command_execute_by_rollback(execute);
@@ -200,7 +201,11 @@ void backend_execute(struct sim_world *world, uint32_t agent, struct command *co
     if (fault_strikes(world, SIM_PG_SLOW)) {
         delay_ms += fault_below(world, world->slow_max_ms);
     }
-    backend_doom(world, database, backend);
+    backend_doom(world, backend, dooms, sizeof(dooms) / sizeof(dooms[0]));
+    if (fault_strikes(world, SIM_PG_LOST_EXECUTE)) {
+        backend_later(world, database, backend, EVENT_LOST_ANSWER,
+                      world->now_ms + fault_below(world, 12));
+    }
     uint64_t left_ms = execute->deadline_ms - world->now_ms;
     backend->lock_until_ms = world->now_ms + left_ms - left_ms / 8;
     TRACE(world, LANE_DATABASE(database->index), "begin %016llx",
@@ -216,8 +221,8 @@ static struct blob *attempt_results(const struct sim_attempt *attempt)
     return blob_new(&attempt->gid, sizeof(attempt->gid)); /* tells which execution it was */
 }
 
-static void backend_read_only_done(struct sim_world *world, struct sim_database *database,
-                                   struct sim_backend *backend)
+void backend_read_only_done(struct sim_world *world, struct sim_database *database,
+                            struct sim_backend *backend)
 {
     struct command_result result = {.class = PG_OK, .results = attempt_results(backend->attempt)};
     backend->attempt->tag = "ROLLBACK";
@@ -299,8 +304,8 @@ static enum reason no_reason(uint64_t bits, const char **ret_sqlstate)
     return noes[which].reason;
 }
 
-static void backend_to_prepare(struct sim_world *world, struct sim_database *database,
-                               struct sim_backend *backend)
+void backend_to_prepare(struct sim_world *world, struct sim_database *database,
+                        struct sim_backend *backend)
 {
     backend->stage = BACKEND_PREPARE;
     if (fault_strikes(world, SIM_PG_LATE)) {
@@ -359,6 +364,8 @@ static void backend_body(struct sim_world *world, struct sim_database *database,
         const char *sqlstate = "";
         enum reason reason = no_reason(backend->no_bits, &sqlstate);
         backend_answer_no(world, database, backend, reason, sqlstate);
+    } else if (backend->is_interactive) {
+        backend_statement_done(world, database, backend);
     } else if (backend->by_rollback) {
         backend_read_only_done(world, database, backend);
     } else if (backend->is_split) {
@@ -403,6 +410,7 @@ void backend_finish(struct sim_world *world, uint32_t agent, struct command *com
     }
     backend->stage = BACKEND_FINISH;
     backend->command_id = command->id;
+    backend->command_kind = COMMAND_FINISH;
     backend->finish = command->as.finish;
     uint64_t delay_ms = sim_below(&world->database_random, 4);
     if (fault_strikes(world, SIM_PG_SLOW)) {
@@ -458,6 +466,7 @@ void backend_event(struct sim_world *world, const struct sim_event *event)
     }
     switch (backend->stage) {
     case BACKEND_FREE:
+    case BACKEND_OPEN: /* of a statement that is over */
         return;
     case BACKEND_BODY:
     case BACKEND_LOCK:
@@ -481,6 +490,9 @@ void backend_lost_answer(struct sim_world *world, const struct sim_event *event)
     if (backend != NULL && backend->is_attached) {
         TRACE(world, LANE_DATABASE(event->a), "connection lost");
         backend_answer_lost(world, backend);
+        if (backend->is_interactive && !backend_has_sent_prepare(backend)) {
+            backend_release(world, &world->databases[event->a], backend);
+        }
     }
 }
 
@@ -490,10 +502,17 @@ void backend_deadline(struct sim_world *world, const struct sim_event *event)
     if (backend == NULL || !backend->is_attached) {
         return;
     }
-    struct command_result result = {.class =
-                                        prepare_is_sent(backend) ? PG_UNKNOWN : PG_ROLLED_BACK};
+    struct command_result result = {.class = backend_has_sent_prepare(backend) ? PG_UNKNOWN
+                                                                               : PG_ROLLED_BACK};
     result.failure.reason = REASON_TIMEOUT;
     backend_answer(world, backend, &result);
+    if (backend
+            ->is_interactive) { /* it gives the connection up; while it is open, the server does */
+        backend->is_attached = false;
+        if (!backend_has_sent_prepare(backend)) {
+            backend_release(world, &world->databases[event->a], backend);
+        }
+    }
 }
 
 void backend_cancel(struct sim_world *world, uint32_t agent, const struct gid *gid)
@@ -549,7 +568,7 @@ void backend_agent_died(struct sim_world *world, uint32_t agent)
         struct sim_backend *backend = &database->backends[i];
         if (backend->stage != BACKEND_FREE && backend->agent == agent && backend->is_attached) {
             backend->is_attached = false;
-            if (backend->stage != BACKEND_FINISH && !prepare_is_sent(backend)) {
+            if (backend->stage != BACKEND_FINISH && !backend_has_sent_prepare(backend)) {
                 backend_release(world, database, backend);
             }
         }
@@ -561,12 +580,11 @@ bool backend_may_prepare(const struct sim_database *database, const struct gtrid
 {
     for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
         const struct sim_backend *backend = &database->backends[i];
-        bool executes = backend->stage == BACKEND_BODY || backend->stage == BACKEND_LOCK ||
-                        backend->stage == BACKEND_HELD || backend->stage == BACKEND_PREPARE;
+        bool executes = backend->stage != BACKEND_FREE && backend->stage != BACKEND_FINISH;
         if (executes && !backend->by_rollback &&
             (gid != NULL ? gid_equal(&backend->execute.gid, gid)
                          : gtrid_equal(&backend->execute.gid.gtrid, gtrid)) &&
-            (backend->is_attached || prepare_is_sent(backend))) {
+            (backend->is_attached || backend_has_sent_prepare(backend))) {
             return true;
         }
     }

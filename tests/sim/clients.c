@@ -57,6 +57,11 @@ static void act_later(struct sim_world *world, size_t op, enum client_act act, u
     queue_push(world, event, world->now_ms + delay_ms);
 }
 
+void clients_later(struct sim_world *world, size_t op, uint64_t delay_ms)
+{
+    act_later(world, op, ACT_AGAIN, delay_ms);
+}
+
 /* Everybody takes part, both at once, on different rows. */
 static void clients_init_explored(struct sim_world *world)
 {
@@ -89,6 +94,7 @@ void clients_init(struct sim_world *world)
     uint64_t span_ms = world->chaos_ms * 9 / 10;
     for (size_t i = 0; i < world->op_count; i++) {
         op_draw(world, &world->ops[i]);
+        talk_draw(world, i);
         act_later(world, i, ACT_SEND, 300 + sim_below(random, span_ms));
     }
 }
@@ -134,6 +140,10 @@ void clients_event(struct sim_world *world, const struct sim_event *event)
 {
     size_t index = event->number;
     struct sim_op *op = &world->ops[index];
+    if (op->is_interactive) {
+        talk_go_on(world, index);
+        return;
+    }
     switch ((enum client_act)event->a) {
     case ACT_SEND:
         send(world, index, 0);
@@ -209,7 +219,7 @@ static void submission_drop(struct submission *submission)
 static void call_ends(struct sim_world *world, struct sim_call *call)
 {
     call->is_answered = true;
-    if (call->kind == CALL_SUBMIT) {
+    if (call->kind != CALL_RESOLVE) {
         world->ops[call->op].calls_open--;
     }
 }
@@ -235,6 +245,13 @@ void clients_submit(struct sim_world *world, uint32_t coord, const struct sim_ev
     struct submission submission;
     uint32_t op = world->calls[number - 1].op;
     world->calls[number - 1].is_delivered = true;
+    if (world->calls[number - 1].kind != CALL_SUBMIT) {
+        if (!talk_submit(world, coord, number)) {
+            call_ends(world, &world->calls[number - 1]);
+            talk_unanswered(world, op);
+        }
+        return;
+    }
     submission_make(world, op, world->calls[number - 1].variant, &submission);
     struct coord_event step = {
         .kind = COORD_EVENT_SUBMIT, .submission = &submission, .call = number};
@@ -255,6 +272,8 @@ void clients_coord_died(struct sim_world *world, uint32_t coord)
             call_ends(world, call);
             if (call->kind == CALL_SUBMIT) {
                 op_continue(world, call->op, 50);
+            } else if (call->kind != CALL_RESOLVE) {
+                talk_unanswered(world, call->op);
             }
         }
     }
@@ -294,8 +313,8 @@ static void heuristics_are_durable(struct sim_world *world, const struct txn_vie
     }
 }
 
-static void told_committed(struct sim_world *world, struct sim_call *call,
-                           const struct txn_view *view)
+void clients_told_committed(struct sim_world *world, struct sim_call *call,
+                            const struct txn_view *view)
 {
     struct sim_op *op = &world->ops[call->op];
     struct sim_truth *truth = law_truth_need(world, &view->gtrid);
@@ -330,8 +349,8 @@ static void told_committed(struct sim_world *world, struct sim_call *call,
     op->is_settled = true;
 }
 
-static void told_aborted(struct sim_world *world, const struct sim_call *call,
-                         const struct txn_view *view)
+void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
+                          const struct txn_view *view)
 {
     struct sim_truth *truth = law_truth_need(world, &view->gtrid);
     if (truth->is_decided && !truth->is_excused) {
@@ -351,10 +370,10 @@ static void submit_answered(struct sim_world *world, struct sim_call *call,
     }
     switch (answer->status) {
     case API_OK:
-        told_committed(world, call, &answer->views[0]);
+        clients_told_committed(world, call, &answer->views[0]);
         return;
     case API_ABORTED:
-        told_aborted(world, call, &answer->views[0]);
+        clients_told_aborted(world, call, &answer->views[0]);
         op->is_settled = op->is_settled || op->calls_open == 0; /* its client gives up */
         return;
     case API_KEY_CONFLICT:
@@ -410,7 +429,14 @@ void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer
     ARROW(world, LANE_COORD(coord), LANE_CLIENT, "op %u: %s", call->op,
           trace_answer_words(answer->answer.status, call->kind == CALL_SUBMIT));
     world_note_answer(world, answer);
+    if (call->kind == CALL_RESOLVE) {
+        return;
+    }
     if (call->kind != CALL_SUBMIT) {
+        for (size_t i = 0; i < answer->answer.view_count; i++) {
+            heuristics_are_durable(world, &answer->answer.views[i]);
+        }
+        talk_answered(world, call, &answer->answer);
         return;
     }
     if (call->is_gone) { /* nobody read it */

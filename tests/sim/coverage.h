@@ -55,6 +55,10 @@ enum coverage_coord_event {
     MEETS_DURABLE,
     MEETS_TIMER,
     MEETS_DRAIN,
+    MEETS_STATEMENT, /* of an interactive transaction, from its client */
+    MEETS_CLOSE_COMMIT,
+    MEETS_CLOSE_ROLLBACK,
+    MEETS_ANSWER,
     MEETS_COORD_COUNT,
 };
 
@@ -87,6 +91,9 @@ enum coverage_agent_event {
     MEETS_SESSION_DOWN,
     MEETS_AGENT_TIMER,
     MEETS_AGENT_DRAIN,
+    MEETS_FIRST_STATEMENT, /* again */
+    MEETS_LATER_STATEMENT,
+    MEETS_PREPARE,
     MEETS_AGENT_COUNT,
 };
 

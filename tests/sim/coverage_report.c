@@ -26,6 +26,10 @@ static const char *const coord_events[MEETS_COORD_COUNT] = {
     [MEETS_DURABLE] = "DURABLE",
     [MEETS_TIMER] = "TIMER",
     [MEETS_DRAIN] = "DRAIN",
+    [MEETS_STATEMENT] = "client's STATEMENT",
+    [MEETS_CLOSE_COMMIT] = "client's COMMIT",
+    [MEETS_CLOSE_ROLLBACK] = "client's ROLLBACK",
+    [MEETS_ANSWER] = "ANSWER",
 };
 
 static const char *const agent_events[MEETS_AGENT_COUNT] = {
@@ -56,6 +60,9 @@ static const char *const agent_events[MEETS_AGENT_COUNT] = {
     [MEETS_SESSION_DOWN] = "PEER_DOWN",
     [MEETS_AGENT_TIMER] = "its timer",
     [MEETS_AGENT_DRAIN] = "DRAIN",
+    [MEETS_FIRST_STATEMENT] = "STATEMENT 1",
+    [MEETS_LATER_STATEMENT] = "STATEMENT n",
+    [MEETS_PREPARE] = "PREPARE",
 };
 
 struct table {
@@ -128,11 +135,11 @@ size_t coverage_report(const struct coverage *coverage, enum coverage_scope scop
                        bool all)
 {
     const struct table tables[] = {
-        {"transaction", coverage->txn, coverage->first_seed[0], TXN_HEURISTIC + 1,
-         MEETS_COORD_COUNT, probe_txn_state, coord_events},
+        {"transaction", coverage->txn, coverage->first_seed[0], TXN_OPEN + 1, MEETS_COORD_COUNT,
+         probe_txn_state, coord_events},
         {"branch", coverage->branch, coverage->first_seed[1], BRANCH_FORGOTTEN + 1,
          MEETS_COORD_COUNT, probe_branch_state, coord_events},
-        {"agent", coverage->agent, coverage->first_seed[2], 13, MEETS_AGENT_COUNT,
+        {"agent", coverage->agent, coverage->first_seed[2], COVERAGE_STATES, MEETS_AGENT_COUNT,
          probe_agent_state, agent_events},
     };
     size_t reached = report_list("fault", coverage->faults, SIM_FAULT_COUNT, fault_at, file, all) +

@@ -42,6 +42,13 @@ static uint64_t digest_message(const struct message *message)
         return fold(hash, message->as.audit.serial);
     case MESSAGE_AUDITED:
         return fold(hash, message->as.audited.serial);
+    case MESSAGE_STATEMENT:
+        hash = fold(hash, message->as.statement.gtrid.sequence);
+        return fold(fold(hash, message->as.statement.attempt), message->as.statement.ordinal);
+    case MESSAGE_PREPARE:
+        return fold(fold(hash, message->as.prepare.gid.attempt), message->as.prepare.count);
+    case MESSAGE_ANSWER:
+        return fold(fold(hash, message->as.answer.gid.attempt), message->as.answer.ordinal);
     case MESSAGE_HEALTH:
         return fold(hash, message->as.health.health);
     }

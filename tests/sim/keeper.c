@@ -296,6 +296,9 @@ void keeper_carry_out(struct sim_world *world, uint32_t agent, struct command *c
     case COMMAND_CANCEL:
     case COMMAND_EXECUTE:
     case COMMAND_FINISH:
+    case COMMAND_STATEMENT:
+    case COMMAND_PREPARE:
+    case COMMAND_CLOSE:
         break;
     }
     CHECK(!"a worker's or finisher's command");

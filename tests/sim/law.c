@@ -263,6 +263,23 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
 
 /* ---- what a coordinator hands out ---- */
 
+/* P-22: what the client said, all of it, once, on the connection that was prepared. */
+static void every_statement_is_there(struct sim_world *world, const struct sim_truth *truth,
+                                     const struct gid *gid)
+{
+    const struct sim_op *op = &world->ops[truth->op];
+    const struct sim_attempt *attempt = law_attempt(world, gid);
+    uint32_t database = law_database(world, gid->participant);
+    if (!op->is_interactive || attempt == NULL || database == SIM_NOBODY) {
+        return;
+    }
+    uint32_t said = talk_steps(op, database);
+    if (attempt->statements_begun != said || attempt->statements_done != said) {
+        law_broken(world, "P-22", "%s is decided with %u of %u statements at %s",
+                   gtrid_say(&gid->gtrid), attempt->statements_done, said, gid->participant);
+    }
+}
+
 /* P-3, P-7: the record names, for every participant of the operation, an attempt that its agent voted yes for. */
 static void commit_is_voted(struct sim_world *world, uint32_t coord,
                             const struct record_commit *commit)
@@ -294,6 +311,9 @@ static void commit_is_voted(struct sim_world *world, uint32_t coord,
             law_broken(world, "P-14", "%s is decided by a yes of what %s was before",
                        gtrid_say(&commit->gtrid), branch->gid.participant);
         }
+    }
+    for (size_t i = 0; truth->op != SIM_NOBODY && i < commit->branch_count; i++) {
+        every_statement_is_there(world, truth, &commit->branches[i].gid);
     }
     if (truth->op == SIM_NOBODY || mask != world->ops[truth->op].mask) {
         law_broken(world, "P-7", "%s is decided without every participant's vote",
@@ -490,16 +510,17 @@ static void noted_is_recorded(struct sim_world *world, uint32_t coord, const str
     }
 }
 
-static void work_is_known(struct sim_world *world, const struct message_work *work)
+static void work_is_known(struct sim_world *world, const struct gtrid *gtrid,
+                          const struct blob *work, uint64_t remaining_ms)
 {
-    struct sim_truth *truth = law_truth_need(world, &work->gtrid);
+    struct sim_truth *truth = law_truth_need(world, gtrid);
     struct sim_work body;
-    CHECK(work->work != NULL && work->work->size_bytes == sizeof(body));
-    memcpy(&body, work->work->bytes, sizeof(body));
+    CHECK(work != NULL && work->size_bytes == sizeof(body));
+    memcpy(&body, work->bytes, sizeof(body));
     truth->op = body.op;
     truth->variant = body.variant;
     if (truth->deadline_ms == 0) {
-        truth->deadline_ms = world->now_ms + work->remaining_ms;
+        truth->deadline_ms = world->now_ms + remaining_ms;
     }
 }
 
@@ -522,12 +543,18 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
     switch (message->kind) {
     case MESSAGE_CLAIM:
     case MESSAGE_WORK:
+    case MESSAGE_STATEMENT:
+    case MESSAGE_PREPARE:
         if (!owns) {
             law_broken(world, "P-16", "%s before this start's EPOCH is durable",
                        message_kind_text(message->kind));
         }
         if (message->kind == MESSAGE_WORK) {
-            work_is_known(world, &message->as.work);
+            work_is_known(world, &message->as.work.gtrid, message->as.work.work,
+                          message->as.work.remaining_ms);
+        } else if (message->kind == MESSAGE_STATEMENT) {
+            work_is_known(world, &message->as.statement.gtrid, message->as.statement.work,
+                          message->as.statement.remaining_ms);
         }
         return;
     case MESSAGE_COMMIT:
@@ -550,6 +577,7 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT:
         return;
+    case MESSAGE_ANSWER:
     case MESSAGE_AUDITED:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
@@ -616,8 +644,10 @@ static void look_at_command(struct sim_world *world, uint32_t agent, const struc
 {
     const struct sim_agent *its = &world->agents[agent];
     struct sim_attempt *attempt = NULL;
-    if (command->kind == COMMAND_EXECUTE) {
-        const struct gid *gid = &command->as.execute.gid;
+    bool begins = command->kind == COMMAND_STATEMENT && command->as.statement.ordinal == 1;
+    if (command->kind == COMMAND_EXECUTE || begins) {
+        const struct gid *gid =
+            begins ? &command->as.statement.execute.gid : &command->as.execute.gid;
         if (law_attempt(world, gid) != NULL) {
             law_broken(world, "P-20", "an attempt's nonce is used twice");
             return;
@@ -770,6 +800,17 @@ void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent
         } else if (message->kind == MESSAGE_WELCOME) {
             look_at_welcome(world, agent, send->session, message->as.welcome.epoch);
         }
+    }
+}
+
+/* P-22: its predecessors ran on this connection, each once, and nothing is missing. */
+void law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal)
+{
+    if (ordinal != attempt->statements_begun + 1 ||
+        attempt->statements_done != attempt->statements_begun) {
+        law_broken(world, "P-22", "%s: statement %llu runs where %u were begun and %u done",
+                   attempt->text, (unsigned long long)ordinal, attempt->statements_begun,
+                   attempt->statements_done);
     }
 }
 

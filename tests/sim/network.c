@@ -21,6 +21,10 @@ void network_share(const struct message *from, struct message *ret_message)
     } else if (from->kind == MESSAGE_VOTE) {
         ret_message->as.vote.results = blob_share(from->as.vote.results);
         failure_copy(&from->as.vote.failure, &ret_message->as.vote.failure);
+    } else if (from->kind == MESSAGE_STATEMENT) {
+        ret_message->as.statement.work = blob_share(from->as.statement.work);
+    } else if (from->kind == MESSAGE_ANSWER) {
+        ret_message->as.answer.results = blob_share(from->as.answer.results);
     } else if (from->kind == MESSAGE_AUDITED) {
         ret_message->as.audited.findings = blob_share(from->as.audited.findings);
     } else if (from->kind == MESSAGE_AUDIT) {

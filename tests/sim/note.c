@@ -158,6 +158,17 @@ static uint64_t fold_message(uint64_t hash, const struct message *message)
         return fold(fold_gid(hash, &message->as.inquiry.gid), message->as.inquiry.prepared_ms);
     case MESSAGE_HEALTH:
         return fold_health(hash, &message->as.health);
+    case MESSAGE_STATEMENT:
+        hash = fold(hash, gtrid_hash(&message->as.statement.gtrid));
+        hash = fold(fold(hash, message->as.statement.attempt), message->as.statement.ordinal);
+        hash = fold(hash, message->as.statement.remaining_ms);
+        return fold_results(hash, message->as.statement.work);
+    case MESSAGE_PREPARE:
+        hash = fold(fold_gid(hash, &message->as.prepare.gid), message->as.prepare.count);
+        return fold(hash, message->as.prepare.remaining_ms);
+    case MESSAGE_ANSWER:
+        hash = fold(fold_gid(hash, &message->as.answer.gid), message->as.answer.ordinal);
+        return fold_results(hash, message->as.answer.results);
     case MESSAGE_AUDITED:
         return fold_results(fold(hash, message->as.audited.serial), message->as.audited.findings);
     }
@@ -198,6 +209,9 @@ void world_note_answer(struct sim_world *world, const struct coord_answer *answe
     const struct api_answer *said = &answer->answer;
     uint64_t hash = fold(answer->call << 8 | (uint64_t)said->status, said->reason);
     hash = fold_text(fold(hash, said->replayed), said->text);
+    if (said->results != NULL) {
+        hash = fold_results(fold(hash, said->seq), said->results);
+    }
     for (size_t i = 0; i < said->view_count; i++) {
         const struct txn_view *view = &said->views[i];
         hash = fold(fold(hash, gtrid_hash(&view->gtrid)), view->state);

@@ -49,8 +49,18 @@ static void meet_message(struct agent *agent, const struct message *message, uin
         [VERDICT_WAIT] = MEETS_VERDICT_WAIT,     [VERDICT_UNKNOWN] = MEETS_VERDICT_UNKNOWN,
         [VERDICT_NOTED] = MEETS_NOTED,
     };
+    struct gid gid;
     if (message->kind == MESSAGE_WORK) {
         meet_gtrid(agent, &message->as.work.gtrid, MEETS_WORK, pairs);
+    } else if (message->kind == MESSAGE_STATEMENT && message->as.statement.attempt == 0) {
+        meet_gtrid(agent, &message->as.statement.gtrid, MEETS_FIRST_STATEMENT, pairs);
+    } else if (message->kind == MESSAGE_STATEMENT) {
+        gid = (struct gid){.gtrid = message->as.statement.gtrid,
+                           .attempt = message->as.statement.attempt};
+        memcpy(gid.participant, agent->config.participant, sizeof(gid.participant));
+        meet_gid(agent, &gid, MEETS_LATER_STATEMENT, pairs);
+    } else if (message->kind == MESSAGE_PREPARE) {
+        meet_gid(agent, &message->as.prepare.gid, MEETS_PREPARE, pairs);
     } else if (message->kind == MESSAGE_COMMIT) {
         meet_gid(agent, &message->as.commit.gid, MEETS_COMMIT, pairs);
     } else if (message->kind == MESSAGE_ROLLBACK && message->as.rollback.has_gid) {

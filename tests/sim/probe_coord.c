@@ -11,7 +11,7 @@ const char *probe_txn_state(uint32_t state)
 {
     static const char *const names[] = {"-",        "queued",     "active",    "preparing",
                                         "deciding", "committing", "committed", "aborting",
-                                        "aborted",  "dead",       "heuristic"};
+                                        "aborted",  "dead",       "heuristic", "open"};
     return state < sizeof(names) / sizeof(names[0]) ? names[state] : "";
 }
 
@@ -71,6 +71,9 @@ static void meet_message(const struct coord *coord, const struct coord_event *ev
     } else if (message->kind == MESSAGE_ACK) {
         gid = &message->as.ack.gid;
         meets = acks[message->as.ack.ack];
+    } else if (message->kind == MESSAGE_ANSWER) {
+        gid = &message->as.answer.gid;
+        meets = MEETS_ANSWER;
     } else if (message->kind == MESSAGE_INQUIRY) {
         gid = &message->as.inquiry.gid;
     } else if (message->kind == MESSAGE_WELCOME &&
@@ -142,6 +145,21 @@ void probe_coord_meets(const struct coord *coord, const struct coord_event *even
     case COORD_EVENT_DRAIN:
         meet_all(coord, NO_PARTICIPANT, MEETS_DRAIN, txns, branches);
         return;
+    case COORD_EVENT_STATEMENT:
+        txn = txn_find(coord, &event->statement->gtrid);
+        if (txn != NULL) {
+            meet_one(txn, txn_branch(coord, txn, event->statement->participant), MEETS_STATEMENT,
+                     txns, branches);
+        }
+        return;
+    case COORD_EVENT_CLOSE:
+        txn = txn_find(coord, &event->end->gtrid);
+        if (txn != NULL) {
+            meet_one(txn, NULL, event->end->commit ? MEETS_CLOSE_COMMIT : MEETS_CLOSE_ROLLBACK,
+                     txns, branches);
+        }
+        return;
+    case COORD_EVENT_OPEN:
     case COORD_EVENT_START:
     case COORD_EVENT_PEER_UP:
     case COORD_EVENT_SPACE:

@@ -85,6 +85,15 @@ const char *trace_message_words(const struct message *message, char text[TRACE_W
     case MESSAGE_WORK:
         say_gtrid(text, kind, &message->as.work.gtrid);
         break;
+    case MESSAGE_STATEMENT:
+        say_gtrid(text, kind, &message->as.statement.gtrid);
+        break;
+    case MESSAGE_PREPARE:
+        say_gtrid(text, kind, &message->as.prepare.gid.gtrid);
+        break;
+    case MESSAGE_ANSWER:
+        say_gtrid(text, kind, &message->as.answer.gid.gtrid);
+        break;
     case MESSAGE_COMMIT:
         say_gtrid(text, kind, &message->as.commit.gid.gtrid);
         break;

@@ -316,6 +316,10 @@ static void config_draw(struct sim_world *world)
         .retention_ms = sim_between(&random, 3500, 6000),
         .trim_interval_ms = (uint32_t)sim_between(&random, 200, 1500),
     };
+    struct sim_random talks = {.state = sim_mix(world->options.seed, 400)};
+    world->coord_config.interactive_max = (uint32_t)sim_between(&talks, 2, 16);
+    world->coord_config.interactive_idle_ms = (uint32_t)sim_between(&talks, 200, 2000);
+    world->coord_config.interactive_result_bytes = (uint32_t)sim_between(&talks, 1, 1000);
     world->is_brisk = sim_one_in(&random, 3);
     world->has_rounds = sim_one_in(&random, 2);
     world->slow_max_ms = world->is_brisk ? 1000 : 3000;
@@ -334,6 +338,7 @@ static void config_draw(struct sim_world *world)
         .retry_max_ms = 2000,
         .heartbeat_ms = 1000,
         .outcomes_page = 200,
+        .interactive_max = sim_one_in(&talks, 4) ? 1 : 4,
         .tombstone_max = sim_one_in(&random, 4) ? (uint32_t)sim_between(&random, 0, 4) : 100000,
     };
     if (sim_mix(world->options.seed, 300) % 2 == 0 && !world->options.is_explored) {

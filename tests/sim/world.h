@@ -10,8 +10,10 @@
  *   agents.c       agent processes: the core and what agent.c and pg_*.c do around it
  *   database.c     the model of PostgreSQL
  *   backend.c      what runs on connections: branches, finishes, the keeper's looks
+ *   backend_interactive.c  branches that get their statements one by one
  *   network.c      sessions between the two
  *   clients.c      clients and operators
+ *   talk.c         clients that speak statement by statement
  *   operators.c    operators who resolve, and who decide about what stays
  *   nemesis.c      faults that come by the clock, and healing
  *   law.c          invariants that hold at every moment
@@ -164,6 +166,7 @@ struct sim_attempt { /* of one gid */
     uint64_t prepared_at_ms;
     const char *
         tag; /* static: of the server's answer to its last end (PREPARE TRANSACTION ...); NULL: none */
+    uint32_t statements_begun, statements_done; /* interactive */
     bool is_stranger, is_read_only;
     bool is_elsewhere; /* a stranger's, in another database of the same cluster */
     /* what happened to it */
@@ -207,6 +210,7 @@ enum backend_stage {
     BACKEND_BODY,    /* travels to the server, or runs its statements */
     BACKEND_LOCK,    /* waits for a row */
     BACKEND_HELD,    /* statements done, the agent must send PREPARE (split) */
+    BACKEND_OPEN,    /* interactive: waits for the next statement, or PREPARE */
     BACKEND_PREPARE, /* PREPARE is in the server */
     BACKEND_FINISH,  /* COMMIT or ROLLBACK PREPARED is in the server */
 };
@@ -217,8 +221,12 @@ struct sim_backend { /* a connection's work in the server; may outlive its clien
     uint32_t agent;       /* agent slot */
     uint64_t incarnation; /* of that agent */
     uint64_t command_id;
-    bool is_attached; /* the agent still waits for the answer */
+    enum command_kind command_kind;
+    bool is_attached; /* the agent still has the connection */
+    bool is_awaited;  /* and waits for an answer */
     bool is_split;
+    bool is_interactive;
+    uint32_t step; /* which of its client's statements runs */
     bool is_cancelled;
     bool holds_locks;
     bool by_rollback;               /* read-only: ends by ROLLBACK */
@@ -357,10 +365,26 @@ struct sim_link {
 
 /* ---- clients ---- */
 
+enum talk_phase { TALK_OPENING = 0, TALK_SPEAKING, TALK_COMMITTING, TALK_ROLLING_BACK };
+
+#define SIM_STEPS_MAX (2 * SIM_DATABASES)
+
+struct sim_talk { /* a client that speaks statement by statement (P-22) */
+    enum talk_phase phase;
+    uint32_t step_count, step; /* statements; those that were answered */
+    uint32_t databases[SIM_STEPS_MAX];
+    uint32_t account[SIM_STEPS_MAX];
+    int64_t amount[SIM_STEPS_MAX];
+    uint32_t regret_at; /* rolls back instead of this step; step_count: instead of the commit */
+    struct gtrid gtrid;
+    uint32_t refusals; /* of this step */
+    struct sim_random random;
+};
+
 struct sim_op {
     uint32_t mask; /* participants */
     uint32_t read_only_mask;
-    bool has_key, is_duplicated;
+    bool has_key, is_duplicated, is_interactive;
     enum isolation isolation;
     enum ack_mode ack;
     uint32_t timeout_ms;
@@ -372,15 +396,25 @@ struct sim_op {
     bool saw_committed, saw_aborted;
     struct gtrid committed;               /* what a client was told */
     struct sim_truth *decided[SIM_DISKS]; /* per journal identity (X1) */
+    struct sim_talk talk;                 /* interactive */
 };
 
-enum call_kind { CALL_SUBMIT = 1, CALL_RESOLVE };
+enum call_kind {
+    CALL_SUBMIT = 1,
+    CALL_RESOLVE,
+    CALL_OPEN, /* of an interactive transaction, and the three below */
+    CALL_STATEMENT,
+    CALL_COMMIT,
+    CALL_ROLLBACK,
+};
 
 struct sim_call {
     enum call_kind kind;
     uint32_t op, variant;
     uint32_t coord;
     uint64_t incarnation;
+    struct gtrid gtrid; /* of an interactive transaction */
+    uint64_t seq;
     bool is_answered, is_gone, is_delivered;
 };
 
@@ -541,6 +575,11 @@ void database_unlock(struct sim_world *world, struct sim_database *database, con
 /* backend.c */
 void backend_execute(struct sim_world *world, uint32_t agent, struct command *command);
 void backend_finish(struct sim_world *world, uint32_t agent, struct command *command);
+/* backend_interactive.c */
+void backend_statement(struct sim_world *world, uint32_t agent, struct command *command);
+void backend_prepare_open(struct sim_world *world, uint32_t agent, struct command *command);
+void backend_close(struct sim_world *world, uint32_t agent, const struct command *command);
+/* backend.c */
 void backend_event(struct sim_world *world, const struct sim_event *event);
 void backend_lost_answer(struct sim_world *world, const struct sim_event *event);
 void backend_deadline(struct sim_world *world, const struct sim_event *event);
@@ -586,6 +625,21 @@ void clients_look(struct sim_world *world);
 bool clients_settled(const struct sim_world *world);
 void clients_ask_all(struct sim_world *world);
 void clients_call(struct sim_world *world, enum call_kind kind, uint32_t op, uint32_t variant);
+/* For talk.c. */
+void clients_later(struct sim_world *world, size_t op, uint64_t delay_ms); /* it goes on then */
+void clients_told_committed(struct sim_world *world, struct sim_call *call,
+                            const struct txn_view *view);
+void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
+                          const struct txn_view *view);
+
+/* talk.c: clients that speak statement by statement */
+void talk_draw(struct sim_world *world, size_t op);
+void talk_go_on(struct sim_world *world, size_t op); /* says what is next */
+/* False: nothing was done (API_FAILED), and nobody answers. */
+bool talk_submit(struct sim_world *world, uint32_t coord, size_t call);
+void talk_answered(struct sim_world *world, struct sim_call *call, const struct api_answer *answer);
+void talk_unanswered(struct sim_world *world, uint32_t op);      /* nobody will answer */
+uint32_t talk_steps(const struct sim_op *op, uint32_t database); /* how many are there */
 
 static inline bool sim_is_heuristic(enum branch_state state)
 {
@@ -607,6 +661,13 @@ struct sim_work {
     uint32_t account[2];
     int64_t amount[2];
     bool is_split;
+    uint32_t step; /* of an interactive transaction's statement */
+};
+
+/* What a statement answers. */
+struct sim_said {
+    struct gid gid;
+    uint32_t step;
 };
 
 /* nemesis.c */
@@ -636,6 +697,8 @@ void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database,
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready);
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number);
+/* A statement is handed to the connection of this attempt. */
+void law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal);
 /* A message that the agent listens to. */
 void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message);
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);

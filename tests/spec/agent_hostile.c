@@ -16,7 +16,9 @@ struct fact { /* what the oracle knows of one gid */
     bool executed_ok;
     uint64_t executed_history;
     bool says_committed, says_rolled_back;
-    bool executing, busy;
+    bool executing, busy; /* executing: it has a backend, and another attempt must not */
+    bool is_open;         /* interactive: from its first statement to PREPARE's or CLOSE's answer */
+    uint64_t ordinal, answered;
 };
 
 struct world {
@@ -81,9 +83,35 @@ static void check_command(struct world *world, const struct command *command)
         break;
     case COMMAND_CANCEL:
         known = fact(world, &command->as.cancel);
-        CHECK(known->executing);
-        CHECK(known->word_rollback || world->erase_word[known->gid.gtrid.sequence]);
+        CHECK(known->executing && known->busy);
+        /* Before PREPARE a branch may be given up without a word. */
+        CHECK(known->is_open || known->word_rollback ||
+              world->erase_word[known->gid.gtrid.sequence]);
         return;
+    case COMMAND_STATEMENT:
+        known = fact(world, &command->as.statement.execute.gid);
+        CHECK(!known->busy && !known->executed_ok);
+        CHECK(known->executing == known->is_open); /* on the backend that it began with */
+        CHECK(known->is_open || !executing_elsewhere(world, &known->gid));
+        CHECK(known->is_open == (command->as.statement.ordinal > 1));
+        CHECK(command->as.statement.ordinal == known->ordinal + 1 &&
+              known->answered == known->ordinal); /* P-22: no predecessor is missing */
+        known->ordinal++;
+        known->is_open = true;
+        known->executing = true;
+        known->busy = true;
+        break;
+    case COMMAND_PREPARE:
+        known = fact(world, &command->as.prepare.gid);
+        CHECK(known->is_open && !known->busy && known->answered == known->ordinal);
+        known->is_open = false;
+        known->busy = true;
+        break;
+    case COMMAND_CLOSE:
+        known = fact(world, &command->as.close);
+        CHECK(known->is_open && !known->busy);
+        known->busy = true;
+        break;
     case COMMAND_FINISH:
         known = fact(world, &command->as.finish.gid);
         CHECK(!known->busy);
@@ -119,6 +147,8 @@ static void check_command(struct world *world, const struct command *command)
     world->commands[world->command_count] = *command;
     if (command->kind == COMMAND_EXECUTE) {
         world->commands[world->command_count].as.execute.work = NULL; /* stays with ready */
+    } else if (command->kind == COMMAND_STATEMENT) {
+        world->commands[world->command_count].as.statement.execute.work = NULL;
     } else if (command->kind == COMMAND_AUDIT) {
         world->commands[world->command_count].as.audit.items =
             NULL; /* likewise; the count is kept */
@@ -141,6 +171,10 @@ static void check_send(struct world *world, const struct agent_send *send)
         world->inquiry_session = send->session;
     } else if (message->kind == MESSAGE_AUDITED) {
         CHECK(message->as.audited.serial != 0 && message->as.audited.serial <= world->last_serial);
+    } else if (message->kind == MESSAGE_ANSWER) {
+        const struct fact *known = fact(world, &message->as.answer.gid);
+        CHECK(known->is_open && known->answered == message->as.answer.ordinal &&
+              known->ordinal == known->answered);
     } else if (message->kind == MESSAGE_VOTE && message->as.vote.vote == VOTE_COMMIT) {
         const struct fact *known = fact(world, &message->as.vote.gid);
         CHECK(known->executed_ok);
@@ -227,6 +261,30 @@ static void learn_answer(struct world *world, const struct command *command,
                                   command_execute_by_rollback(&command->as.execute) ||
                                   (is_present && result->class == PG_ROLLED_BACK);
         break;
+    case COMMAND_STATEMENT:
+        known = fact(world, &command->as.statement.execute.gid);
+        known->answered += is_present && result->class == PG_OK;
+        if (is_present && result->class == PG_ROLLED_BACK) {
+            known->is_open = false;
+            known->executing = false;
+            known->says_rolled_back = true;
+        }
+        break;
+    case COMMAND_PREPARE:
+        known = fact(world, &command->as.prepare.gid);
+        known->executing = false;
+        known->executed_ok = result->class == PG_OK && is_present;
+        known->executed_history = world->history;
+        known->says_rolled_back = known->says_rolled_back ||
+                                  command_execute_by_rollback(&command->as.prepare) ||
+                                  (is_present && result->class == PG_ROLLED_BACK);
+        break;
+    case COMMAND_CLOSE:
+        known = fact(world, &command->as.close);
+        known->is_open = false;
+        known->executing = false;
+        known->says_rolled_back = true;
+        break;
     case COMMAND_FINISH:
         known = fact(world, &command->as.finish.gid);
         if (is_present && result->class == PG_OK) {
@@ -307,6 +365,25 @@ static void do_answer(struct world *world, bool kindly)
     check_ready(world);
 }
 
+static void statement_first(struct world *world, struct message *message)
+{
+    message->kind = MESSAGE_STATEMENT;
+    message->as.statement.gtrid = bench_gtrid(pick_sequence(world));
+    message->as.statement.ordinal = 1;
+    message->as.statement.remaining_ms = draw(world, 3000);
+    message->as.statement.read_only = draw(world, 5) == 0;
+    message->as.statement.work = blob_new("s", 1);
+}
+
+/* Mostly the next one of an attempt that exists. */
+static void statement_next(struct world *world, const struct fact *known, struct message *message)
+{
+    statement_first(world, message);
+    message->as.statement.gtrid = known->gid.gtrid;
+    message->as.statement.attempt = known->gid.attempt;
+    message->as.statement.ordinal = known->ordinal + (draw(world, 4) == 0 ? draw(world, 3) : 1);
+}
+
 static void do_message(struct world *world)
 {
     size_t slot = draw(world, SESSIONS_MAX);
@@ -318,7 +395,24 @@ static void do_message(struct world *world)
     struct message message = {0};
     struct gid gid = pick_gid(world);
     struct fact *known = fact(world, &gid);
-    switch (draw(world, 13)) {
+    switch (draw(world, 21)) {
+    case 13:
+    case 14:
+        statement_first(world, &message);
+        break;
+    case 15:
+    case 16:
+    case 17:
+    case 18:
+        statement_next(world, known, &message);
+        break;
+    case 19:
+    case 20:
+        message.kind = MESSAGE_PREPARE;
+        message.as.prepare.gid = gid;
+        message.as.prepare.count = known->ordinal + (draw(world, 8) == 0);
+        message.as.prepare.remaining_ms = draw(world, 3000);
+        break;
     case 12:
         message.kind = MESSAGE_AUDIT;
         message.as.audit.serial = ++world->last_serial;
@@ -393,7 +487,8 @@ static void do_session(struct world *world)
         world->welcomed[slot] = false;
         bench_peer_up(&world->bench, world->sessions[slot]);
     } else if (draw(world, 6) == 0) {
-        session_end(world, slot);
+        session_end(world, slot); /* has looked at its ready */
+        return;
     } else {
         uint64_t epoch = draw(world, 5) == 0 ? EPOCH - 1 : EPOCH;
         bench_claim(&world->bench, world->sessions[slot], epoch, NONCE, draw(world, 100));

@@ -26,7 +26,10 @@ struct fact_branch { /* what the oracle knows of one branch */
     bool recorded;
     uint64_t recorded_attempt; /* in the COMMIT record; 0: read-only */
     uint32_t refused_attempts; /* one bit each: told to roll back by name */
-    bool forced;    /* a person gave the verdict for what the journal could not judge any more */
+    bool forced; /* a person gave the verdict for what the journal could not judge any more */
+    /* Interactive (P-22): STATEMENTs sent and answered, the attempt that answered the first one, PREPARE was sent. */
+    uint64_t ordinal, answered, attempt;
+    bool prepares;
     bool acked;     /* ACK_COMMITTED for the recorded gid */
     bool heuristic; /* a heuristic acknowledgement, or a released participant */
 };
@@ -35,13 +38,18 @@ struct fact { /* of one gtrid */
     struct gtrid gtrid;
     bool recorded; /* COMMIT handed to the journal by a process that has not lost it */
     bool durable;
+    bool is_open; /* interactive */
     uint64_t deadline_ms;
     bool told_commit, told_abort; /* the whole transaction */
     struct fact_branch branches[PARTICIPANTS];
 };
 
+enum call_kind { CALL_BY_NUMBER = 0, CALL_OPEN, CALL_STATEMENT, CALL_ROLLBACK };
+
 struct call {
-    uint64_t id;
+    uint64_t
+        id; /* odd ones are submissions and commits, even ones resolutions, unless the kind says otherwise */
+    enum call_kind kind;
     bool answered;
     struct gtrid gtrid; /* of a resolution */
     size_t participant;
@@ -182,11 +190,13 @@ static void check_commit_record(struct world *world, const struct record_commit 
         CHECK(index < PARTICIPANTS);
         struct fact_branch *of = &known->branches[index];
         CHECK(of->session != 0 && !of->spoiled);
+        CHECK(of->ordinal == 0 || (of->prepares && of->answered == of->ordinal)); /* P-22 */
         if (branch->read_only) {
             CHECK(of->read_only && of->yes_readonly && branch->gid.attempt == 0);
         } else {
             CHECK(of->yes != 0 && !of->yes_readonly &&
-                  of->yes == branch->gid.attempt); /* P-7, P-20 */
+                  of->yes == branch->gid.attempt);             /* P-7, P-20 */
+            CHECK(of->ordinal == 0 || of->yes == of->attempt); /* P-22 */
             CHECK((of->refused_attempts >> of->yes & 1U) == 0);
         }
         of->recorded = true;
@@ -280,6 +290,46 @@ static void check_work(struct world *world, size_t index, uint64_t session,
     *branch = (struct fact_branch){.used = true, .read_only = work->read_only, .session = session};
 }
 
+/* P-22: the next one only after the answer to the one before, of that attempt, on the session that the branch began on. */
+static void check_statement(struct world *world, size_t index, uint64_t session,
+                            const struct message_statement *statement)
+{
+    struct fact *known = fact_get(world, &statement->gtrid);
+    struct fact_branch *branch = &known->branches[index];
+    CHECK(known->is_open && !known->recorded && !known->told_abort);
+    CHECK(statement->remaining_ms > 0 && statement->work != NULL);
+    known->deadline_ms = world->now_ms + statement->remaining_ms;
+    if (branch->session == 0) {
+        *branch = (struct fact_branch){
+            .used = true, .read_only = statement->read_only, .session = session};
+    }
+    CHECK(branch->session == session && !branch->prepares);
+    for (size_t i = 0; i < PARTICIPANTS; i++) {
+        const struct fact_branch *other = &known->branches[i];
+        CHECK(i == index || other->ordinal == other->answered); /* one at a time */
+    }
+    if (statement->ordinal != branch->ordinal) {
+        CHECK(statement->ordinal == branch->ordinal + 1 && branch->answered == branch->ordinal);
+        branch->ordinal++;
+    }
+    CHECK(branch->answered + 1 == branch->ordinal); /* what was answered is not asked again */
+    CHECK(statement->attempt == (statement->ordinal == 1 ? 0 : branch->attempt));
+    world->tally->statements++;
+}
+
+static void check_prepare(struct world *world, size_t index, uint64_t session,
+                          const struct message_prepare *prepare)
+{
+    struct fact *known = fact_get(world, &prepare->gid.gtrid);
+    struct fact_branch *branch = &known->branches[index];
+    CHECK(known->is_open && !known->recorded && !known->told_abort);
+    CHECK(branch->session == session && branch->ordinal == branch->answered);
+    CHECK(prepare->count == branch->ordinal && prepare->count > 0);
+    CHECK(prepare->gid.attempt == branch->attempt && branch->attempt != 0);
+    CHECK(prepare->remaining_ms > 0);
+    branch->prepares = true;
+}
+
 /* P-14: only about what is decided commit, and was acknowledged. */
 static void check_audit(struct world *world, size_t index, const struct message_audit *audit)
 {
@@ -334,7 +384,29 @@ static void check_send(struct world *world, const struct coord_send *send)
     case MESSAGE_INQUIRY:
     case MESSAGE_HEALTH:
     case MESSAGE_AUDITED:
+    case MESSAGE_ANSWER:
         CHECK(!"a coordinator does not say that");
+        return;
+    case MESSAGE_STATEMENT:
+        check_statement(world, index, send->session, &message->as.statement);
+        return;
+    case MESSAGE_PREPARE:
+        check_prepare(world, index, send->session, &message->as.prepare);
+        return;
+    }
+}
+
+static void check_interactive_answer(struct fact *known, const struct call *call,
+                                     const struct api_answer *answer)
+{
+    bool is_ok = answer->status == API_OK;
+    if (answer->status == API_ABORTED || (is_ok && call->kind == CALL_ROLLBACK)) {
+        CHECK(!known->recorded && !known->told_commit); /* I1 */
+        known->told_abort = true;
+    } else if (is_ok && call->kind == CALL_OPEN) {
+        known->is_open = true;
+    } else if (is_ok && call->kind == CALL_STATEMENT) {
+        CHECK(answer->results != NULL && answer->seq > 0 && !known->told_abort);
     }
 }
 
@@ -359,8 +431,10 @@ static void check_answer(struct world *world, const struct coord_answer *answer)
         return;
     }
     struct fact *known = fact_get(world, &answer->answer.views[0].gtrid);
-    bool is_submit = (call->id & 1) != 0;
-    if (is_submit && answer->answer.status == API_OK) {
+    bool is_submit = (call->id & 1) != 0 && call->kind == CALL_BY_NUMBER;
+    if (call->kind != CALL_BY_NUMBER) {
+        check_interactive_answer(known, call, &answer->answer);
+    } else if (is_submit && answer->answer.status == API_OK) {
         CHECK(known->durable && !known->told_abort);
         known->told_commit = true;
     } else if (is_submit && answer->answer.status == API_ABORTED) {
@@ -613,6 +687,66 @@ static void do_submit(struct world *world)
     submission_done(&submission);
 }
 
+static uint64_t call_new(struct world *world, enum call_kind kind)
+{
+    world->last_call += 2;
+    world->calls = alloc_resize(world->calls, world->call_count + 1, sizeof(world->calls[0]));
+    world->calls[world->call_count++] = (struct call){.id = world->last_call | 1, .kind = kind};
+    return world->last_call | 1;
+}
+
+static struct gtrid pick_gtrid(struct world *world);
+
+/* Mostly one that is open. */
+static struct gtrid pick_open(struct world *world)
+{
+    for (size_t i = world->fact_count; draw(world, 8) != 0 && i-- > 0;) {
+        const struct fact *known = &world->facts[i];
+        if (known->is_open && !known->recorded && !known->told_abort && draw(world, 3) != 0) {
+            return known->gtrid;
+        }
+    }
+    return pick_gtrid(world);
+}
+
+static void do_open(struct world *world)
+{
+    struct coord_event event = {.kind = COORD_EVENT_OPEN,
+                                .timeout_ms = 1 + (uint32_t)draw(world, 3000),
+                                .call = call_new(world, CALL_OPEN)};
+    step(world, &event);
+}
+
+static void do_statement(struct world *world)
+{
+    struct interactive_statement statement = {.gtrid = pick_open(world),
+                                              .seq = draw(world, 4),
+                                              .hash = {draw(world, 8) == 0},
+                                              .read_only = draw(world, 6) == 0,
+                                              .work = blob_new("s", 1)};
+    snprintf(statement.participant, sizeof(statement.participant), "%s",
+             draw(world, 32) == 0 ? "nobody" : names[draw(world, PARTICIPANTS)]);
+    statement.seq = draw(world, 2) == 0 ? 0 : statement.seq;
+    struct coord_event event = {.kind = COORD_EVENT_STATEMENT,
+                                .statement = &statement,
+                                .call = call_new(world, CALL_STATEMENT)};
+    step(world, &event);
+    blob_free(statement.work);
+}
+
+static void do_close(struct world *world)
+{
+    struct interactive_end end = {.gtrid = pick_open(world),
+                                  .commit = draw(world, 4) != 0,
+                                  .ack =
+                                      draw(world, 2) == 0 ? ACK_MODE_COMPLETED : ACK_MODE_DECIDED};
+    struct coord_event event = {.kind = COORD_EVENT_CLOSE,
+                                .end = &end,
+                                .call =
+                                    call_new(world, end.commit ? CALL_BY_NUMBER : CALL_ROLLBACK)};
+    step(world, &event);
+}
+
 static void send_message(struct world *world, size_t index, uint64_t session,
                          struct message *message)
 {
@@ -674,6 +808,9 @@ static struct gid pick_awaited(struct world *world, size_t index, bool vote)
             gid.gtrid = known->gtrid;
             gid.attempt =
                 vote ? 1 + draw(world, ATTEMPTS) : known->branches[index].recorded_attempt;
+            if (vote && known->branches[index].attempt != 0 && draw(world, 8) != 0) {
+                gid.attempt = known->branches[index].attempt;
+            }
             snprintf(gid.participant, sizeof(gid.participant), "%s", names[index]);
             break;
         }
@@ -698,6 +835,13 @@ static void learn_vote(struct world *world, size_t index, uint64_t session,
     struct fact_branch *branch = &known->branches[index];
     bool is_yes = vote->vote == VOTE_COMMIT || vote->vote == VOTE_READONLY;
     if (branch->session == 0 || branch->session != session || known->recorded) {
+        return;
+    }
+    if (branch->ordinal != 0 && branch->attempt != 0 && vote->gid.attempt != branch->attempt) {
+        return; /* P-22: another attempt than the one that answered */
+    }
+    if (branch->ordinal != 0 && !branch->prepares) {
+        branch->spoiled = true; /* a yes that nobody asked for is doubt */
         return;
     }
     if (branch->yes == 0 && !branch->yes_readonly) {
@@ -732,6 +876,41 @@ static void do_vote(struct world *world, size_t index, uint64_t session)
     }
     if (is_heard(world, index, session)) {
         learn_vote(world, index, session, vote);
+    }
+    send_message(world, index, session, &message);
+}
+
+/* Mostly of the statement that is under way. */
+static void do_answer(struct world *world, size_t index, uint64_t session)
+{
+    struct message message = {.kind = MESSAGE_ANSWER};
+    struct message_answer *answer = &message.as.answer;
+    answer->gid = pick_gid(world, index);
+    answer->ordinal = draw(world, 4);
+    answer->results = blob_new("rows", 1 + draw(world, 4));
+    struct fact *known = NULL;
+    for (size_t i = world->fact_count; draw(world, 8) != 0 && i-- > 0;) {
+        const struct fact_branch *branch = &world->facts[i].branches[index];
+        if (branch->session == world->sessions[index] && branch->ordinal > branch->answered) {
+            known = &world->facts[i];
+            answer->gid.gtrid = known->gtrid;
+            answer->gid.attempt =
+                branch->attempt != 0 ? branch->attempt : 1 + draw(world, ATTEMPTS);
+            answer->ordinal = branch->ordinal;
+            snprintf(answer->gid.participant, PARTICIPANT_NAME_SIZE, "%s", names[index]);
+            break;
+        }
+    }
+    known = fact_find(world, &answer->gid.gtrid);
+    if (known != NULL && is_heard(world, index, session) && answer->gid.attempt != 0 &&
+        participant_of(answer->gid.participant) == index) {
+        struct fact_branch *branch = &known->branches[index];
+        if (branch->session == session && answer->ordinal == branch->ordinal &&
+            branch->answered + 1 == branch->ordinal &&
+            (branch->attempt == 0 || branch->attempt == answer->gid.attempt)) {
+            branch->answered++;
+            branch->attempt = answer->gid.attempt;
+        }
     }
     send_message(world, index, session, &message);
 }
@@ -884,8 +1063,10 @@ static void do_message(struct world *world)
     if (draw(world, 32) == 0) {
         session = draw(world, world->last_session + 2); /* one that is over, or somebody else's */
     }
-    uint64_t kind = draw(world, 18);
-    if (kind >= 16) {
+    uint64_t kind = draw(world, 24);
+    if (kind >= 18) {
+        do_answer(world, index, session);
+    } else if (kind >= 16) {
         do_audited(world, index, session, false);
     } else if (kind < 7) {
         do_vote(world, index, session);
@@ -961,8 +1142,14 @@ static void do_event(struct world *world)
     }
     uint64_t kind = draw(world, 100);
     struct coord_event timer = {.kind = COORD_EVENT_TIMER};
-    if (kind < 12) {
+    if (kind < 8) {
         do_submit(world);
+    } else if (kind < 10) {
+        do_open(world);
+    } else if (kind < 18) {
+        do_statement(world);
+    } else if (kind < 22) {
+        do_close(world);
     } else if (kind < 62) {
         do_message(world);
     } else if (kind < 78) {
@@ -1061,6 +1248,9 @@ void coord_hostile_run(struct choices *choices, size_t events, struct coord_host
     world->config.max_active = 1 + (uint32_t)draw(world, 8);
     world->config.max_queued = 1 + (uint32_t)draw(world, 8);
     world->config.recent_max = 1 + (uint32_t)draw(world, 8);
+    world->config.interactive_max = 1 + (uint32_t)draw(world, 8);
+    world->config.interactive_idle_ms = 1 + (uint32_t)draw(world, 3000);
+    world->config.interactive_result_bytes = 8;
     start(world);
     do_durable(world, world->queued_count);
     for (size_t i = 0; i < PARTICIPANTS; i++) {

@@ -12,6 +12,7 @@
  *   P-15      nothing is decided after its deadline
  *   P-14      only what was acknowledged is audited
  *   P-18      a key never stands in two retained COMMIT records
+ *   P-22      a statement is sent when the one before was answered, with the attempt that answered; PREPARE names the count
  *   Q1        each call is answered once, and says committed or aborted only if that is so
  * and in the end, when everybody behaves, nothing is left unfinished.
  *
@@ -24,7 +25,7 @@
 
 /* What one run reached, so that a run that reached nothing is seen. */
 struct coord_hostile_tally {
-    uint64_t commits, ends, aborts, verdicts, heuristics, starts, stops, audits;
+    uint64_t commits, ends, aborts, verdicts, heuristics, starts, stops, audits, statements;
 };
 
 /* At most `events` events, then the settling. */

@@ -4,7 +4,8 @@ if(TARGET assent_pg)
     target_link_libraries(test_pg_world
         PUBLIC assent_pg assent_testlib PkgConfig::cmocka PkgConfig::libpq)
 
-    foreach(name IN ITEMS p03_vote p11_fence p12_outcomes p12_proof p14_identity p19_read_only p21_client_sql)
+    foreach(name IN ITEMS p03_vote p11_fence p12_outcomes p12_proof p14_identity p19_read_only p21_client_sql
+                 p22_interactive)
         assent_test(NAME test_${name} SOURCES test_${name}.c LIBS test_pg_world
                     LABELS spec integration TIMEOUT 120)
     endforeach()

@@ -155,6 +155,7 @@ static void test_agent_config_defaults_are_enough(void **state)
     assert_success(load(AGENT DATABASE, &settings, &error), &error);
     assert_string_equal(settings.core.participant, "order");
     assert_int_equal(settings.worker_count, 16);
+    assert_int_equal(settings.core.interactive_max, 16);
     assert_int_equal(settings.core.sweep_interval_ms, 2000);
     assert_int_equal(settings.max_result_bytes, 256 * 1024);
     assert_int_equal(settings.proof, PROOF_ROW);
@@ -162,6 +163,8 @@ static void test_agent_config_defaults_are_enough(void **state)
     assert_null(agent_settings_restart_key(&settings, &other));
     assert_success(load(AGENT DATABASE "workers = 3\n", &other, &error), &error);
     assert_string_equal(agent_settings_restart_key(&settings, &other), "workers");
+    assert_success(load(AGENT DATABASE "interactive = 0\n", &other, &error), &error);
+    assert_string_equal(agent_settings_restart_key(&settings, &other), "interactive");
 }
 
 /* The limit that a refused result names is the one that the configuration knows. */
@@ -213,6 +216,8 @@ static void test_agent_config_unsafe_settings_are_refused(void **state)
         AGENT DATABASE "[protocol]\nretry_min = 2s\nretry_max = 1s\n",
         AGENT DATABASE "[protocol]\nsweep_interval = 0\n",
         AGENT DATABASE "worker = 3\n",
+        AGENT DATABASE "interactive = 257\n",
+        AGENT DATABASE "workers = 400\nfinishers = 50\ninteractive = 51\n",
         AGENT DATABASE "proof = none\n",
         AGENT,
         DATABASE,

@@ -12,6 +12,7 @@ struct agent_config bench_config(void)
         .heartbeat_ms = 1000,
         .outcomes_page = 100,
         .tombstone_max = 1000,
+        .interactive_max = 2,
     };
 }
 

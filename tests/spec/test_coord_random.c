@@ -34,7 +34,7 @@ static void test_coord_random_events_keep_the_invariants(void **state)
     if (only == NULL) {
         assert_true(tally.commits > seeds && tally.ends > seeds && tally.aborts > seeds);
         assert_true(tally.verdicts > seeds && tally.heuristics > 0 && tally.starts > seeds);
-        assert_true(tally.audits > seeds);
+        assert_true(tally.audits > seeds && tally.statements > seeds);
         assert_true(tally.stops > 0);
     }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that every protocol rule has its tests: the table "The tests of each rule" in docs/PROTOCOL.md has a row for each
-# of P-1 to P-21, and each name in it is a test function or a test program that is there. Usage: check_rules.sh [SOURCE_DIR]
+# of P-1 to P-22, and each name in it is a test function or a test program that is there. Usage: check_rules.sh [SOURCE_DIR]
 set -euo pipefail
 
 source_dir="${1:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
@@ -19,7 +19,7 @@ names="$({
     find tests -name '*.c' -printf '%f\n' | sed 's/\.c$//'
 } | sort -u)"
 
-for rule in $(seq 1 21); do
+for rule in $(seq 1 22); do
     row="$(grep -E "^\| P-$rule \|" <<<"$rows" || true)"
     if [ -z "$row" ]; then
         complain "P-$rule has no row"

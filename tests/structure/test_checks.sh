@@ -126,7 +126,7 @@ rules_case() {
     {
         printf '### The tests of each rule\n'
         printf '%s\n' "$2"
-        for rule in $(seq 2 21); do
+        for rule in $(seq 2 22); do
             printf '| P-%d | `test_p01_*` | |\n' "$rule"
         done
         printf '### Invariants\n'
@@ -139,7 +139,7 @@ rules_case() {
 }
 
 rules_case '' '| P-1 | `test_p01_a` | |'
-rules_case 'P-1 has no row' '| P-22 | `test_p01_a` | |'
+rules_case 'P-1 has no row' '| P-23 | `test_p01_a` | |'
 rules_case 'P-1 names no test' '| P-1 | | |'
 rules_case 'no test test_p01_b' '| P-1 | `test_p01_a`, `test_p01_b` | |'
 rules_case 'no test begins with test_p02_' '| P-1 | `test_p02_*` | |'

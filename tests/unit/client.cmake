@@ -7,6 +7,12 @@ assent_test(NAME test_client_library
             LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
             LABELS unit threads
             ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_LIST_DIR}/test_link_lsan.supp")
+assent_test(NAME test_client_transaction
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_transaction.c
+                    ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
+            LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
+            LABELS unit threads
+            ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_LIST_DIR}/test_link_lsan.supp")
 assent_test(NAME test_client_json
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_json.c ${CMAKE_SOURCE_DIR}/client/cli/json.c
             LIBS assent_common PkgConfig::yajl)

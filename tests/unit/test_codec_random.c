@@ -185,6 +185,21 @@ static void random_down(uint64_t *seed, struct message *message)
             random_proof(seed, &message->as.audit.list.items[i].proof);
         }
         break;
+    case MESSAGE_STATEMENT:
+        random_gtrid(seed, &message->as.statement.gtrid);
+        message->as.statement.attempt = random_next(seed) % 2 ? random_u64(seed) : 0;
+        message->as.statement.ordinal = random_u64(seed);
+        message->as.statement.remaining_ms = random_u64(seed);
+        message->as.statement.isolation =
+            random_between(seed, ISOLATION_READ_COMMITTED, ISOLATION_SERIALIZABLE);
+        message->as.statement.read_only = random_next(seed) % 2;
+        message->as.statement.work = random_blob(seed);
+        break;
+    case MESSAGE_PREPARE:
+        random_gid(seed, &message->as.prepare.gid);
+        message->as.prepare.count = random_u64(seed);
+        message->as.prepare.remaining_ms = random_u64(seed);
+        break;
     default:
         CHECK(!"a kind that agents send");
     }
@@ -233,6 +248,11 @@ static void random_up(uint64_t *seed, struct message *message)
         message->as.audited.serial = random_u64(seed);
         message->as.audited.findings = random_blob(seed);
         break;
+    case MESSAGE_ANSWER:
+        random_gid(seed, &message->as.answer.gid);
+        message->as.answer.ordinal = random_u64(seed);
+        message->as.answer.results = random_blob(seed);
+        break;
     default:
         CHECK(!"a kind that coordinators send");
     }
@@ -241,9 +261,10 @@ static void random_up(uint64_t *seed, struct message *message)
 enum message_kind random_kind(size_t index)
 {
     static const enum message_kind kinds[RANDOM_KIND_COUNT] = {
-        MESSAGE_CLAIM, MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
-        MESSAGE_HEAD,  MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
-        MESSAGE_ACK,   MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
+        MESSAGE_CLAIM,     MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
+        MESSAGE_HEAD,      MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
+        MESSAGE_ACK,       MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
+        MESSAGE_STATEMENT, MESSAGE_PREPARE, MESSAGE_ANSWER,
     };
     CHECK(index < RANDOM_KIND_COUNT);
     return kinds[index];
@@ -271,6 +292,12 @@ static void take_blobs(struct message *message, struct blob *ret_blobs[2])
     } else if (message->kind == MESSAGE_AUDITED) {
         ret_blobs[0] = message->as.audited.findings;
         message->as.audited.findings = NULL;
+    } else if (message->kind == MESSAGE_STATEMENT) {
+        ret_blobs[0] = message->as.statement.work;
+        message->as.statement.work = NULL;
+    } else if (message->kind == MESSAGE_ANSWER) {
+        ret_blobs[0] = message->as.answer.results;
+        message->as.answer.results = NULL;
     } else if (message->kind == MESSAGE_VOTE) {
         ret_blobs[0] = message->as.vote.results;
         ret_blobs[1] = message->as.vote.failure.report;

@@ -12,9 +12,10 @@ static void test_message_kind_names_are_distinct(void **state)
 {
     (void)state;
     static const enum message_kind kinds[] = {
-        MESSAGE_CLAIM, MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
-        MESSAGE_HEAD,  MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
-        MESSAGE_ACK,   MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
+        MESSAGE_CLAIM,     MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
+        MESSAGE_HEAD,      MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
+        MESSAGE_ACK,       MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
+        MESSAGE_STATEMENT, MESSAGE_PREPARE, MESSAGE_ANSWER,
     };
     const size_t count = sizeof kinds / sizeof kinds[0];
     for (size_t i = 0; i < count; i++) {
@@ -37,6 +38,11 @@ static void test_message_done_releases_blobs_once(void **state)
         .kind = MESSAGE_VOTE,
         .as.vote = {.results = blob_share(blob), .failure.report = blob_share(blob)},
     };
+    struct message statement = {.kind = MESSAGE_STATEMENT, .as.statement.work = blob_share(blob)};
+    struct message answer = {.kind = MESSAGE_ANSWER, .as.answer.results = blob_share(blob)};
+    assert_int_equal(blob->references, 6);
+    message_done(&statement);
+    message_done(&answer);
     assert_int_equal(blob->references, 4);
     message_done(&work);
     assert_int_equal(blob->references, 3);

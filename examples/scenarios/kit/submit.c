@@ -16,6 +16,7 @@ static bool is_final(const struct assent_answer *answer)
     case ASSENT_UNKNOWN:
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND:
+    case ASSENT_ACTIVE: /* of interactive transactions only */
         break;
     }
     return false;

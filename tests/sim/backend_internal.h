@@ -1,0 +1,37 @@
+/*
+ * backend_internal.h - what backend.c (EXECUTE and FINISH) and backend_interactive.c (statement by statement) share of a connection's
+ * work in the server; nobody else includes it.
+ */
+#ifndef ASSENT_SIM_BACKEND_INTERNAL_H
+#define ASSENT_SIM_BACKEND_INTERNAL_H
+
+#include "tests/sim/world.h"
+
+/* A free one for this agent process; NULL: there is none. */
+struct sim_backend *backend_take(struct sim_database *database, uint32_t agent,
+                                 uint64_t incarnation);
+void backend_release(struct sim_world *world, struct sim_database *database,
+                     struct sim_backend *backend);
+void backend_later(struct sim_world *world, struct sim_database *database,
+                   const struct sim_backend *backend, enum sim_event_kind kind, uint64_t due_ms);
+/* Takes the result's contents; nobody may wait for it any more. */
+void backend_answer(struct sim_world *world, struct sim_backend *backend,
+                    struct command_result *result);
+/* A sure no, and the connection's work is over. */
+void backend_answer_no(struct sim_world *world, struct sim_database *database,
+                       struct sim_backend *backend, enum reason reason, const char *sqlstate);
+bool backend_has_sent_prepare(const struct sim_backend *backend);
+/* One strike of each of these kinds at most. */
+void backend_doom(struct sim_world *world, struct sim_backend *backend, const enum sim_fault *dooms,
+                  size_t count);
+/* Read-only: ends by ROLLBACK. */
+void backend_read_only_done(struct sim_world *world, struct sim_database *database,
+                            struct sim_backend *backend);
+void backend_to_prepare(struct sim_world *world, struct sim_database *database,
+                        struct sim_backend *backend);
+
+/* backend_interactive.c: the statement has its rows, and the transaction stays open. */
+void backend_statement_done(struct sim_world *world, struct sim_database *database,
+                            struct sim_backend *backend);
+
+#endif

@@ -1,0 +1,359 @@
+/*
+ * talk.c - clients that speak statement by statement (P-22): they open, say their statements in order, each with its number, think in
+ * between, sometimes for too long, and commit or change their mind. Who gets no answer says the same again.
+ *
+ * What they are told is judged here: a statement's answer is its own, and of one execution; the end is judged as a submission's (clients.c).
+ */
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/check.h"
+#include "tests/sim/world.h"
+
+#define REFUSALS_MAX 6
+#define TRIES_MAX    12
+
+/* ---- the plan ---- */
+
+static void step_add(struct sim_talk *talk, uint32_t database, uint32_t account, int64_t amount)
+{
+    CHECK(talk->step_count < SIM_STEPS_MAX);
+    talk->databases[talk->step_count] = database;
+    talk->account[talk->step_count] = account;
+    talk->amount[talk->step_count++] = amount;
+}
+
+/* One operation in four is spoken. Draws of its own, so that all others stay what they are. What a participant does is said in one
+ * statement or in two, the second one after all others have begun. */
+void talk_draw(struct sim_world *world, size_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    struct sim_talk *talk = &op->talk;
+    talk->random.state = sim_mix(world->options.seed, 10000 + index);
+    op->is_interactive = sim_one_in(&talk->random, 4);
+    if (!op->is_interactive) {
+        return;
+    }
+    op->has_key = false;
+    bool is_split[SIM_DATABASES];
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        is_split[i] = sim_one_in(&talk->random, 2);
+        if ((op->mask & (1U << i)) != 0) {
+            step_add(talk, i, op->account[i], is_split[i] ? op->amount[i] / 2 : op->amount[i]);
+        }
+    }
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        if ((op->mask & (1U << i)) != 0 && is_split[i]) {
+            step_add(talk, i, (op->account[i] + 1) % SIM_ACCOUNTS,
+                     op->amount[i] - op->amount[i] / 2);
+        }
+    }
+    talk->regret_at = sim_one_in(&talk->random, 6)
+                          ? (uint32_t)sim_between(&talk->random, 1, talk->step_count)
+                          : UINT32_MAX;
+}
+
+uint32_t talk_steps(const struct sim_op *op, uint32_t database)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < op->talk.step_count; i++) {
+        count += op->talk.databases[i] == database;
+    }
+    return count;
+}
+
+/* ---- saying it ---- */
+
+static enum call_kind kind_of(enum talk_phase phase)
+{
+    switch (phase) {
+    case TALK_OPENING:
+        return CALL_OPEN;
+    case TALK_SPEAKING:
+        return CALL_STATEMENT;
+    case TALK_COMMITTING:
+        return CALL_COMMIT;
+    case TALK_ROLLING_BACK:
+        return CALL_ROLLBACK;
+    }
+    CHECK(!"not a phase");
+    return CALL_OPEN;
+}
+
+static void say(struct sim_world *world, size_t index, enum call_kind kind, uint64_t delay_ms)
+{
+    struct sim_op *op = &world->ops[index];
+    uint32_t coord = world->main_coord;
+    clients_call(world, kind, (uint32_t)index, 0);
+    op->calls_open++;
+    struct sim_call *call = &world->calls[world->call_count - 1];
+    call->incarnation = world->coords[coord].process.incarnation;
+    call->gtrid = op->talk.gtrid;
+    call->seq = op->talk.step + (op->talk.step < op->talk.step_count ? 1 : 0);
+    call->is_gone = fault_strikes(world, SIM_CLIENT_GONE);
+    struct sim_event *event = queue_new(world, EVENT_COORD_SUBMIT);
+    event->number = world->call_count;
+    world_post(world, world_coord_process(coord), event, delay_ms + sim_below(&op->talk.random, 3));
+    ARROW(world, LANE_CLIENT, LANE_COORD(coord), "op %zu talks: %u of %u", index, op->talk.step,
+          op->talk.step_count);
+}
+
+/* It does not wait for the answer: it wants to roll back, or has its last statement said once more. */
+static void interrupt(struct sim_world *world, size_t index)
+{
+    const struct sim_talk *talk = &world->ops[index].talk;
+    bool says_again = talk->phase == TALK_COMMITTING && fault_below(world, 2) == 0;
+    if (talk->phase != TALK_OPENING) {
+        say(world, index, says_again ? CALL_STATEMENT : CALL_ROLLBACK,
+            fault_below(world, fault_below(world, 2) == 0 ? 6 : 60));
+    }
+}
+
+void talk_go_on(struct sim_world *world, size_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    if (op->is_settled || op->calls_open > 0) {
+        return;
+    }
+    if (!coord_proc_serves(world, world->main_coord)) { /* connection refused: nothing was done */
+        talk_unanswered(world, (uint32_t)index);
+        return;
+    }
+    say(world, index, kind_of(op->talk.phase), 0);
+    if (fault_strikes(world, SIM_CLIENT_TWICE)) {
+        say(world, index, kind_of(op->talk.phase), 0);
+    }
+    if (fault_strikes(world, SIM_CLIENT_OTHER)) {
+        interrupt(world, index);
+    }
+}
+
+/* The same again, after a while. */
+void talk_unanswered(struct sim_world *world, uint32_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    if (op->is_settled || op->calls_open > 0 ||
+        (op->tries >= TRIES_MAX && world->phase == PHASE_CHAOS)) {
+        return;
+    }
+    op->tries++;
+    clients_later(world, index, 50 + sim_below(&op->talk.random, 300));
+}
+
+static struct blob *step_work(const struct sim_op *op, uint32_t index, uint32_t step)
+{
+    struct sim_work work;
+    memset(&work, 0, sizeof(work));
+    work.op = index;
+    work.step = step;
+    work.account_count = 1;
+    work.account[0] = op->talk.account[step];
+    work.amount[0] = op->talk.amount[step];
+    return blob_new(&work, sizeof(work));
+}
+
+bool talk_submit(struct sim_world *world, uint32_t coord, size_t number)
+{
+    const struct sim_call call = world->calls[number - 1];
+    const struct sim_op *op = &world->ops[call.op];
+    struct interactive_statement statement = {.gtrid = call.gtrid, .seq = call.seq};
+    struct interactive_end end = {
+        .gtrid = call.gtrid, .commit = call.kind == CALL_COMMIT, .ack = op->ack};
+    struct coord_event step = {.kind = COORD_EVENT_CLOSE, .end = &end, .call = number};
+    if (call.kind == CALL_OPEN) {
+        step.kind = COORD_EVENT_OPEN;
+        step.timeout_ms = op->timeout_ms;
+    } else if (call.kind == CALL_STATEMENT) {
+        uint32_t at = (uint32_t)call.seq - 1;
+        uint32_t database = op->talk.databases[at];
+        step.kind = COORD_EVENT_STATEMENT;
+        step.statement = &statement;
+        memcpy(statement.participant, world->databases[database].name, PARTICIPANT_NAME_SIZE);
+        statement.has_mode = true;
+        statement.isolation = op->isolation;
+        statement.read_only = (op->read_only_mask & (1U << database)) != 0;
+        statement.hash[0] = (uint8_t)at;
+        statement.work = step_work(op, call.op, at);
+    }
+    bool ok = false;
+    coord_proc_step_submit(world, coord, &step, &ok);
+    blob_free(statement.work);
+    return ok || world->calls[number - 1].is_answered;
+}
+
+/* ---- what they are told ---- */
+
+/* P-22: the answer is this statement's, from the execution that has said all before it. */
+static void statement_is_answered(struct sim_world *world, const struct sim_call *call,
+                                  const struct api_answer *answer)
+{
+    struct sim_said said;
+    if (answer->results == NULL || answer->results->size_bytes != sizeof(said)) {
+        law_broken(world, "P-22", "op %u: statement %llu is answered without its results", call->op,
+                   (unsigned long long)call->seq);
+        return;
+    }
+    memcpy(&said, answer->results->bytes, sizeof(said));
+    const struct sim_attempt *attempt = law_attempt(world, &said.gid);
+    if (answer->seq != call->seq || said.step + 1 != call->seq ||
+        !gtrid_equal(&said.gid.gtrid, &call->gtrid)) {
+        law_broken(world, "P-22", "op %u: statement %llu is answered with the results of %u",
+                   call->op, (unsigned long long)call->seq, said.step + 1);
+    } else if (attempt == NULL || attempt->statements_done == 0) {
+        law_broken(world, "P-22", "op %u: statement %llu was not executed", call->op,
+                   (unsigned long long)call->seq);
+    }
+}
+
+/* A coordinator on an older copy of the journal may not know that it was decided elsewhere (P-10). */
+static void told_aborted(struct sim_world *world, const struct sim_call *call,
+                         const struct api_answer *answer)
+{
+    const struct sim_truth *truth = law_truth_need(world, &call->gtrid);
+    bool is_elsewhere =
+        truth->is_decided && truth->decided_journal != world->coords[call->coord].disk;
+    if (answer->view_count == 1 && !is_elsewhere) {
+        clients_told_aborted(world, call, &answer->views[0]);
+    }
+}
+
+static void think(struct sim_world *world, uint32_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    uint64_t pause_ms =
+        sim_one_in(&op->talk.random, 24)
+            ? sim_below(&op->talk.random, 2 * (uint64_t)world->coord_config.interactive_idle_ms)
+            : sim_below(&op->talk.random, 30);
+    op->tries = 0;
+    op->talk.refusals = 0;
+    clients_later(world, index, pause_ms);
+}
+
+/* It is over and nothing of it remains: once more from the beginning, or its client gives up. */
+static void over(struct sim_world *world, uint32_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    if (op->tries >= TRIES_MAX || world->phase != PHASE_CHAOS || sim_one_in(&op->talk.random, 2)) {
+        op->is_settled = true;
+        return;
+    }
+    op->tries++;
+    op->talk.phase = TALK_OPENING;
+    op->talk.step = 0;
+    op->talk.refusals = 0;
+    clients_later(world, index, sim_below(&op->talk.random, 400));
+}
+
+static void next_phase(struct sim_talk *talk)
+{
+    if (talk->step >= talk->regret_at) {
+        talk->phase = TALK_ROLLING_BACK;
+    } else {
+        talk->phase = talk->step < talk->step_count ? TALK_SPEAKING : TALK_COMMITTING;
+    }
+}
+
+static void done(struct sim_world *world, struct sim_call *call, const struct api_answer *answer,
+                 bool is_current)
+{
+    struct sim_op *op = &world->ops[call->op];
+    switch (call->kind) {
+    case CALL_OPEN: /* a second one is opened for nobody, and found idle */
+        if (is_current) {
+            op->talk.gtrid = answer->views[0].gtrid;
+            law_truth_need(world, &op->talk.gtrid)->op = call->op;
+            next_phase(&op->talk);
+            think(world, call->op);
+        }
+        return;
+    case CALL_STATEMENT:
+        statement_is_answered(world, call, answer);
+        if (is_current) {
+            op->talk.step++;
+            next_phase(&op->talk);
+            think(world, call->op);
+        }
+        return;
+    case CALL_COMMIT:
+        clients_told_committed(world, call, &answer->views[0]);
+        return;
+    case CALL_ROLLBACK:
+        told_aborted(world, call, answer);
+        if (is_current) {
+            op->is_settled = true;
+        }
+        return;
+    case CALL_SUBMIT:
+    case CALL_RESOLVE:
+        break;
+    }
+    CHECK(!"no step of a talk");
+}
+
+/* Refused, and nothing was done: the same again a few times, then it is rolled back, or given up where it is not open. */
+static void refused(struct sim_world *world, uint32_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    struct sim_talk *talk = &op->talk;
+    talk->refusals++;
+    if (talk->refusals >= REFUSALS_MAX && talk->phase == TALK_OPENING) {
+        op->is_settled = true;
+        return;
+    }
+    if (talk->refusals >= REFUSALS_MAX && talk->phase == TALK_SPEAKING) {
+        talk->phase = TALK_ROLLING_BACK;
+    }
+    talk_unanswered(world, index);
+}
+
+void talk_answered(struct sim_world *world, struct sim_call *call, const struct api_answer *answer)
+{
+    struct sim_op *op = &world->ops[call->op];
+    const struct sim_talk *talk = &op->talk;
+    bool is_current = !op->is_settled && call->kind == kind_of(talk->phase) &&
+                      (call->kind == CALL_OPEN || gtrid_equal(&call->gtrid, &talk->gtrid)) &&
+                      (call->kind != CALL_STATEMENT || call->seq == talk->step + 1);
+    if (call->is_gone) { /* nobody read it */
+        talk_unanswered(world, call->op);
+        return;
+    }
+    if (!is_current) { /* its client may have waited for this one only */
+        talk_unanswered(world, call->op);
+    }
+    switch (answer->status) {
+    case API_OK:
+        done(world, call, answer, is_current);
+        return;
+    case API_ABORTED:
+        told_aborted(world, call, answer);
+        if (is_current) {
+            over(world, call->op);
+        }
+        return;
+    case API_REFUSED:
+    case API_CONFLICT:
+    case API_UNKNOWN_PARTICIPANT:
+        if (is_current && call->kind == CALL_ROLLBACK && answer->status == API_CONFLICT) {
+            op->is_settled = true; /* a commit of its was under way */
+        } else if (is_current) {
+            refused(world, call->op);
+        }
+        return;
+    case API_NOT_FOUND:
+    case API_EXPIRED:
+        if (is_current) {
+            op->is_settled = true;
+        }
+        return;
+    case API_OUTCOME_UNKNOWN:
+    case API_FAILED:
+        if (is_current) {
+            talk_unanswered(world, call->op);
+        }
+        return;
+    case API_KEY_CONFLICT:
+        law_broken(world, "P-22", "op %u: statement %llu is another one for the coordinator",
+                   call->op, (unsigned long long)call->seq);
+        return;
+    }
+}

@@ -1,0 +1,649 @@
+/* test_coord_interactive.c - P-22 in the coordinator's core: a transaction statement by statement. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/alloc.h"
+#include "tests/spec/coord_world.h"
+
+#define TIMEOUT_MS 30000
+#define ATTEMPT    77
+
+static int set_up(void **state)
+{
+    struct world *world = alloc_zeroed(sizeof(*world));
+    world_init_with(world, (struct coord_config){.recent_max = 1,
+                                                 .interactive_max = 2,
+                                                 .interactive_idle_ms = 5000,
+                                                 .interactive_result_bytes = 100});
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_done(*state);
+    free(*state);
+    return 0;
+}
+
+static uint64_t open_call(struct world *world)
+{
+    struct coord_event event = {
+        .kind = COORD_EVENT_OPEN, .call = world->next_call++, .timeout_ms = TIMEOUT_MS};
+    world_step(world, &event);
+    return event.call;
+}
+
+static struct gtrid opened(struct world *world)
+{
+    const struct api_answer *answer = world_answer(world, open_call(world));
+    assert_int_equal(answer->status, API_OK);
+    assert_int_equal(answer->views[0].state, TXN_OPEN);
+    return answer->views[0].gtrid;
+}
+
+static uint64_t say_as(struct world *world, struct interactive_statement statement)
+{
+    statement.work = blob_new("sql", 3);
+    struct coord_event event = {.kind = COORD_EVENT_STATEMENT,
+                                .call = world->next_call++,
+                                .statement = &statement,
+                                .prior = {.looked_up = true}};
+    world_step(world, &event);
+    blob_free(statement.work);
+    return event.call;
+}
+
+static uint64_t say(struct world *world, const struct gtrid *gtrid, const char *participant,
+                    uint64_t seq, uint8_t body)
+{
+    struct interactive_statement statement = {.gtrid = *gtrid, .seq = seq, .hash = {body}};
+    snprintf(statement.participant, sizeof(statement.participant), "%s", participant);
+    return say_as(world, statement);
+}
+
+static uint64_t close_with(struct world *world, const struct gtrid *gtrid, bool commit,
+                           struct coord_prior prior)
+{
+    struct interactive_end end = {.gtrid = *gtrid, .commit = commit};
+    struct coord_event event = {
+        .kind = COORD_EVENT_CLOSE, .call = world->next_call++, .end = &end, .prior = prior};
+    world_step(world, &event);
+    return event.call;
+}
+
+static uint64_t commit_call(struct world *world, const struct gtrid *gtrid)
+{
+    return close_with(world, gtrid, true, (struct coord_prior){.looked_up = true});
+}
+
+static uint64_t rollback_call(struct world *world, const struct gtrid *gtrid)
+{
+    return close_with(world, gtrid, false, (struct coord_prior){.looked_up = true});
+}
+
+static void answer_as(struct world *world, const struct gid *gid, uint64_t ordinal,
+                      const char *results)
+{
+    struct message message = {.kind = MESSAGE_ANSWER};
+    message.as.answer.gid = *gid;
+    message.as.answer.ordinal = ordinal;
+    message.as.answer.results = blob_new(results, strlen(results));
+    world_message(world, gid->participant,
+                  strcmp(gid->participant, "order") == 0 ? world->order_session
+                                                         : world->payment_session,
+                  &message);
+}
+
+static const struct message_statement *sent(const struct world *world)
+{
+    assert_int_equal(world_count_sends(world, MESSAGE_STATEMENT), 1);
+    return &world_send(world, MESSAGE_STATEMENT, 0)->as.statement;
+}
+
+static void assert_status(const struct world *world, uint64_t call, enum api_status status)
+{
+    assert_non_null(world_answer(world, call));
+    assert_int_equal(world_answer(world, call)->status, status);
+}
+
+static enum txn_state state_of(const struct world *world, const struct gtrid *gtrid)
+{
+    struct txn_view view;
+    assert_true(coord_view(world->coord, gtrid, false, &view));
+    enum txn_state state = view.state;
+    txn_view_done(&view);
+    return state;
+}
+
+/* A statement that is sent and answered. */
+static struct gid said(struct world *world, const struct gtrid *gtrid, const char *participant)
+{
+    uint64_t call = say(world, gtrid, participant, 0, 0);
+    uint64_t ordinal = sent(world)->ordinal;
+    struct gid gid = world_gid(gtrid, participant, ATTEMPT);
+    answer_as(world, &gid, ordinal, "rows");
+    assert_status(world, call, API_OK);
+    return gid;
+}
+
+/* P-1, P-22: open and statements write nothing; the first statement begins a branch, the next ones go on with its attempt. */
+static void test_p22_statements_carry_ordinal_and_attempt(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    assert_int_equal(world->ready.append_count, 0);
+    uint64_t call = say(world, &gtrid, "order", 0, 0);
+    assert_int_equal(sent(world)->ordinal, 1);
+    assert_int_equal(sent(world)->attempt, 0);
+    assert_int_equal(sent(world)->remaining_ms, TIMEOUT_MS);
+    assert_non_null(sent(world)->work);
+    assert_null(world_answer(world, call));
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    answer_as(world, &gid, 1, "rows");
+    assert_status(world, call, API_OK);
+    assert_memory_equal(world_answer(world, call)->results->bytes, "rows", 4);
+    assert_int_equal(world_answer(world, call)->seq, 1);
+    (void)say(world, &gtrid, "order", 0, 0);
+    assert_int_equal(sent(world)->ordinal, 2);
+    assert_int_equal(sent(world)->attempt, ATTEMPT);
+    answer_as(world, &gid, 2, "rows");
+    (void)say(world, &gtrid, "payment", 0, 0);
+    assert_int_equal(sent(world)->ordinal, 1);
+    assert_int_equal(sent(world)->attempt, 0);
+    assert_int_equal(world->ready.append_count, 0);
+    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+}
+
+/* What is not answered is sent again, word for word, until it is. */
+static void test_p22_unanswered_statement_is_sent_again(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    (void)say(world, &gtrid, "order", 0, 0);
+    for (int i = 0; i < 3; i++) {
+        world_tick(world, 2600);
+        assert_int_equal(sent(world)->ordinal, 2);
+        assert_int_equal(sent(world)->attempt, ATTEMPT);
+        assert_non_null(sent(world)->work);
+    }
+    assert_int_equal(sent(world)->remaining_ms, TIMEOUT_MS - 3 * 2600);
+    answer_as(world, &gid, 2, "rows");
+    world_tick(world, 2600);
+    assert_int_equal(world_count_sends(world, MESSAGE_STATEMENT), 0);
+}
+
+/* P-7, P-20: an answer counts by gid, ordinal and session; anything else is an old copy. */
+static void test_p22_stale_answer_does_not_count(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    uint64_t call = say(world, &gtrid, "order", 0, 0);
+    answer_as(world, &gid, 1, "old");
+    assert_null(world_answer(world, call));
+    struct gid other = world_gid(&gtrid, "order", ATTEMPT + 1);
+    answer_as(world, &other, 2, "other");
+    assert_null(world_answer(world, call));
+    struct gid stranger = world_gid(&gtrid, "payment", ATTEMPT);
+    answer_as(world, &stranger, 2, "stranger");
+    assert_null(world_answer(world, call));
+    answer_as(world, &gid, 2, "new");
+    assert_memory_equal(world_answer(world, call)->results->bytes, "new", 3);
+    answer_as(world, &gid, 2, "again");
+    assert_int_equal(world->ready.answer_count, 0);
+}
+
+/* A failed statement aborts everything at once, and everything that follows hears why; rolling back is still fine. */
+static void test_p22_failed_statement_aborts_everywhere(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid order = said(world, &gtrid, "order");
+    uint64_t call = say(world, &gtrid, "payment", 0, 0);
+    struct gid payment = world_gid(&gtrid, "payment", ATTEMPT);
+    world_vote(world, "payment", &payment, VOTE_ABORT);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason, REASON_CONSTRAINT);
+    assert_int_equal(world->ready.append_count, 0);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_true(gid_equal(&world_send(world, MESSAGE_ROLLBACK, 0)->as.rollback.gid, &order));
+    call = say(world, &gtrid, "order", 0, 0);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason, REASON_CONSTRAINT);
+    assert_int_equal(world->ready.send_count, 0);
+    call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason, REASON_CONSTRAINT);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    world_ack(world, "order", &order, ACK_ROLLED_BACK);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTED);
+    assert_status(world, commit_call(world, &gtrid), API_ABORTED);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+}
+
+/* A branch that is lost between statements votes no by itself, and that aborts the transaction, too. */
+static void test_p22_lost_branch_aborts_while_idle(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    world_vote(world, "order", &gid, VOTE_UNKNOWN);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
+    assert_status(world, commit_call(world, &gtrid), API_ABORTED);
+}
+
+/* Commit closes the list: PREPARE names the counts; with all votes in, the record names the gids, and commit twice is answered
+ * alike. */
+static void test_p22_commit_prepares_with_the_counts(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid order = said(world, &gtrid, "order");
+    struct gid payment = said(world, &gtrid, "payment");
+    (void)said(world, &gtrid, "order");
+    uint64_t call = commit_call(world, &gtrid);
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 2);
+    assert_true(gid_equal(&world_send(world, MESSAGE_PREPARE, 0)->as.prepare.gid, &order));
+    assert_int_equal(world_send(world, MESSAGE_PREPARE, 0)->as.prepare.count, 2);
+    assert_int_equal(world_send(world, MESSAGE_PREPARE, 1)->as.prepare.count, 1);
+    world_vote(world, "order", &order, VOTE_COMMIT);
+    world_tick(world, 200); /* the other one's vote may be lost */
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 1);
+    assert_true(gid_equal(&world_send(world, MESSAGE_PREPARE, 0)->as.prepare.gid, &payment));
+    world_vote(world, "payment", &payment, VOTE_COMMIT);
+    const struct record_commit *record = &world_append(world, RECORD_COMMIT)->as.commit;
+    assert_int_equal(record->branch_count, 2);
+    assert_true(gid_equal(&record->branches[0].gid, &order));
+    assert_true(gid_equal(&record->branches[1].gid, &payment));
+    assert_null(world_answer(world, call));
+    uint64_t again = commit_call(world, &gtrid);
+    assert_null(world_answer(world, again)); /* P-4 */
+    world_durable(world);
+    assert_int_equal(world_count_sends(world, MESSAGE_COMMIT), 2);
+    world_ack(world, "order", &order, ACK_COMMITTED);
+    world_ack(world, "payment", &payment, ACK_COMMITTED);
+    assert_status(world, call, API_OK);
+    assert_status(world, again, API_OK);
+    again = commit_call(world, &gtrid);
+    assert_status(world, again, API_OK);
+    assert_int_equal(world_answer(world, again)->views[0].state, TXN_COMMITTED);
+    assert_status(world, rollback_call(world, &gtrid), API_CONFLICT);
+    assert_status(world, say(world, &gtrid, "order", 0, 0), API_CONFLICT);
+}
+
+/* P-2: a yes that nobody asked for is doubt, and doubt aborts. */
+static void test_p22_yes_before_prepare_aborts(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    assert_int_equal(world->ready.append_count, 0);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
+}
+
+/* P-20: a yes of another attempt is no yes. */
+static void test_p22_yes_of_another_attempt_is_not_counted(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    (void)commit_call(world, &gtrid);
+    struct gid other = world_gid(&gtrid, "order", ATTEMPT + 1);
+    world_vote(world, "order", &other, VOTE_COMMIT);
+    assert_int_equal(world->ready.append_count, 0);
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    assert_int_equal(world_count_appends(world, RECORD_COMMIT), 1);
+}
+
+/* There is nothing to commit while a statement runs, or before there was one; and the transaction goes on. */
+static void test_p22_commit_out_of_place_is_a_conflict(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    assert_status(world, commit_call(world, &gtrid), API_CONFLICT);
+    uint64_t call = say(world, &gtrid, "order", 0, 0);
+    assert_status(world, commit_call(world, &gtrid), API_CONFLICT);
+    assert_status(world, say(world, &gtrid, "payment", 0, 0), API_CONFLICT);
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    answer_as(world, &gid, 1, "rows");
+    assert_status(world, call, API_OK);
+    (void)commit_call(world, &gtrid);
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 1);
+}
+
+/* A number that was answered gives its result again; with another body it is refused; out of order it is told what is next. */
+static void test_p22_seq_repeats_the_recorded_result(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    assert_status(world, say(world, &gtrid, "order", 2, 1), API_CONFLICT);
+    uint64_t call = say(world, &gtrid, "order", 1, 1);
+    uint64_t joined = say(world, &gtrid, "order", 1, 1);
+    assert_int_equal(world->ready.send_count, 0);
+    assert_status(world, say(world, &gtrid, "order", 1, 9), API_KEY_CONFLICT);
+    assert_status(world, say(world, &gtrid, "order", 2, 1), API_CONFLICT);
+    answer_as(world, &gid, 1, "first");
+    assert_status(world, call, API_OK);
+    assert_status(world, joined, API_OK);
+    assert_memory_equal(world_answer(world, joined)->results->bytes, "first", 5);
+    (void)say(world, &gtrid, "order", 2, 2);
+    answer_as(world, &gid, 2, "second");
+    call = say(world, &gtrid, "order", 1, 1);
+    assert_status(world, call, API_OK);
+    assert_true(world_answer(world, call)->replayed);
+    assert_int_equal(world_answer(world, call)->seq, 1);
+    assert_memory_equal(world_answer(world, call)->results->bytes, "first", 5);
+    assert_int_equal(world->ready.send_count, 0);
+    assert_status(world, say(world, &gtrid, "order", 2, 1), API_KEY_CONFLICT);
+    assert_status(world, say(world, &gtrid, "order", 4, 1), API_CONFLICT);
+}
+
+/* What is kept for repetition is bounded: the oldest go, the last one stays whatever its size. */
+static void test_p22_recorded_results_are_bounded(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    char large[201];
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    (void)say(world, &gtrid, "order", 1, 1);
+    answer_as(world, &gid, 1, "small");
+    (void)say(world, &gtrid, "order", 2, 2);
+    answer_as(world, &gid, 2, large);
+    assert_status(world, say(world, &gtrid, "order", 1, 1), API_CONFLICT);
+    assert_status(world, say(world, &gtrid, "order", 2, 2), API_OK);
+    (void)say(world, &gtrid, "order", 3, 3);
+    answer_as(world, &gid, 3, "small");
+    assert_status(world, say(world, &gtrid, "order", 2, 2), API_CONFLICT);
+    assert_status(world, say(world, &gtrid, "order", 3, 3), API_OK);
+}
+
+/* P-2, P-15: the deadline aborts; a commit afterwards is told so, also by a process that was stopped and whose timers have
+ * not run yet. */
+static void test_p15_interactive_deadline_aborts(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    world->now_ms += TIMEOUT_MS;
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason, REASON_TIMEOUT);
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 0);
+    world_ack(world, "order", &gid, ACK_ROLLED_BACK);
+    gtrid = opened(world);
+    world->now_ms += TIMEOUT_MS + 1;
+    call = say(world, &gtrid, "order", 0, 0);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_count_sends(world, MESSAGE_STATEMENT), 0);
+    gtrid = opened(world);
+    call = say(world, &gtrid, "payment", 0, 0);
+    world_tick(world, TIMEOUT_MS);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+}
+
+/* P-2: votes that do not come until the deadline are no. */
+static void test_p02_interactive_silence_at_prepare_aborts(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    (void)said(world, &gtrid, "order");
+    uint64_t call = commit_call(world, &gtrid);
+    world_tick(world, TIMEOUT_MS);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world->ready.append_count, 0);
+}
+
+/* A client that is gone: what waits for it too long aborts, what runs does not. */
+static void test_p22_idle_transaction_is_aborted(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    (void)say(world, &gtrid, "order", 0, 0);
+    world_tick(world, 6000); /* it runs: that is not idle */
+    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+    answer_as(world, &gid, 2, "rows");
+    world_tick(world, 4999);
+    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+    world_tick(world, 1);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason, REASON_TIMEOUT);
+}
+
+/* More than interactive_max are refused, and room is made by each that closes. */
+static void test_p22_more_open_transactions_than_allowed_are_refused(void **state)
+{
+    struct world *world = *state;
+    struct gtrid first = opened(world);
+    (void)opened(world);
+    uint64_t call = open_call(world);
+    assert_status(world, call, API_REFUSED);
+    assert_int_equal(world_answer(world, call)->reason, REASON_OVERLOAD);
+    assert_status(world, rollback_call(world, &first), API_OK);
+    assert_int_equal(state_of(world, &first), TXN_ABORTED);
+    (void)opened(world);
+}
+
+/* A statement that cannot be sent was not: unknown and unreachable participants leave the transaction as it is. */
+static void test_p22_statement_that_cannot_be_sent_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    (void)said(world, &gtrid, "order");
+    assert_status(world, say(world, &gtrid, "nobody", 2, 0), API_UNKNOWN_PARTICIPANT);
+    world_disconnect(world, world->payment_session);
+    uint64_t call = say(world, &gtrid, "payment", 2, 0);
+    assert_status(world, call, API_REFUSED);
+    assert_int_equal(world_answer(world, call)->reason, REASON_PARTICIPANT_UNAVAILABLE);
+    struct interactive_statement other = {
+        .gtrid = gtrid, .participant = "order", .has_mode = true, .read_only = true};
+    assert_status(world, say_as(world, other), API_CONFLICT);
+    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+    (void)say(world, &gtrid, "order", 2, 0);
+    assert_int_equal(sent(world)->ordinal, 2);
+}
+
+/* P-2: a lost link aborts what is open there, also where nothing was under way. */
+static void test_p02_interactive_lost_link_aborts(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    (void)said(world, &gtrid, "order");
+    uint64_t call = say(world, &gtrid, "payment", 0, 0);
+    world_disconnect(world, world->order_session);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_status(world, commit_call(world, &gtrid), API_ABORTED);
+}
+
+/* The client rolls back: whoever waits hears of it, every branch is told, and it may be said twice. */
+static void test_p22_rollback_ends_every_branch(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid order = said(world, &gtrid, "order");
+    uint64_t waiting = say(world, &gtrid, "payment", 0, 0);
+    uint64_t call = rollback_call(world, &gtrid);
+    assert_status(world, call, API_OK);
+    assert_status(world, waiting, API_ABORTED);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 2);
+    assert_true(world_send(world, MESSAGE_ROLLBACK, 0)->as.rollback.has_gid);
+    assert_false(world_send(world, MESSAGE_ROLLBACK, 1)->as.rollback.has_gid);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    world_ack(world, "order", &order, ACK_ROLLED_BACK);
+    struct gid nameless = world_gid(&gtrid, "payment", 0);
+    world_ack(world, "payment", &nameless, ACK_ROLLED_BACK);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTED);
+    assert_int_equal(world->ready.append_count, 0);
+}
+
+/* Rolled back by one client while another's commit waits for votes: the decision was not made, so it aborts. */
+static void test_p22_rollback_before_the_decision_beats_commit(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    uint64_t commit = commit_call(world, &gtrid);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    assert_int_equal(world->ready.append_count, 0);
+    assert_status(world, commit_call(world, &gtrid), API_ABORTED);
+    (void)commit;
+}
+
+/* Drain: what is open is aborted, nothing is opened any more. */
+static void test_p22_drain_aborts_open_transactions(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    uint64_t waiting = say(world, &gtrid, "order", 0, 0);
+    struct coord_event drain = {.kind = COORD_EVENT_DRAIN};
+    world_step(world, &drain);
+    assert_status(world, waiting, API_ABORTED);
+    assert_int_equal(world_answer(world, waiting)->views[0].failure.reason, REASON_SHUTDOWN);
+    uint64_t call = open_call(world);
+    assert_status(world, call, API_REFUSED);
+    assert_int_equal(world_answer(world, call)->reason, REASON_SHUTDOWN);
+    world_ack(world, "order", &gid, ACK_ROLLED_BACK);
+    assert_int_equal(world->ready.stop, COORD_STOP_DRAINED);
+}
+
+/* With only the journal's reserve left nothing is opened, and a commit is not begun; when there is space again it is. */
+static void test_p16_interactive_commit_waits_for_space(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    (void)said(world, &gtrid, "order");
+    struct coord_event space = {.kind = COORD_EVENT_SPACE, .space_ok = false};
+    world_step(world, &space);
+    assert_status(world, open_call(world), API_REFUSED);
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_REFUSED);
+    assert_int_equal(world_answer(world, call)->reason, REASON_CAPACITY);
+    space.space_ok = true;
+    world_step(world, &space);
+    (void)commit_call(world, &gtrid);
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 1);
+}
+
+/* P-1: what was forgotten, as after a restart, has aborted: no COMMIT names it. */
+static void test_p01_interactive_forgotten_transaction_has_aborted(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    struct gtrid next = opened(world); /* only the one that ended last is remembered */
+    assert_status(world, rollback_call(world, &next), API_OK);
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].state, TXN_ABORTED);
+    assert_status(world, say(world, &gtrid, "order", 0, 0), API_ABORTED);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+}
+
+/* P-1, P-8: of a transaction that was never given out nothing is known; never "committed", and where the journal cannot be
+ * read, not known. */
+static void test_p01_interactive_unknown_transaction_is_not_found(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    gtrid.sequence += 1000;
+    assert_status(world, commit_call(world, &gtrid), API_NOT_FOUND);
+    assert_status(world, rollback_call(world, &gtrid), API_NOT_FOUND);
+    assert_status(world, say(world, &gtrid, "order", 0, 0), API_NOT_FOUND);
+    uint64_t call = close_with(world, &gtrid, true, (struct coord_prior){0});
+    assert_status(world, call, API_OUTCOME_UNKNOWN);
+}
+
+/* Commit is repeated after a restart: the journal has the outcome. */
+static void test_p22_commit_is_repeated_from_the_journal(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    gtrid.epoch--;
+    struct record_branch branch = {.gid = world_gid(&gtrid, "order", ATTEMPT)};
+    struct journal_entry entry;
+    memset(&entry, 0, sizeof(entry));
+    entry.commit.kind = RECORD_COMMIT;
+    entry.commit.as.commit.gtrid = gtrid;
+    entry.commit.as.commit.branch_count = 1;
+    entry.commit.as.commit.branches = &branch;
+    struct coord_prior prior = {.looked_up = true, .found = true, .entry = &entry};
+    uint64_t call = close_with(world, &gtrid, true, prior);
+    assert_status(world, call, API_OK);
+    assert_true(world_answer(world, call)->replayed);
+    assert_true(gtrid_equal(&world_answer(world, call)->views[0].gtrid, &gtrid));
+    assert_status(world, close_with(world, &gtrid, false, prior), API_CONFLICT);
+}
+
+/* P-8: while it is open nobody is told that it aborted. */
+static void test_p08_interactive_open_transaction_is_undecided(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    assert_int_equal(world_inquire(world, "order", &gid, NULL), VERDICT_WAIT);
+}
+
+/* A whole submission is no interactive transaction. */
+static void test_p22_submission_takes_no_statements(void **state)
+{
+    struct world *world = *state;
+    struct pair pair = world_begin(world, "k");
+    assert_status(world, say(world, &pair.order.gtrid, "order", 0, 0), API_CONFLICT);
+    assert_status(world, commit_call(world, &pair.order.gtrid), API_CONFLICT);
+    assert_status(world, rollback_call(world, &pair.order.gtrid), API_CONFLICT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_p22_statements_carry_ordinal_and_attempt),
+        TEST(test_p22_unanswered_statement_is_sent_again),
+        TEST(test_p22_stale_answer_does_not_count),
+        TEST(test_p22_failed_statement_aborts_everywhere),
+        TEST(test_p22_lost_branch_aborts_while_idle),
+        TEST(test_p22_commit_prepares_with_the_counts),
+        TEST(test_p22_yes_before_prepare_aborts),
+        TEST(test_p22_yes_of_another_attempt_is_not_counted),
+        TEST(test_p22_commit_out_of_place_is_a_conflict),
+        TEST(test_p22_seq_repeats_the_recorded_result),
+        TEST(test_p22_recorded_results_are_bounded),
+        TEST(test_p15_interactive_deadline_aborts),
+        TEST(test_p02_interactive_silence_at_prepare_aborts),
+        TEST(test_p22_idle_transaction_is_aborted),
+        TEST(test_p22_more_open_transactions_than_allowed_are_refused),
+        TEST(test_p22_statement_that_cannot_be_sent_changes_nothing),
+        TEST(test_p02_interactive_lost_link_aborts),
+        TEST(test_p22_rollback_ends_every_branch),
+        TEST(test_p22_rollback_before_the_decision_beats_commit),
+        TEST(test_p22_drain_aborts_open_transactions),
+        TEST(test_p16_interactive_commit_waits_for_space),
+        TEST(test_p01_interactive_forgotten_transaction_has_aborted),
+        TEST(test_p01_interactive_unknown_transaction_is_not_found),
+        TEST(test_p22_commit_is_repeated_from_the_journal),
+        TEST(test_p08_interactive_open_transaction_is_undecided),
+        TEST(test_p22_submission_takes_no_statements),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
