@@ -306,7 +306,7 @@ static void answer_absent(struct coord *coord, const struct coord_event *event,
         coord_view_entry(event->prior.entry, false, &answer->views[0]);
         return;
     }
-    if (!event->prior.looked_up || !coord->running) {
+    if (!event->prior.looked_up) {
         ready_answer(ready, event->call, API_OUTCOME_UNKNOWN);
         return;
     }
@@ -329,6 +329,15 @@ static void answer_absent(struct coord *coord, const struct coord_event *event,
         break;
     }
     ready_answer(ready, event->call, status);
+}
+
+/* P-16: nothing is open yet, and what recovery read is told to nobody before EPOCH is durable. True: it was answered. */
+static bool answer_early(const struct coord *coord, uint64_t call, struct coord_ready *ready)
+{
+    if (!coord->running) {
+        ready_answer(ready, call, API_OUTCOME_UNKNOWN);
+    }
+    return !coord->running;
 }
 
 /* True if the number settles it: repeated, joined, or not what comes next. */
@@ -428,6 +437,9 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
 {
     struct interactive_statement *statement = event->statement;
     struct txn *txn = txn_find(coord, &statement->gtrid);
+    if (answer_early(coord, event->call, ready)) {
+        return;
+    }
     if (txn == NULL) {
         answer_absent(coord, event, &statement->gtrid, API_ABORTED, ready);
         return;
@@ -557,6 +569,9 @@ void interactive_close(struct coord *coord, const struct coord_event *event,
 {
     const struct interactive_end *end = event->end;
     struct txn *txn = txn_find(coord, &end->gtrid);
+    if (answer_early(coord, event->call, ready)) {
+        return;
+    }
     if (txn == NULL) {
         answer_absent(coord, event, &end->gtrid, end->commit ? API_ABORTED : API_OK, ready);
     } else if (txn->interactive == NULL && !txn->recovered) {

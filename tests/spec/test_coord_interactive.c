@@ -594,6 +594,46 @@ static void test_p22_commit_is_repeated_from_the_journal(void **state)
     assert_status(world, close_with(world, &gtrid, false, prior), API_CONFLICT);
 }
 
+/* P-16: what recovery read may have been in the page cache alone: before this start's EPOCH is durable nobody is told of it,
+ * neither out of memory nor out of the journal. */
+static void test_p16_interactive_outcome_is_not_told_before_the_epoch(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    struct epoch_entry one = {.epoch = 1, .nonce = 5};
+    char names[1][PARTICIPANT_NAME_SIZE] = {"order"};
+    struct journal_state journal = {.last_epoch = 1,
+                                    .head = {.number = 10},
+                                    .epoch_count = 1,
+                                    .epochs = &one,
+                                    .participant_count = 1,
+                                    .participants = names};
+    struct gtrid gtrid = {.epoch = 1, .epoch_nonce = 5, .sequence = 3};
+    memset(gtrid.journal.bytes, 0xab, JOURNAL_ID_BYTES); /* the world's */
+    struct record_branch branch = {.gid = world_gid(&gtrid, "order", ATTEMPT)};
+    struct record record = {.kind = RECORD_COMMIT,
+                            .as.commit = {.gtrid = gtrid, .branch_count = 1, .branches = &branch}};
+    struct journal_entry entry = {.commit = record, .ended = true};
+    struct coord_prior found = {.looked_up = true, .found = true, .entry = &entry};
+    struct interactive_end end = {.gtrid = gtrid, .commit = true, .ack = ACK_MODE_DECIDED};
+    for (int is_in_memory = 0; is_in_memory < 2; is_in_memory++) {
+        struct coord_prior prior = is_in_memory ? (struct coord_prior){0} : found;
+        world_init_from(&world, &journal, &record, (size_t)is_in_memory);
+        struct coord_event event = {
+            .kind = COORD_EVENT_CLOSE, .call = world.next_call++, .end = &end, .prior = prior};
+        world_step(&world, &event);
+        assert_status(&world, event.call, API_OUTCOME_UNKNOWN);
+        assert_int_equal(world_answer(&world, event.call)->view_count, 0);
+        assert_status(&world, close_with(&world, &gtrid, false, prior), API_OUTCOME_UNKNOWN);
+        assert_status(&world, say(&world, &gtrid, "order", 0, 0), API_OUTCOME_UNKNOWN);
+        world_durable(&world);
+        event.call = world.next_call++;
+        world_step(&world, &event);
+        assert_status(&world, event.call, API_OK);
+        world_done(&world);
+    }
+}
+
 /* P-8: while it is open nobody is told that it aborted. */
 static void test_p08_interactive_open_transaction_is_undecided(void **state)
 {
@@ -642,6 +682,7 @@ int main(void)
         TEST(test_p01_interactive_forgotten_transaction_has_aborted),
         TEST(test_p01_interactive_unknown_transaction_is_not_found),
         TEST(test_p22_commit_is_repeated_from_the_journal),
+        TEST(test_p16_interactive_outcome_is_not_told_before_the_epoch),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
     };
