@@ -634,6 +634,28 @@ static void test_p16_interactive_outcome_is_not_told_before_the_epoch(void **sta
     }
 }
 
+/* A person may roll back what is open, as everything undecided, and is not told "done" of something that goes on. */
+static void test_p22_operator_rolls_back_an_open_transaction(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    struct api_resolve resolve = {
+        .gtrid = gtrid, .action = RESOLVE_ROLLBACK, .participant = "order", .comment = "stuck"};
+    struct coord_event event = {
+        .kind = COORD_EVENT_RESOLVE, .call = world->next_call++, .resolve = &resolve};
+    world_step(world, &event);
+    assert_int_equal(world_count_appends(world, RECORD_RESOLVED), 1);
+    world_durable(world);
+    assert_status(world, event.call, API_OK);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_true(gid_equal(&world_send(world, MESSAGE_ROLLBACK, 0)->as.rollback.gid, &gid));
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason,
+                     REASON_ROLLED_BACK_BY_CLIENT);
+}
+
 /* P-8: while it is open nobody is told that it aborted. */
 static void test_p08_interactive_open_transaction_is_undecided(void **state)
 {
@@ -683,6 +705,7 @@ int main(void)
         TEST(test_p01_interactive_unknown_transaction_is_not_found),
         TEST(test_p22_commit_is_repeated_from_the_journal),
         TEST(test_p16_interactive_outcome_is_not_told_before_the_epoch),
+        TEST(test_p22_operator_rolls_back_an_open_transaction),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
     };
