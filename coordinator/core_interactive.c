@@ -143,6 +143,12 @@ void interactive_aborted(struct coord *coord, struct txn *txn, struct coord_read
 
 /* ---- time ---- */
 
+/* The client has spoken, or was answered. */
+static void idle_later(const struct coord *coord, struct txn *txn)
+{
+    txn->interactive->idle_by_ms = coord->now_ms + coord->config.interactive_idle_ms;
+}
+
 static void retry_later(struct coord *coord, struct txn *txn)
 {
     txn->retry_ms =
@@ -262,7 +268,7 @@ void interactive_open(struct coord *coord, const struct coord_event *event,
     txn->deadline_ms = coord->now_ms + event->timeout_ms;
     txn->interactive = alloc_zeroed(sizeof(*txn->interactive));
     txn->interactive->running = NO_PARTICIPANT;
-    txn->interactive->idle_by_ms = coord->now_ms + coord->config.interactive_idle_ms;
+    idle_later(coord, txn);
     txn_move(coord, txn, TXN_OPEN);
     txn_note(coord, txn, "opened", NO_PARTICIPANT, NULL);
     coord->counters.submitted++;
@@ -457,6 +463,8 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
         interactive_timer(coord, txn, ready);
         return;
     }
+    idle_later(coord, txn);
+    txn_set_timer(coord, txn);
     if (statement_by_number(coord, txn, event->call, statement, ready)) {
         return;
     }
@@ -503,7 +511,7 @@ void interactive_answered(struct coord *coord, uint32_t from, uint64_t session,
         answers_keep(coord, open, answer->results);
     }
     open->running = NO_PARTICIPANT;
-    open->idle_by_ms = coord->now_ms + coord->config.interactive_idle_ms;
+    idle_later(coord, txn);
     txn->retry_ms = UINT64_MAX;
     txn_note(coord, txn, "statement-answered", from, NULL);
     calls_answer(coord, txn, API_OK, answer->results, ready);

@@ -656,6 +656,22 @@ static void test_p22_operator_rolls_back_an_open_transaction(void **state)
                      REASON_ROLLED_BACK_BY_CLIENT);
 }
 
+/* Who repeats a statement because its answer was lost is a client that speaks: what is open is not idle. */
+static void test_p22_repeating_client_is_not_idle(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    (void)say(world, &gtrid, "order", 1, 1);
+    answer_as(world, &gid, 1, "rows");
+    world_tick(world, 4999);
+    assert_status(world, say(world, &gtrid, "order", 1, 1), API_OK);
+    world_tick(world, 4999);
+    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+    world_tick(world, 1);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
+}
+
 /* P-8: while it is open nobody is told that it aborted. */
 static void test_p08_interactive_open_transaction_is_undecided(void **state)
 {
@@ -706,6 +722,7 @@ int main(void)
         TEST(test_p22_commit_is_repeated_from_the_journal),
         TEST(test_p16_interactive_outcome_is_not_told_before_the_epoch),
         TEST(test_p22_operator_rolls_back_an_open_transaction),
+        TEST(test_p22_repeating_client_is_not_idle),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
     };
