@@ -16,6 +16,8 @@
 #include "common/check.h"
 #include "coordinator/core_internal.h"
 
+#define STATEMENT_EVENTS_MAX 500 /* of TXN_EVENTS_MAX */
+
 /* ---- answers ---- */
 
 static struct api_answer *answer_view(struct coord *coord, const struct txn *txn, uint64_t call,
@@ -125,7 +127,11 @@ void interactive_free(struct txn *txn)
 /* It takes no more statements: what was kept for their repetition is of no use any more. */
 static void open_end(struct txn *txn)
 {
-    answers_drop(txn->interactive, txn->interactive->answer_count);
+    struct interactive *open = txn->interactive;
+    answers_drop(open, open->answer_count);
+    free(open->answers);
+    open->answers = NULL;
+    open->answer_capacity = 0;
     for (size_t i = 0; i < txn->branch_count; i++) {
         blob_free(txn->branches[i].work);
         txn->branches[i].work = NULL;
@@ -138,6 +144,15 @@ void interactive_aborted(struct coord *coord, struct txn *txn, struct coord_read
         calls_answer(coord, txn, API_ABORTED, NULL, ready);
         open_end(txn);
         txn->retry_ms = UINT64_MAX;
+    }
+}
+
+/* Many statements must not crowd out of the timeline how it ended. */
+static void statement_note(struct coord *coord, struct txn *txn, const char *kind,
+                           uint32_t participant)
+{
+    if (txn->event_count < STATEMENT_EVENTS_MAX) {
+        txn_note(coord, txn, kind, participant, NULL);
     }
 }
 
@@ -481,7 +496,7 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
     open->is_repeatable = statement->seq != 0;
     memcpy(open->hash, statement->hash, BODY_HASH_BYTES);
     calls_add(open, event->call);
-    txn_note(coord, txn, "statement-sent", branch->participant, NULL);
+    statement_note(coord, txn, "statement-sent", branch->participant);
     statement_send(coord, txn, branch, ready);
     txn->retry_step_ms = coord->config.retry_min_ms;
     retry_later(coord, txn);
@@ -513,7 +528,7 @@ void interactive_answered(struct coord *coord, uint32_t from, uint64_t session,
     open->running = NO_PARTICIPANT;
     idle_later(coord, txn);
     txn->retry_ms = UINT64_MAX;
-    txn_note(coord, txn, "statement-answered", from, NULL);
+    statement_note(coord, txn, "statement-answered", from);
     calls_answer(coord, txn, API_OK, answer->results, ready);
     txn_set_timer(coord, txn);
 }

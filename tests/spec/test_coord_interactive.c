@@ -672,6 +672,61 @@ static void test_p22_repeating_client_is_not_idle(void **state)
     assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
 }
 
+static bool has_event(const struct world *world, const struct gtrid *gtrid, const char *kind)
+{
+    struct txn_view view;
+    assert_true(coord_view(world->coord, gtrid, true, &view));
+    bool found = false;
+    for (size_t i = 0; i < view.event_count; i++) {
+        found = found || strcmp(view.events[i].kind, kind) == 0;
+    }
+    txn_view_done(&view);
+    return found;
+}
+
+/* However many statements there were, the timeline tells how it ended. */
+static void test_p22_many_statements_leave_room_for_the_end(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = {0};
+    for (int i = 0; i < 1500; i++) {
+        gid = said(world, &gtrid, "order");
+    }
+    (void)commit_call(world, &gtrid);
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    world_durable(world);
+    static const char *const kinds[] = {"opened",       "statement-sent", "prepare-sent",
+                                        "voted-commit", "decided-commit", "commit-durable"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        assert_true(has_event(world, &gtrid, kinds[i]));
+    }
+    world_ack(world, "order", &gid, ACK_COMMITTED);
+    assert_true(has_event(world, &gtrid, "ended"));
+}
+
+/* What is remembered of finished transactions is bounded in bytes, timelines included, which many statements make long. */
+static void test_p22_finished_transactions_are_bounded_in_bytes(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.recent_max_bytes = 20000});
+    struct gtrid gtrids[3];
+    for (int t = 0; t < 3; t++) {
+        gtrids[t] = opened(&world);
+        struct gid gid = {0};
+        for (int i = 0; i < 200; i++) {
+            gid = said(&world, &gtrids[t], "order");
+        }
+        assert_status(&world, rollback_call(&world, &gtrids[t]), API_OK);
+        world_ack(&world, "order", &gid, ACK_ROLLED_BACK);
+    }
+    struct txn_view view;
+    assert_false(coord_view(world.coord, &gtrids[0], false, &view));
+    assert_int_equal(state_of(&world, &gtrids[2]), TXN_ABORTED);
+    world_done(&world);
+}
+
 /* P-8: while it is open nobody is told that it aborted. */
 static void test_p08_interactive_open_transaction_is_undecided(void **state)
 {
@@ -723,6 +778,8 @@ int main(void)
         TEST(test_p16_interactive_outcome_is_not_told_before_the_epoch),
         TEST(test_p22_operator_rolls_back_an_open_transaction),
         TEST(test_p22_repeating_client_is_not_idle),
+        TEST(test_p22_many_statements_leave_room_for_the_end),
+        TEST(test_p22_finished_transactions_are_bounded_in_bytes),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
     };
