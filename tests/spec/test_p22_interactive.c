@@ -322,6 +322,25 @@ static void test_interactive_cancel_ends_a_running_statement(void **state)
     assert_row_is_free(9);
 }
 
+/* Client SQL cannot take the limit away that frees the locks when this process stands still. */
+static void test_interactive_client_sql_cannot_lift_the_idle_limit(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 310);
+    struct command command =
+        statement_command(&gid, 1, world_work("UPDATE item SET amount = 50 WHERE id = 9", NULL));
+    command.as.statement.execute.deadline_ms = clock_monotonic_ms() + 2000;
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_OK);
+    command = statement_command(
+        &gid, 2,
+        world_work("SELECT set_config('idle_in_transaction_session_timeout', '0', true)", NULL));
+    command.as.statement.execute.deadline_ms = clock_monotonic_ms() + 2000;
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_OK);
+    world_await_sql(world, IDLE_IN_BRANCH, "0");
+    assert_row_is_free(9);
+    assert_over(say(&gid, 3, "SELECT 1"), REASON_PARTICIPANT_UNAVAILABLE);
+}
+
 /* P-19: a branch that is declared read-only cannot write, and ends without a prepare. */
 static void test_interactive_read_only_branch_prepares_nothing(void **state)
 {
@@ -442,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_interactive_deadline_ends_a_running_statement),
         cmocka_unit_test(test_interactive_server_ends_an_idle_branch),
         cmocka_unit_test(test_interactive_cancel_ends_a_running_statement),
+        cmocka_unit_test(test_interactive_client_sql_cannot_lift_the_idle_limit),
         cmocka_unit_test(test_interactive_read_only_branch_prepares_nothing),
         cmocka_unit_test(test_interactive_isolation_is_the_branchs),
         cmocka_unit_test(test_interactive_session_is_reset_between_branches),
