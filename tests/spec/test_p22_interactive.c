@@ -322,6 +322,32 @@ static void test_interactive_cancel_ends_a_running_statement(void **state)
     assert_row_is_free(9);
 }
 
+/* A cancel right behind its statement, as when both stood in the inbox of a process that was stopped, may come to the server first
+ * and is lost then. Repeated, as the core does, it ends the statement. */
+static void test_interactive_cancel_right_behind_its_statement_is_not_lost(void **state)
+{
+    (void)state;
+    for (uint64_t round = 0; round < 5; round++) {
+        struct gid gid = world_gid(world, 300 + round);
+        say_ok(&gid, 1, "UPDATE item SET amount = 50 WHERE id = 9");
+        struct command statement =
+            statement_command(&gid, 2, world_work("SELECT pg_sleep(8)", NULL));
+        struct command cancel = {.kind = COMMAND_CANCEL, .as.cancel = gid};
+        uint64_t began_ms = clock_monotonic_ms();
+        uint64_t id = world_submit(world, &statement);
+        (void)world_submit(world, &cancel);
+        for (int i = 0; i < 200 && !world_answered(world, id); i++) {
+            cancel = (struct command){.kind = COMMAND_CANCEL, .as.cancel = gid};
+            (void)world_submit(world, &cancel);
+            world_await_sql(world, "SELECT pg_sleep(0.1)::text", "");
+        }
+        struct command_result *result = world_await(world, id);
+        assert_int_equal(result->class, PG_ROLLED_BACK);
+        assert_true(clock_monotonic_ms() - began_ms < 6000);
+        assert_row_is_free(9);
+    }
+}
+
 /* Client SQL cannot take the limit away that frees the locks when this process stands still. */
 static void test_interactive_client_sql_cannot_lift_the_idle_limit(void **state)
 {
@@ -461,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_interactive_deadline_ends_a_running_statement),
         cmocka_unit_test(test_interactive_server_ends_an_idle_branch),
         cmocka_unit_test(test_interactive_cancel_ends_a_running_statement),
+        cmocka_unit_test(test_interactive_cancel_right_behind_its_statement_is_not_lost),
         cmocka_unit_test(test_interactive_client_sql_cannot_lift_the_idle_limit),
         cmocka_unit_test(test_interactive_read_only_branch_prepares_nothing),
         cmocka_unit_test(test_interactive_isolation_is_the_branchs),
