@@ -367,6 +367,33 @@ static void test_interactive_client_sql_cannot_lift_the_idle_limit(void **state)
     assert_over(say(&gid, 3, "SELECT 1"), REASON_PARTICIPANT_UNAVAILABLE);
 }
 
+/* Ways out of the transaction, or past its end, that no first keyword shows: none is prepared, and nothing of them is left. */
+static void test_interactive_session_state_is_not_preparable(void **state)
+{
+    (void)state;
+    const char *const sql[] = {
+        "DECLARE held CURSOR WITH HOLD FOR SELECT 1",
+        "SELECT pg_notify('c', 'x')",
+        "SELECT set_config('assent.branch', 'x', true)",
+        "SELECT set_config('transaction_read_only', 'on', true)",
+    };
+    for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++) {
+        struct gid gid = world_gid(world, 320 + i);
+        say_ok(&gid, 1, "UPDATE item SET amount = 50 WHERE id = 9");
+        say_ok(&gid, 2, sql[i]);
+        struct command_result *result = prepare(&gid);
+        assert_int_not_equal(result->class, PG_OK);
+        if (result->class == PG_UNKNOWN && world_prepared_count(world) == 1) {
+            assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
+        }
+        assert_row_is_free(9);
+    }
+    assert_int_equal(world_prepared_count(world), 0);
+    struct gid gid = world_gid(world, 330);
+    assert_value(say(&gid, 1, "SELECT count(*)::text FROM pg_cursors WHERE name <> ''"), "0");
+    close_branch(&gid);
+}
+
 /* P-19: a branch that is declared read-only cannot write, and ends without a prepare. */
 static void test_interactive_read_only_branch_prepares_nothing(void **state)
 {
@@ -489,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_interactive_cancel_ends_a_running_statement),
         cmocka_unit_test(test_interactive_cancel_right_behind_its_statement_is_not_lost),
         cmocka_unit_test(test_interactive_client_sql_cannot_lift_the_idle_limit),
+        cmocka_unit_test(test_interactive_session_state_is_not_preparable),
         cmocka_unit_test(test_interactive_read_only_branch_prepares_nothing),
         cmocka_unit_test(test_interactive_isolation_is_the_branchs),
         cmocka_unit_test(test_interactive_session_is_reset_between_branches),
