@@ -149,15 +149,21 @@ static struct assent_answer *statement_ask(struct assent_transaction *transactio
     return answer;
 }
 
+/* The last statement may be done or not: whatever goes on from there may go on without it. */
+static struct assent_answer *answer_unsure(void)
+{
+    return answer_new(ASSENT_REFUSED, "conflict",
+                      "it is not known whether the last statement was done: "
+                      "assent_execute_again tells");
+}
+
 struct assent_answer *assent_execute(struct assent_transaction *transaction,
                                      const char *participant, const char *sql, size_t param_count,
                                      const char *const *params, int64_t expect_rows)
 {
     struct assent_request *last = transaction->last;
     if (transaction->is_unsure) {
-        return answer_new(ASSENT_REFUSED, "conflict",
-                          "it is not known whether the last statement was done: "
-                          "assent_execute_again tells");
+        return answer_unsure();
     }
     for (size_t i = 0; i < last->branch_count; i++) {
         work_done(&last->branches[i].work);
@@ -184,6 +190,9 @@ struct assent_answer *assent_execute_again(struct assent_transaction *transactio
 
 struct assent_answer *assent_commit(struct assent_transaction *transaction, enum assent_ack ack)
 {
+    if (transaction->is_unsure) {
+        return answer_unsure();
+    }
     struct pack pack = {0};
     wire_encode_commit(&pack, transaction->id, ack);
     return client_ask(transaction->client, &pack, true,

@@ -32,7 +32,7 @@ struct coord_config {
     uint32_t retry_min_ms;     /* first repetition of COMMIT and ROLLBACK [100] */
     uint32_t retry_max_ms;     /* [2000] */
     uint32_t recent_max;       /* finished transactions kept in memory for their history [10000] */
-    uint64_t recent_max_bytes; /* of their results; beyond it the journal answers [64 MiB] */
+    uint64_t recent_max_bytes; /* of results, timelines; beyond it the journal answers [64 MiB] */
     uint32_t drain_ms;         /* how long a drain waits for acknowledgements [10000] */
     uint64_t retention_ms;     /* P-13 [7 days] */
     uint32_t trim_interval_ms; /* [10000] */

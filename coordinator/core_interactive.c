@@ -16,6 +16,8 @@
 #include "common/check.h"
 #include "coordinator/core_internal.h"
 
+#define STATEMENT_EVENTS_MAX 500 /* of TXN_EVENTS_MAX */
+
 /* ---- answers ---- */
 
 static struct api_answer *answer_view(struct coord *coord, const struct txn *txn, uint64_t call,
@@ -125,7 +127,11 @@ void interactive_free(struct txn *txn)
 /* It takes no more statements: what was kept for their repetition is of no use any more. */
 static void open_end(struct txn *txn)
 {
-    answers_drop(txn->interactive, txn->interactive->answer_count);
+    struct interactive *open = txn->interactive;
+    answers_drop(open, open->answer_count);
+    free(open->answers);
+    open->answers = NULL;
+    open->answer_capacity = 0;
     for (size_t i = 0; i < txn->branch_count; i++) {
         blob_free(txn->branches[i].work);
         txn->branches[i].work = NULL;
@@ -141,7 +147,22 @@ void interactive_aborted(struct coord *coord, struct txn *txn, struct coord_read
     }
 }
 
+/* Many statements must not crowd out of the timeline how it ended. */
+static void statement_note(struct coord *coord, struct txn *txn, const char *kind,
+                           uint32_t participant)
+{
+    if (txn->event_count < STATEMENT_EVENTS_MAX) {
+        txn_note(coord, txn, kind, participant, NULL);
+    }
+}
+
 /* ---- time ---- */
+
+/* The client has spoken, or was answered. */
+static void idle_later(const struct coord *coord, struct txn *txn)
+{
+    txn->interactive->idle_by_ms = coord->now_ms + coord->config.interactive_idle_ms;
+}
 
 static void retry_later(struct coord *coord, struct txn *txn)
 {
@@ -262,7 +283,7 @@ void interactive_open(struct coord *coord, const struct coord_event *event,
     txn->deadline_ms = coord->now_ms + event->timeout_ms;
     txn->interactive = alloc_zeroed(sizeof(*txn->interactive));
     txn->interactive->running = NO_PARTICIPANT;
-    txn->interactive->idle_by_ms = coord->now_ms + coord->config.interactive_idle_ms;
+    idle_later(coord, txn);
     txn_move(coord, txn, TXN_OPEN);
     txn_note(coord, txn, "opened", NO_PARTICIPANT, NULL);
     coord->counters.submitted++;
@@ -306,7 +327,7 @@ static void answer_absent(struct coord *coord, const struct coord_event *event,
         coord_view_entry(event->prior.entry, false, &answer->views[0]);
         return;
     }
-    if (!event->prior.looked_up || !coord->running) {
+    if (!event->prior.looked_up) {
         ready_answer(ready, event->call, API_OUTCOME_UNKNOWN);
         return;
     }
@@ -329,6 +350,15 @@ static void answer_absent(struct coord *coord, const struct coord_event *event,
         break;
     }
     ready_answer(ready, event->call, status);
+}
+
+/* P-16: nothing is open yet, and what recovery read is told to nobody before EPOCH is durable. True: it was answered. */
+static bool answer_early(const struct coord *coord, uint64_t call, struct coord_ready *ready)
+{
+    if (!coord->running) {
+        ready_answer(ready, call, API_OUTCOME_UNKNOWN);
+    }
+    return !coord->running;
 }
 
 /* True if the number settles it: repeated, joined, or not what comes next. */
@@ -428,6 +458,9 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
 {
     struct interactive_statement *statement = event->statement;
     struct txn *txn = txn_find(coord, &statement->gtrid);
+    if (answer_early(coord, event->call, ready)) {
+        return;
+    }
     if (txn == NULL) {
         answer_absent(coord, event, &statement->gtrid, API_ABORTED, ready);
         return;
@@ -445,6 +478,8 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
         interactive_timer(coord, txn, ready);
         return;
     }
+    idle_later(coord, txn);
+    txn_set_timer(coord, txn);
     if (statement_by_number(coord, txn, event->call, statement, ready)) {
         return;
     }
@@ -461,7 +496,7 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
     open->is_repeatable = statement->seq != 0;
     memcpy(open->hash, statement->hash, BODY_HASH_BYTES);
     calls_add(open, event->call);
-    txn_note(coord, txn, "statement-sent", branch->participant, NULL);
+    statement_note(coord, txn, "statement-sent", branch->participant);
     statement_send(coord, txn, branch, ready);
     txn->retry_step_ms = coord->config.retry_min_ms;
     retry_later(coord, txn);
@@ -491,9 +526,9 @@ void interactive_answered(struct coord *coord, uint32_t from, uint64_t session,
         answers_keep(coord, open, answer->results);
     }
     open->running = NO_PARTICIPANT;
-    open->idle_by_ms = coord->now_ms + coord->config.interactive_idle_ms;
+    idle_later(coord, txn);
     txn->retry_ms = UINT64_MAX;
-    txn_note(coord, txn, "statement-answered", from, NULL);
+    statement_note(coord, txn, "statement-answered", from);
     calls_answer(coord, txn, API_OK, answer->results, ready);
     txn_set_timer(coord, txn);
 }
@@ -557,6 +592,9 @@ void interactive_close(struct coord *coord, const struct coord_event *event,
 {
     const struct interactive_end *end = event->end;
     struct txn *txn = txn_find(coord, &end->gtrid);
+    if (answer_early(coord, event->call, ready)) {
+        return;
+    }
     if (txn == NULL) {
         answer_absent(coord, event, &end->gtrid, end->commit ? API_ABORTED : API_OK, ready);
     } else if (txn->interactive == NULL && !txn->recovered) {

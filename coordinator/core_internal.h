@@ -171,7 +171,7 @@ struct txn {
     struct txn *older, *newer;               /* all in memory, in order of creation */
     struct txn *queue_previous, *queue_next; /* ACTIVE: waiting for admission */
     struct txn *recent_next;                 /* finished: oldest goes first */
-    uint64_t held_bytes; /* of its work while it waits, of its results when it is recent */
+    uint64_t held_bytes; /* of its work while it waits, of results and timeline when it is recent */
     uint64_t order;
 };
 

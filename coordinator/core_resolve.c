@@ -41,8 +41,7 @@ static const char *resolve_objection(const struct txn *txn, const struct branch 
                          "with forget, or drive it again with commit"
                        : "the transaction is decided commit; it will commit";
         }
-        return (txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING ||
-                txn->state == TXN_ABORTING)
+        return (txn->state == TXN_ACTIVE || txn_is_at_work(txn) || txn->state == TXN_ABORTING)
                    ? NULL
                    : "the branch is finished already";
     }
@@ -187,7 +186,7 @@ static void resolve_apply(struct coord *coord, struct txn *txn, struct branch *b
         if (txn->state == TXN_ACTIVE) {
             submit_unqueue(coord, txn);
         }
-        if (txn->state == TXN_ACTIVE || txn->state == TXN_PREPARING) {
+        if (txn->state == TXN_ACTIVE || txn_is_at_work(txn)) {
             vote_abort(coord, txn, REASON_ROLLED_BACK_BY_CLIENT, NO_PARTICIPANT,
                        "an operator rolled it back", ready);
         } else if (txn->state == TXN_ABORTING) {

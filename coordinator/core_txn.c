@@ -279,9 +279,10 @@ bool txn_completed(const struct txn *txn)
     return txn->state == TXN_COMMITTED;
 }
 
-static uint64_t txn_result_bytes(const struct txn *txn)
+/* What grows with what was asked of it: results, and the timeline, which the statements of an interactive one make long. */
+static uint64_t txn_recent_bytes(const struct txn *txn)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = txn->event_capacity * sizeof(txn->events[0]);
     for (size_t i = 0; i < txn->branch_count; i++) {
         bytes += txn->branches[i].results == NULL ? 0 : txn->branches[i].results->size_bytes;
     }
@@ -299,7 +300,7 @@ void txn_retire(struct coord *coord, struct txn *txn)
     }
     coord->recent_last = txn;
     coord->recent_count++;
-    txn->held_bytes = txn_result_bytes(txn);
+    txn->held_bytes = txn_recent_bytes(txn);
     coord->recent_bytes += txn->held_bytes;
     while (coord->recent_count > coord->config.recent_max ||
            (coord->recent_bytes > coord->config.recent_max_bytes && coord->recent_first != txn)) {

@@ -375,11 +375,13 @@ static void branch_due(struct agent *agent, struct agent_branch *branch)
     case BRANCH_OPEN:
         agent_branch_give_up(agent, branch, REASON_TIMEOUT);
         break;
-    case BRANCH_ANSWERING: /* the statement has the deadline with it */
+    case BRANCH_CANCELLING:
     case BRANCH_CLOSING:
+        agent_branch_cancel(agent, branch);
+        break;
+    case BRANCH_ANSWERING: /* the statement has the deadline with it */
     case BRANCH_NEW:
     case BRANCH_EXECUTING:
-    case BRANCH_CANCELLING:
     case BRANCH_LOOKING:
     case BRANCH_FINISHING:
     case BRANCH_PROVING:

@@ -18,6 +18,17 @@
 #include "common/check.h"
 #include "participant/branch_internal.h"
 
+/* A cancel that reaches the server before the statement does is lost, as if it were never sent, and the statement would run, and
+ * hold its locks, to its end. So it is said again until the result is here. */
+void agent_branch_cancel(struct agent *agent, struct agent_branch *branch)
+{
+    agent_command(agent, COMMAND_CANCEL)->as.cancel = branch->gid;
+    branch->tries++;
+    agent_timer_set(agent, &branch->timer,
+                    agent->now_ms + agent_backoff(agent, branch->tries, agent->config.retry_min_ms,
+                                                  agent->config.retry_max_ms));
+}
+
 /* Puts the word ROLLBACK on a branch that has no word yet and acts on it as far as its state
  * allows. */
 void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch)
@@ -29,7 +40,7 @@ void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch)
     case BRANCH_EXECUTING:
         branch->word = WORD_ROLLBACK;
         agent_branch_move(agent, branch, BRANCH_CANCELLING);
-        agent_command(agent, COMMAND_CANCEL)->as.cancel = branch->gid;
+        agent_branch_cancel(agent, branch);
         return;
     case BRANCH_PREPARED:
     case BRANCH_DOUBTFUL:

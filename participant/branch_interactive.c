@@ -33,7 +33,7 @@ void agent_branch_close(struct agent *agent, struct agent_branch *branch)
     if (is_open) {
         agent_command_for(agent, &branch->pending, COMMAND_CLOSE)->as.close = branch->gid;
     } else {
-        agent_command(agent, COMMAND_CANCEL)->as.cancel = branch->gid; /* and its result comes */
+        agent_branch_cancel(agent, branch); /* and its result comes */
     }
 }
 
@@ -67,6 +67,7 @@ void agent_interactive_abandon(struct agent *agent, uint64_t session, enum reaso
 void agent_branch_closed(struct agent *agent, struct agent_branch *branch,
                          const struct command_result *result)
 {
+    agent_timer_set(agent, &branch->timer, UINT64_MAX); /* nothing is left to cancel */
     if (result->kind == COMMAND_STATEMENT && result->class != PG_ROLLED_BACK) {
         /* It was quicker than its cancel, or is of another history and nothing is known of it: the connection may be open. */
         agent_command_for(agent, &branch->pending, COMMAND_CLOSE)->as.close = branch->gid;

@@ -402,6 +402,7 @@ void agent_erase_looked(struct agent *agent, struct agent_erase *erase,
 void agent_erase_check(struct agent *agent, struct agent_txn *txn);
 void agent_erase_free(struct agent *agent, struct agent_erase *erase);
 void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch);
+void agent_branch_cancel(struct agent *agent, struct agent_branch *branch); /* what runs of it */
 void agent_branch_look(struct agent *agent, struct agent_branch *branch);
 /* LOOK again at the timer. */
 void agent_branch_unsure(struct agent *agent, struct agent_branch *branch);

@@ -288,6 +288,8 @@ static void branch_doubt(struct agent *agent, struct agent_branch *branch,
 static void cancelled(struct agent *agent, struct agent_branch *branch,
                       struct command_result *result)
 {
+    agent_timer_set(agent, &branch->timer, UINT64_MAX);
+    branch->tries = 0;
     switch (result->class) {
     case PG_OK:
         branch->certain = true;

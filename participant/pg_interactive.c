@@ -2,8 +2,8 @@
  * pg_interactive.c - an interactive branch on a connection of its own: its first statement begins the transaction, others follow
  * as they come, then PREPARE or CLOSE (P-22, docs/adr/0014).
  *
- *     STATEMENT 1    BEGIN | timeouts | marker | statement | Sync
- *     STATEMENT n            timeouts |          statement | Sync
+ *     STATEMENT 1    BEGIN | timeouts | marker | statement | idle limit | Sync
+ *     STATEMENT n            timeouts |          statement | idle limit | Sync
  *     PREPARE                timeouts | SET CONSTRAINTS ALL IMMEDIATE | SET LOCAL ROLE NONE | proof row and settings | PREPARE | Sync
  *     CLOSE          ROLLBACK
  *
@@ -13,6 +13,7 @@
  *
  * Between the statements the server waits, with the branch's locks. It ends the transaction by itself some time after the
  * deadline, should this process stand still (idle_in_transaction_session_timeout); else the core closes it (branch_interactive.c).
+ * That limit is set behind the client's statement, which could take away one that was set before it.
  *
  * What we know if we die, or the connection does: before PREPARE was handed to libpq nothing can be prepared; after that all is as in
  * pg_execute.c.
@@ -27,8 +28,6 @@
 
 /* The core closes the branch at its deadline; the server only if that did not happen. */
 #define IDLE_GRACE_MS 1000
-
-#define LIMITS_COUNT (PG_TIMEOUTS_COUNT + 1) /* statements that send_limits sends */
 
 /* ---- from one thread to another; mutex held ---- */
 
@@ -144,14 +143,14 @@ static void let_go(struct pg_member *member)
 
 /* ---- words ---- */
 
-static bool send_limits(struct execution *x, uint64_t left_ms)
+static bool send_idle_limit(struct execution *x, uint64_t left_ms)
 {
     char sql[96];
     uint64_t idle_ms =
         left_ms < INT32_MAX - IDLE_GRACE_MS ? left_ms + IDLE_GRACE_MS : (uint64_t)INT32_MAX;
     (void)snprintf(sql, sizeof sql, "SET LOCAL idle_in_transaction_session_timeout = %" PRIu64,
                    idle_ms);
-    return pg_send_timeouts(x, left_ms) && pg_send_sql(x, sql);
+    return pg_send_sql(x, sql);
 }
 
 static bool skip_own_words(struct execution *x, int count, int index)
@@ -207,18 +206,19 @@ static bool run_statement(struct execution *x, bool is_first)
     bool sent = PQenterPipelineMode(x->session->conn) == 1;
     if (is_first) {
         FAULT(FAULT_A_BEGIN);
-        sent =
-            sent && pg_send_sql(x, pg_begin_sql(x)) && send_limits(x, left_ms) && pg_send_marker(x);
+        sent = sent && pg_send_sql(x, pg_begin_sql(x)) && pg_send_timeouts(x, left_ms) &&
+               pg_send_marker(x);
     } else {
-        sent = sent && send_limits(x, left_ms);
+        sent = sent && pg_send_timeouts(x, left_ms);
     }
-    sent = sent && pg_send_statement(x, &x->work.statements[0]) && pg_send_sync(x);
+    sent = sent && pg_send_statement(x, &x->work.statements[0]) && send_idle_limit(x, left_ms) &&
+           pg_send_sync(x);
     if (!sent) {
         return pg_fail_wait(x, PG_WAIT_LOST, INDEX_NONE);
     }
-    int own = is_first ? 1 + LIMITS_COUNT + 1 : LIMITS_COUNT;
+    int own = is_first ? 1 + PG_TIMEOUTS_COUNT + 1 : PG_TIMEOUTS_COUNT;
     if (!skip_own_words(x, own, is_first ? INDEX_BEGIN : INDEX_OWN) || !pg_read_statement(x, 0) ||
-        !check_open(x)) {
+        !skip_own_words(x, 1, INDEX_OWN) || !check_open(x)) {
         return false;
     }
     if (pg_execution_cancelled(x)) {
@@ -257,13 +257,13 @@ static bool run_prepare(struct execution *x)
         return false;
     }
     x->session->sync_queued = false;
-    bool sent = PQenterPipelineMode(x->session->conn) == 1 && send_limits(x, left_ms) &&
+    bool sent = PQenterPipelineMode(x->session->conn) == 1 && pg_send_timeouts(x, left_ms) &&
                 (x->by_rollback || pg_send_constraints(x)) && pg_send_end(x);
     if (!sent) {
         return pg_fail_wait(x, PG_WAIT_LOST, INDEX_PREPARE);
     }
     pg_flush_end(x);
-    return skip_own_words(x, LIMITS_COUNT, INDEX_OWN) &&
+    return skip_own_words(x, PG_TIMEOUTS_COUNT, INDEX_OWN) &&
            (x->by_rollback || pg_skip_constraints(x)) && pg_read_end(x);
 }
 

@@ -286,14 +286,16 @@ ASSENT_API struct assent_answer *assent_execute(struct assent_transaction *trans
                                                 size_t param_count, const char *const *params,
                                                 int64_t expect_rows);
 /* The last statement once more, under the same number: it runs once, and this gives its answer. For
- * after ASSENT_UNKNOWN; until then assent_execute refuses to go on. Returns owned, never NULL. */
+ * after ASSENT_UNKNOWN; until then assent_execute and assent_commit refuse to go on, which might be
+ * without it. Returns owned, never NULL. */
 ASSENT_API struct assent_answer *assent_execute_again(struct assent_transaction *transaction);
 
 /*
  * Commits everywhere, or nowhere, and waits as assent_submit does; without results, which the
  * statements have given. May be called again after ASSENT_UNKNOWN and ASSENT_UNAVAILABLE, also by who
  * has only the client's word that it was lost: the outcome is recorded. ASSENT_REFUSED: nothing was
- * done, for example because there was no statement. Returns owned, never NULL.
+ * done, for example because there was no statement, or because it is not known whether the last one
+ * was done. Returns owned, never NULL.
  */
 ASSENT_API struct assent_answer *assent_commit(struct assent_transaction *transaction,
                                                enum assent_ack ack);

@@ -317,6 +317,25 @@ static void test_agent_rollback_of_a_running_branch_cancels_it(void **state)
     }
 }
 
+/* A cancel can come to the server before what it is to cancel, which then runs on: it is said again until EXECUTE has ended. */
+static void test_agent_rollback_repeats_its_cancel(void **state)
+{
+    struct bench *bench = *state;
+    bench_work(bench, 1);
+    struct command execute = *bench_command(bench, COMMAND_EXECUTE);
+    bench_rollback(bench, &execute.as.execute.gid);
+    for (int i = 0; i < 3; i++) {
+        bench_wait(bench, 2000);
+        assert_true(
+            gid_equal(&bench_command(bench, COMMAND_CANCEL)->as.cancel, &execute.as.execute.gid));
+    }
+    bench_answer(bench, execute.id, COMMAND_EXECUTE, PG_OK);
+    answer_finish(bench, PG_OK);
+    assert_int_equal(ack(bench)->ack, ACK_ROLLED_BACK);
+    bench_wait(bench, 2000);
+    assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 0);
+}
+
 /* P-11: EXECUTE's lost reply is followed by a fence; "not prepared" is said only with its answer.
  */
 static void test_agent_p11_lost_execute_is_fenced_before_it_is_denied(void **state)
@@ -644,6 +663,7 @@ int main(void)
         TEST(test_agent_p12_own_branch_is_proved_without_a_fence),
         TEST(test_agent_p12_rollback_after_commit_is_heuristic),
         TEST(test_agent_rollback_of_a_running_branch_cancels_it),
+        TEST(test_agent_rollback_repeats_its_cancel),
         TEST(test_agent_p11_lost_execute_is_fenced_before_it_is_denied),
         TEST(test_agent_p11_failed_look_is_repeated),
         TEST(test_agent_p11_rollback_without_gid_looks_before_it_answers),

@@ -188,6 +188,36 @@ static void test_agent_p22_statement_before_the_answer_votes_no(void **state)
     assert_int_equal(bench_counters(bench).branches_live, 0);
 }
 
+/* A cancel that overtakes its statement on the way to the server is lost: it is said again until the result is here, whoever
+ * wanted the end; and not after that. */
+static void test_agent_p22_cancel_is_repeated_until_the_result(void **state)
+{
+    struct bench *bench = *state;
+    for (int by_rollback = 0; by_rollback < 2; by_rollback++) {
+        struct gid gid = open_branch(bench, SEQUENCE + (uint64_t)by_rollback, 1);
+        say_statement(bench, SESSION, &gid, 2, 5000);
+        uint64_t id = bench_command(bench, COMMAND_STATEMENT)->id;
+        if (by_rollback) {
+            bench_rollback(bench, &gid);
+        } else {
+            say_statement(bench, SESSION, &gid, 3, 5000); /* a no of its own */
+        }
+        assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 1);
+        for (int i = 0; i < 3; i++) {
+            bench_wait(bench, 2000);
+            assert_true(gid_equal(&bench_command(bench, COMMAND_CANCEL)->as.cancel, &gid));
+        }
+        answer_ok(bench, id); /* it caught the cancel: CLOSE */
+        uint64_t close_id = bench_command(bench, COMMAND_CLOSE)->id;
+        bench_wait(bench, 2000);
+        assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 0);
+        bench_answer(bench, close_id, COMMAND_CLOSE, PG_OK);
+        bench_wait(bench, 2000);
+        assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 0);
+        assert_int_equal(bench_counters(bench).branches_live, 0);
+    }
+}
+
 /* An attempt of another process is never begun here: a new backend knows nothing of what came before. What that process's
  * backend is doing nobody knows yet, so it is doubt. */
 static void test_agent_p22_unknown_attempt_is_doubt(void **state)
@@ -541,6 +571,7 @@ int main(void)
         P22(old_copy_of_a_statement_is_ignored),
         P22(missing_predecessor_votes_no),
         P22(statement_before_the_answer_votes_no),
+        P22(cancel_is_repeated_until_the_result),
         P22(unknown_attempt_is_doubt),
         P22(prepare_of_a_found_row_is_doubt),
         P22(prepare_with_another_count_votes_no),

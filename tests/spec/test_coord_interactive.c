@@ -594,6 +594,139 @@ static void test_p22_commit_is_repeated_from_the_journal(void **state)
     assert_status(world, close_with(world, &gtrid, false, prior), API_CONFLICT);
 }
 
+/* P-16: what recovery read may have been in the page cache alone: before this start's EPOCH is durable nobody is told of it,
+ * neither out of memory nor out of the journal. */
+static void test_p16_interactive_outcome_is_not_told_before_the_epoch(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    struct epoch_entry one = {.epoch = 1, .nonce = 5};
+    char names[1][PARTICIPANT_NAME_SIZE] = {"order"};
+    struct journal_state journal = {.last_epoch = 1,
+                                    .head = {.number = 10},
+                                    .epoch_count = 1,
+                                    .epochs = &one,
+                                    .participant_count = 1,
+                                    .participants = names};
+    struct gtrid gtrid = {.epoch = 1, .epoch_nonce = 5, .sequence = 3};
+    memset(gtrid.journal.bytes, 0xab, JOURNAL_ID_BYTES); /* the world's */
+    struct record_branch branch = {.gid = world_gid(&gtrid, "order", ATTEMPT)};
+    struct record record = {.kind = RECORD_COMMIT,
+                            .as.commit = {.gtrid = gtrid, .branch_count = 1, .branches = &branch}};
+    struct journal_entry entry = {.commit = record, .ended = true};
+    struct coord_prior found = {.looked_up = true, .found = true, .entry = &entry};
+    struct interactive_end end = {.gtrid = gtrid, .commit = true, .ack = ACK_MODE_DECIDED};
+    for (int is_in_memory = 0; is_in_memory < 2; is_in_memory++) {
+        struct coord_prior prior = is_in_memory ? (struct coord_prior){0} : found;
+        world_init_from(&world, &journal, &record, (size_t)is_in_memory);
+        struct coord_event event = {
+            .kind = COORD_EVENT_CLOSE, .call = world.next_call++, .end = &end, .prior = prior};
+        world_step(&world, &event);
+        assert_status(&world, event.call, API_OUTCOME_UNKNOWN);
+        assert_int_equal(world_answer(&world, event.call)->view_count, 0);
+        assert_status(&world, close_with(&world, &gtrid, false, prior), API_OUTCOME_UNKNOWN);
+        assert_status(&world, say(&world, &gtrid, "order", 0, 0), API_OUTCOME_UNKNOWN);
+        world_durable(&world);
+        event.call = world.next_call++;
+        world_step(&world, &event);
+        assert_status(&world, event.call, API_OK);
+        world_done(&world);
+    }
+}
+
+/* A person may roll back what is open, as everything undecided, and is not told "done" of something that goes on. */
+static void test_p22_operator_rolls_back_an_open_transaction(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    struct api_resolve resolve = {
+        .gtrid = gtrid, .action = RESOLVE_ROLLBACK, .participant = "order", .comment = "stuck"};
+    struct coord_event event = {
+        .kind = COORD_EVENT_RESOLVE, .call = world->next_call++, .resolve = &resolve};
+    world_step(world, &event);
+    assert_int_equal(world_count_appends(world, RECORD_RESOLVED), 1);
+    world_durable(world);
+    assert_status(world, event.call, API_OK);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_true(gid_equal(&world_send(world, MESSAGE_ROLLBACK, 0)->as.rollback.gid, &gid));
+    uint64_t call = commit_call(world, &gtrid);
+    assert_status(world, call, API_ABORTED);
+    assert_int_equal(world_answer(world, call)->views[0].failure.reason,
+                     REASON_ROLLED_BACK_BY_CLIENT);
+}
+
+/* Who repeats a statement because its answer was lost is a client that speaks: what is open is not idle. */
+static void test_p22_repeating_client_is_not_idle(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    (void)say(world, &gtrid, "order", 1, 1);
+    answer_as(world, &gid, 1, "rows");
+    world_tick(world, 4999);
+    assert_status(world, say(world, &gtrid, "order", 1, 1), API_OK);
+    world_tick(world, 4999);
+    assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
+    world_tick(world, 1);
+    assert_int_equal(state_of(world, &gtrid), TXN_ABORTING);
+}
+
+static bool has_event(const struct world *world, const struct gtrid *gtrid, const char *kind)
+{
+    struct txn_view view;
+    assert_true(coord_view(world->coord, gtrid, true, &view));
+    bool found = false;
+    for (size_t i = 0; i < view.event_count; i++) {
+        found = found || strcmp(view.events[i].kind, kind) == 0;
+    }
+    txn_view_done(&view);
+    return found;
+}
+
+/* However many statements there were, the timeline tells how it ended. */
+static void test_p22_many_statements_leave_room_for_the_end(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = {0};
+    for (int i = 0; i < 1500; i++) {
+        gid = said(world, &gtrid, "order");
+    }
+    (void)commit_call(world, &gtrid);
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    world_durable(world);
+    static const char *const kinds[] = {"opened",       "statement-sent", "prepare-sent",
+                                        "voted-commit", "decided-commit", "commit-durable"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        assert_true(has_event(world, &gtrid, kinds[i]));
+    }
+    world_ack(world, "order", &gid, ACK_COMMITTED);
+    assert_true(has_event(world, &gtrid, "ended"));
+}
+
+/* What is remembered of finished transactions is bounded in bytes, timelines included, which many statements make long. */
+static void test_p22_finished_transactions_are_bounded_in_bytes(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.recent_max_bytes = 20000});
+    struct gtrid gtrids[3];
+    for (int t = 0; t < 3; t++) {
+        gtrids[t] = opened(&world);
+        struct gid gid = {0};
+        for (int i = 0; i < 200; i++) {
+            gid = said(&world, &gtrids[t], "order");
+        }
+        assert_status(&world, rollback_call(&world, &gtrids[t]), API_OK);
+        world_ack(&world, "order", &gid, ACK_ROLLED_BACK);
+    }
+    struct txn_view view;
+    assert_false(coord_view(world.coord, &gtrids[0], false, &view));
+    assert_int_equal(state_of(&world, &gtrids[2]), TXN_ABORTED);
+    world_done(&world);
+}
+
 /* P-8: while it is open nobody is told that it aborted. */
 static void test_p08_interactive_open_transaction_is_undecided(void **state)
 {
@@ -642,6 +775,11 @@ int main(void)
         TEST(test_p01_interactive_forgotten_transaction_has_aborted),
         TEST(test_p01_interactive_unknown_transaction_is_not_found),
         TEST(test_p22_commit_is_repeated_from_the_journal),
+        TEST(test_p16_interactive_outcome_is_not_told_before_the_epoch),
+        TEST(test_p22_operator_rolls_back_an_open_transaction),
+        TEST(test_p22_repeating_client_is_not_idle),
+        TEST(test_p22_many_statements_leave_room_for_the_end),
+        TEST(test_p22_finished_transactions_are_bounded_in_bytes),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
     };

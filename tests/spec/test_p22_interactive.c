@@ -322,6 +322,78 @@ static void test_interactive_cancel_ends_a_running_statement(void **state)
     assert_row_is_free(9);
 }
 
+/* A cancel right behind its statement, as when both stood in the inbox of a process that was stopped, may come to the server first
+ * and is lost then. Repeated, as the core does, it ends the statement. */
+static void test_interactive_cancel_right_behind_its_statement_is_not_lost(void **state)
+{
+    (void)state;
+    for (uint64_t round = 0; round < 5; round++) {
+        struct gid gid = world_gid(world, 300 + round);
+        say_ok(&gid, 1, "UPDATE item SET amount = 50 WHERE id = 9");
+        struct command statement =
+            statement_command(&gid, 2, world_work("SELECT pg_sleep(8)", NULL));
+        struct command cancel = {.kind = COMMAND_CANCEL, .as.cancel = gid};
+        uint64_t began_ms = clock_monotonic_ms();
+        uint64_t id = world_submit(world, &statement);
+        (void)world_submit(world, &cancel);
+        for (int i = 0; i < 200 && !world_answered(world, id); i++) {
+            cancel = (struct command){.kind = COMMAND_CANCEL, .as.cancel = gid};
+            (void)world_submit(world, &cancel);
+            world_await_sql(world, "SELECT pg_sleep(0.1)::text", "");
+        }
+        struct command_result *result = world_await(world, id);
+        assert_int_equal(result->class, PG_ROLLED_BACK);
+        assert_true(clock_monotonic_ms() - began_ms < 6000);
+        assert_row_is_free(9);
+    }
+}
+
+/* Client SQL cannot take the limit away that frees the locks when this process stands still. */
+static void test_interactive_client_sql_cannot_lift_the_idle_limit(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 310);
+    struct command command =
+        statement_command(&gid, 1, world_work("UPDATE item SET amount = 50 WHERE id = 9", NULL));
+    command.as.statement.execute.deadline_ms = clock_monotonic_ms() + 2000;
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_OK);
+    command = statement_command(
+        &gid, 2,
+        world_work("SELECT set_config('idle_in_transaction_session_timeout', '0', true)", NULL));
+    command.as.statement.execute.deadline_ms = clock_monotonic_ms() + 2000;
+    assert_int_equal(world_await(world, world_submit(world, &command))->class, PG_OK);
+    world_await_sql(world, IDLE_IN_BRANCH, "0");
+    assert_row_is_free(9);
+    assert_over(say(&gid, 3, "SELECT 1"), REASON_PARTICIPANT_UNAVAILABLE);
+}
+
+/* Ways out of the transaction, or past its end, that no first keyword shows: none is prepared, and nothing of them is left. */
+static void test_interactive_session_state_is_not_preparable(void **state)
+{
+    (void)state;
+    const char *const sql[] = {
+        "DECLARE held CURSOR WITH HOLD FOR SELECT 1",
+        "SELECT pg_notify('c', 'x')",
+        "SELECT set_config('assent.branch', 'x', true)",
+        "SELECT set_config('transaction_read_only', 'on', true)",
+    };
+    for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++) {
+        struct gid gid = world_gid(world, 320 + i);
+        say_ok(&gid, 1, "UPDATE item SET amount = 50 WHERE id = 9");
+        say_ok(&gid, 2, sql[i]);
+        struct command_result *result = prepare(&gid);
+        assert_int_not_equal(result->class, PG_OK);
+        if (result->class == PG_UNKNOWN && world_prepared_count(world) == 1) {
+            assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
+        }
+        assert_row_is_free(9);
+    }
+    assert_int_equal(world_prepared_count(world), 0);
+    struct gid gid = world_gid(world, 330);
+    assert_value(say(&gid, 1, "SELECT count(*)::text FROM pg_cursors WHERE name <> ''"), "0");
+    close_branch(&gid);
+}
+
 /* P-19: a branch that is declared read-only cannot write, and ends without a prepare. */
 static void test_interactive_read_only_branch_prepares_nothing(void **state)
 {
@@ -442,6 +514,9 @@ int main(void)
         cmocka_unit_test(test_interactive_deadline_ends_a_running_statement),
         cmocka_unit_test(test_interactive_server_ends_an_idle_branch),
         cmocka_unit_test(test_interactive_cancel_ends_a_running_statement),
+        cmocka_unit_test(test_interactive_cancel_right_behind_its_statement_is_not_lost),
+        cmocka_unit_test(test_interactive_client_sql_cannot_lift_the_idle_limit),
+        cmocka_unit_test(test_interactive_session_state_is_not_preparable),
         cmocka_unit_test(test_interactive_read_only_branch_prepares_nothing),
         cmocka_unit_test(test_interactive_isolation_is_the_branchs),
         cmocka_unit_test(test_interactive_session_is_reset_between_branches),
