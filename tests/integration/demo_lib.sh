@@ -26,12 +26,18 @@ expect() {
     fi
 }
 
-# A port with nine more behind it that nobody listens on now; the tests run beside each other.
+# A port with nineteen more behind it, as a demo takes them (--port in assent-demo(1)), that are this test's until it ends, also
+# while nobody listens there: a link whose target is the test's process. Other tests take lower ones (tests/lib/process.c).
 free_port() {
-    local port
-    for _ in $(seq 100); do
-        port=$((20000 + (RANDOM % 1200) * 10))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    local port link owner
+    for _ in $(seq 300); do
+        port=$((26000 + (RANDOM % 300) * 20))
+        link=/tmp/assent-port-$port
+        owner=$(readlink "$link" || true)
+        if [ -n "$owner" ] && [ ! -d "/proc/$owner" ]; then
+            rm -f "$link" # of a test that was killed
+        fi
+        if ln -s "$$" "$link" 2>/dev/null && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return
         fi
@@ -42,5 +48,6 @@ free_port() {
 cleanup() {
     "$assent" demo down --purge --dir "$demo" >/dev/null 2>&1 || true
     rm -rf "$work"
+    find /tmp -maxdepth 1 -name 'assent-port-*' -lname "$$" -delete
 }
 trap cleanup EXIT

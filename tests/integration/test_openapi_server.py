@@ -6,6 +6,7 @@ document that the server itself serves. At the end nothing may be described that
 problem, a member of a body; what cannot be shown here stands in NOT_SHOWN with the reason. That each part
 of the document matters is tested by taking it away: then an answer must be found wrong.
 """
+import atexit
 import contextlib
 import http.client
 import json
@@ -79,11 +80,14 @@ def has_ended(pid):
 
 
 def free_port():
-    """With a dozen more behind it, which the demo takes."""
-    for _ in range(100):
-        port = random.randrange(20000, 32000, 20)
+    """With a dozen more behind it, which the demo takes, and taken as free_port of demo_lib.sh does."""
+    for _ in range(300):
+        port = random.randrange(26000, 32000, 20)
+        link = f"/tmp/assent-port-{port}"
         with contextlib.ExitStack() as stack:
             try:
+                os.symlink(str(os.getpid()), link)
+                atexit.register(os.unlink, link)
                 for offset in range(15):
                     probe = stack.enter_context(socket.socket())
                     probe.bind(("127.0.0.1", port + offset))

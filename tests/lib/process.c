@@ -28,6 +28,9 @@
 #include "common/clock.h"
 
 #define GROUPS_MAX 64
+#define PORT_FIRST 12000
+#define PORT_COUNT                                                                                 \
+    14000 /* those above are the demos': free_port in tests/integration/demo_lib.sh */
 
 struct process {
     pid_t pid;
@@ -515,7 +518,7 @@ bool process_free_port(uint16_t *ret_port, struct error *ret_error)
 {
     static unsigned next;
     for (unsigned tries = 0; tries < 2000; tries++) {
-        uint16_t port = (uint16_t)(20000 + ((unsigned)getpid() * 37 + next++) % 12000);
+        uint16_t port = (uint16_t)(PORT_FIRST + ((unsigned)getpid() * 37 + next++) % PORT_COUNT);
         if (port_is_free(port)) {
             *ret_port = port;
             return true;
