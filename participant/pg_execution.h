@@ -1,6 +1,6 @@
 /*
- * pg_execution.h - one EXECUTE under way, as its three files see it: pg_execute.c (sends and reads), pg_failure.c (says
- * no), pg_settle.c (what follows the answer). Included by these only.
+ * pg_execution.h - one EXECUTE under way, as its files see it: pg_execute.c (sends and reads), pg_failure.c (says
+ * no), pg_policy.c (what this agent does not let clients do), pg_settle.c (what follows the answer). Included by these only.
  */
 #ifndef ASSENT_PARTICIPANT_PG_EXECUTION_H
 #define ASSENT_PARTICIPANT_PG_EXECUTION_H
@@ -10,7 +10,7 @@
 #include "participant/pg_results.h"
 
 /* Which statement something is about: 0 and up are the client's. */
-enum { INDEX_NONE = -1, INDEX_BEGIN = -2, INDEX_OWN = -3, INDEX_PREPARE = -4 };
+enum { INDEX_NONE = -1, INDEX_BEGIN = -2, INDEX_OWN = -3, INDEX_PREPARE = -4, INDEX_ROLE = -5 };
 
 struct execution {
     struct pg_member *member;
@@ -25,10 +25,32 @@ struct execution {
     bool overtime;
     bool by_rollback; /* declared read-only and not serializable: no PREPARE (P-19) */
     bool proof_row;
-    bool split;        /* PREPARE waits until the results were read */
-    bool prepare_sent; /* from now on only PREPARE's reply tells */
-    bool broken;       /* the connection is not to be used again */
+    bool split;                 /* PREPARE waits until the results were read */
+    bool prepare_sent;          /* from now on only PREPARE's reply tells */
+    bool broken;                /* the connection is not to be used again */
+    struct policy *policy;      /* held; the same to the end, whatever is reloaded */
+    struct policy_terms *terms; /* one for each statement */
+    bool timed;                 /* some statement has a max_time */
+    uint64_t limit_ms;          /* what the deadline leaves to each statement */
+    uint64_t sent_ms;           /* when the statements were sent */
 };
+
+/* pg_policy.c. Those that return false have filled in the answer. */
+void pg_policy_begin(struct execution *x); /* takes hold of the present policy */
+void pg_policy_done(struct execution *x);
+/* May this statement be sent? An operation becomes its SQL. */
+bool pg_policy_admit(struct execution *x, size_t index);
+/* The words that go in front of a statement, or (index beyond the last) behind all: sent, how many; read, which. */
+bool pg_policy_send(struct execution *x, size_t index);
+int pg_policy_words(const struct execution *x, size_t index);
+int pg_policy_word_index(const struct execution *x, int word);
+/* After each piece of a statement's result, and at its end. */
+bool pg_policy_rows(struct execution *x, int index);
+bool pg_policy_tag(struct execution *x, int index, bool described);
+/* The rule that a failure comes from; NULL: none. */
+const char *pg_policy_rule(const struct execution *x, int index, enum reason reason);
+/* Tells the owner, where the rule itself is at fault. */
+void pg_policy_warn(struct execution *x, const char *rule, const char *message);
 
 /* Somebody wants this branch to end. */
 bool pg_execution_cancelled(struct execution *x);
