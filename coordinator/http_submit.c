@@ -68,17 +68,67 @@ static bool params_parse(const struct submit_parser *parser, const struct json_v
     return true;
 }
 
+/* The reader of JSON has seen to it that names differ, have no NUL, and are no more than fit. */
+static bool args_parse(const struct submit_parser *parser, const struct json_value *args,
+                       struct statement *statement)
+{
+    _Static_assert(JSON_MEMBERS_MAX <= OPERATION_ARGS_MAX, "arguments that work cannot carry");
+    statement->arg_names = alloc_array(args->child_count, sizeof *statement->arg_names);
+    statement->params = alloc_array(args->child_count, sizeof *statement->params);
+    for (const struct json_value *value = args->first; value != NULL; value = value->next) {
+        if (!param_parse(parser, value, &statement->params[statement->param_count])) {
+            return false;
+        }
+        statement->arg_names[statement->param_count++] = alloc_string(value->name);
+    }
+    CHECK(statement_sort_args(statement));
+    return true;
+}
+
+struct operation_members {
+    const struct json_value *sql, *params, *operation, *args;
+};
+
+/* "operation" with "args" in place of "sql" with "params"; which operations there are is the agent's to say. */
+static bool sql_or_operation_parse(const struct submit_parser *parser,
+                                   const struct json_value *value,
+                                   const struct operation_members *members,
+                                   struct statement *statement)
+{
+    if (members->sql == NULL && members->operation == NULL) {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "\"sql\" or \"operation\" is missing");
+    }
+    const bool is_sql = members->sql != NULL;
+    const struct json_value *text = is_sql ? members->sql : members->operation;
+    const struct json_value *other = is_sql ? members->operation : members->params;
+    other = other == NULL && is_sql ? members->args : other;
+    if (other != NULL) {
+        return problem_at(parser->problem, PROBLEM_INVALID, other,
+                          "does not go together with \"%s\"", text->name);
+    }
+    if (text->text_bytes == 0) {
+        return problem_at(parser->problem, PROBLEM_INVALID, text, "is empty");
+    }
+    if (is_sql) {
+        statement->sql = alloc_bytes(text->text, text->text_bytes);
+        return members->params == NULL || params_parse(parser, members->params, statement);
+    }
+    statement->operation = alloc_bytes(text->text, text->text_bytes);
+    return members->args == NULL || args_parse(parser, members->args, statement);
+}
+
 /* Fills *statement, which is zeroed; what it holds after a failure is released with the work. */
 static bool statement_parse(const struct submit_parser *parser, const struct json_value *value,
                             struct statement *statement)
 {
     enum { SQL, PARAMS, EXPECT_ROWS, OPERATION, ARGS, SEQ, COUNT };
     static const struct member_rule rules[COUNT] = {
-        [SQL] = {"sql", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [SQL] = {"sql", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [PARAMS] = {"params", MEMBER_OPTIONAL, JSON_VALUE_ARRAY},
         [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
-        [OPERATION] = {"operation", MEMBER_LATER, JSON_VALUE_STRING},
-        [ARGS] = {"args", MEMBER_LATER, JSON_VALUE_OBJECT},
+        [OPERATION] = {"operation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [ARGS] = {"args", MEMBER_OPTIONAL, JSON_VALUE_OBJECT},
         [SEQ] = {"seq", MEMBER_LATER, JSON_VALUE_NUMBER},
     };
     const struct json_value *members[COUNT];
@@ -86,10 +136,12 @@ static bool statement_parse(const struct submit_parser *parser, const struct jso
     if (!members_check(value, rules, COUNT, members, parser->problem)) {
         return false;
     }
-    if (members[SQL]->text_bytes == 0) {
-        return problem_at(parser->problem, PROBLEM_INVALID, members[SQL], "is empty");
+    if (!sql_or_operation_parse(parser, value,
+                                &(struct operation_members){members[SQL], members[PARAMS],
+                                                            members[OPERATION], members[ARGS]},
+                                statement)) {
+        return false;
     }
-    statement->sql = alloc_bytes(members[SQL]->text, members[SQL]->text_bytes);
     uint64_t rows = 0;
     if (members[EXPECT_ROWS] != NULL) {
         if (!number_whole(members[EXPECT_ROWS], INT64_MAX, &rows)) {
@@ -98,7 +150,7 @@ static bool statement_parse(const struct submit_parser *parser, const struct jso
         }
         statement->expect_rows = (int64_t)rows;
     }
-    return members[PARAMS] == NULL || params_parse(parser, members[PARAMS], statement);
+    return true;
 }
 
 static bool statements_parse(struct submit_parser *parser, const struct json_value *statements,

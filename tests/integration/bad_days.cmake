@@ -4,7 +4,7 @@ target_link_libraries(assent_bad_days_kit
     PUBLIC assent_teststack PkgConfig::cmocka
     PRIVATE PkgConfig::jansson)
 
-foreach(area IN ITEMS participant disk journal restart lost)
+foreach(area IN ITEMS participant disk journal policy restart lost)
     set(name test_bad_days_${area})
     assent_test(NAME ${name}
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}.c

@@ -278,6 +278,8 @@ def ask_aborts(client, demo):
     client.submit(409, fail_with("40P01"), slug="deadlock")
     client.submit(409, fail_with("55P03"), slug="lock_timeout")
     client.submit(403, branch("order", sql("COMMIT")), slug="rejected_by_policy")
+    client.submit(403, branch("order", {"operation": "debit", "args": {"a": "x", "b": 12.5, "c": True, "d": None}, "expect_rows": 1},
+                              {"operation": "debit", "args": None, "expect_rows": None}), slug="rejected_by_policy")
     client.submit(503, fail_with("53000"), slug="capacity")
     client.submit(504, branch("order", sql("SELECT pg_sleep(30)")), slug="timeout", timeout_ms=200)
 
@@ -291,13 +293,18 @@ def ask_bad_requests(client, demo):
                  {"branches": [branch("order", sql("SELECT 1", expect_rows="1"))]},
                  {"branches": [branch("order", sql("SELECT 1"), isolation="chaos")]},
                  {"branches": [branch("order", sql("SELECT 1"), read_only="yes")]},
+                 {"branches": [branch("order", {"operation": 1})]}, {"branches": [branch("order", {"operation": "o", "args": []})]},
+                 {"branches": [branch("order", {"operation": "o", "args": {"a": {}}})]},
                  {"branches": [debit(1)], "timeout_ms": 0}, {"branches": [debit(1)], "timeout_ms": 1.5},
                  {"branches": [debit(1)], "ack": "never"}, {"branches": [debit(1)], "key": ""},
                  {"branches": [debit(1)], "key": "k" * 256}):
         client.send(400, "post", TRANSACTIONS, "malformed", body=body, by_schema=False)
-    for body in ({"branches": []}, {"branches": [branch("order")]}, {"branches": [branch("order", sql(""))]}):
+    for body in ({"branches": []}, {"branches": [branch("order")]}, {"branches": [branch("order", sql(""))]},
+                 {"branches": [branch("order", {"operation": ""})]}, {"branches": [branch("order", sql("SELECT 1", operation="o"))]},
+                 {"branches": [branch("order", sql("SELECT 1", args={}))]},
+                 {"branches": [branch("order", {"operation": "o", "params": []})]}):
         client.send(422, "post", TRANSACTIONS, "invalid", body=body, by_schema=False)
-    for body in ({"queue": "q"}, {"branches": [branch("order", {"operation": "debit"})]},
+    for body in ({"queue": "q"},
                  {"branches": [branch("order", sql("SELECT 1", seq=1))]}, {"branches": [branch("order", mode="external")]}):
         client.send(422, "post", TRANSACTIONS, "not_supported", body={"branches": [], **body}, by_schema=False)
     client.submit(422, branch("Order!", sql("SELECT 1")), slug="unknown_participant", by_schema=False)
