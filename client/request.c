@@ -95,7 +95,7 @@ static int request_check_statement(struct assent_request *request, const char *s
                                    int64_t expect_rows)
 {
     if (sql == NULL || sql[0] == 0 || !text_is_valid(sql)) {
-        return request_fail(request, ASSENT_E_ARGUMENT, "a statement's SQL is empty or not UTF-8");
+        return request_fail(request, ASSENT_E_ARGUMENT, "a statement's text is empty or not UTF-8");
     }
     if (param_count > REQUEST_PARAM_MAX) {
         return request_fail(request, ASSENT_E_LIMIT, "more than %d parameters", REQUEST_PARAM_MAX);
@@ -114,6 +114,23 @@ static int request_check_statement(struct assent_request *request, const char *s
     return ASSENT_OK;
 }
 
+/* A new statement at the end of a participant's branch; NULL after request_fail. */
+static struct statement *request_statement(struct assent_request *request, const char *participant)
+{
+    struct request_branch *branch = request_branch(request, participant);
+    if (branch == NULL) {
+        return NULL;
+    }
+    struct work *work = &branch->work;
+    if (work->statement_count == REQUEST_STATEMENT_MAX) {
+        request_fail(request, ASSENT_E_LIMIT, "more than %d statements", REQUEST_STATEMENT_MAX);
+        return NULL;
+    }
+    work->statements =
+        alloc_resize(work->statements, work->statement_count + 1, sizeof *work->statements);
+    return &work->statements[work->statement_count++];
+}
+
 int assent_request_add(struct assent_request *request, const char *participant, const char *sql,
                        size_t param_count, const char *const *params, int64_t expect_rows)
 {
@@ -121,18 +138,10 @@ int assent_request_add(struct assent_request *request, const char *participant, 
     if (result != ASSENT_OK) {
         return result;
     }
-    struct request_branch *branch = request_branch(request, participant);
-    if (branch == NULL) {
+    struct statement *statement = request_statement(request, participant);
+    if (statement == NULL) {
         return request->error;
     }
-    struct work *work = &branch->work;
-    if (work->statement_count == REQUEST_STATEMENT_MAX) {
-        return request_fail(request, ASSENT_E_LIMIT, "more than %d statements",
-                            REQUEST_STATEMENT_MAX);
-    }
-    work->statements =
-        alloc_resize(work->statements, work->statement_count + 1, sizeof *work->statements);
-    struct statement *statement = &work->statements[work->statement_count++];
     *statement = (struct statement){
         .sql = alloc_string(sql), .param_count = param_count, .expect_rows = expect_rows};
     if (param_count > 0) {
@@ -142,6 +151,55 @@ int assent_request_add(struct assent_request *request, const char *participant, 
         }
     }
     return ASSENT_OK;
+}
+
+static int request_check_args(struct assent_request *request, size_t text_count,
+                              const char *const *args)
+{
+    if (text_count % 2 != 0) {
+        return request_fail(request, ASSENT_E_ARGUMENT,
+                            "arguments are a name and a value in turn, and %zu is odd", text_count);
+    }
+    if (text_count / 2 > OPERATION_ARGS_MAX) {
+        return request_fail(request, ASSENT_E_LIMIT, "more than %d arguments", OPERATION_ARGS_MAX);
+    }
+    for (size_t i = 0; i < text_count; i += 2) {
+        if (args[i] == NULL || args[i][0] == 0) {
+            return request_fail(request, ASSENT_E_ARGUMENT, "an argument has no name");
+        }
+    }
+    return ASSENT_OK;
+}
+
+int assent_request_add_operation(struct assent_request *request, const char *participant,
+                                 const char *operation, size_t text_count, const char *const *args,
+                                 int64_t expect_rows)
+{
+    /* The texts have the same rules as SQL and its parameters. */
+    int result = request_check_statement(request, operation, text_count, args, expect_rows);
+    if (result == ASSENT_OK) {
+        result = request_check_args(request, text_count, args);
+    }
+    if (result != ASSENT_OK) {
+        return result;
+    }
+    struct statement *statement = request_statement(request, participant);
+    if (statement == NULL) {
+        return request->error;
+    }
+    const size_t count = text_count / 2;
+    *statement = (struct statement){.operation = alloc_string(operation),
+                                    .param_count = count,
+                                    .arg_names = alloc_array(count, sizeof *statement->arg_names),
+                                    .params = alloc_array(count, sizeof *statement->params),
+                                    .expect_rows = expect_rows};
+    for (size_t i = 0; i < count; i++) {
+        statement->arg_names[i] = alloc_string(args[2 * i]);
+        statement->params[i] = alloc_string(args[2 * i + 1]);
+    }
+    return statement_sort_args(statement)
+               ? ASSENT_OK
+               : request_fail(request, ASSENT_E_ARGUMENT, "an argument is given twice");
 }
 
 int assent_request_set_isolation(struct assent_request *request, const char *participant,

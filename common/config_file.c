@@ -49,6 +49,7 @@ struct parse {
     int line;
     bool continues; /* the present line is indented: it goes on with the value before */
     bool failed;
+    bool exact;
     char section[SECTION_NAME_SIZE];
     struct error *error;
 };
@@ -99,6 +100,26 @@ static void parse_section_line(struct parse *parse, const char *text)
     file_add_section(parse->file, parse->section, parse->line);
 }
 
+/* What inih would take for a comment, and its reader for a section. text: the line without its indentation. */
+static void parse_check_exact(struct parse *parse, const char *line, const char *text)
+{
+    if (parse->continues && (*text == ';' || *text == '#' || *text == '[')) {
+        parse_fail(parse, "an indented line that begins with ';', '#' or '[' is no part of a value",
+                   "let it begin with another word; comments begin in the first column");
+        return;
+    }
+    if (*text == ';' || *text == '#' || *text == '[') {
+        return;
+    }
+    for (const char *c = line; *c != '\0'; c++) {
+        if (isspace((unsigned char)c[0]) && c[1] == ';') {
+            parse_fail(parse, "what follows a blank and a semicolon would be lost as a comment",
+                       "leave the blank or the semicolon out; comments are lines of their own");
+            return;
+        }
+    }
+}
+
 /* fgets for inih: also counts lines, watches for lines that inih would cut, and keeps the section's
  * name. */
 static char *parse_read_line(char *line, int size, void *user)
@@ -119,6 +140,9 @@ static char *parse_read_line(char *line, int size, void *user)
         text++;
     }
     parse->continues = text != line && *text != '\0';
+    if (parse->exact) {
+        parse_check_exact(parse, line, text);
+    }
     if (*text == '[') {
         parse_section_line(parse, text);
     }
@@ -178,12 +202,12 @@ static int parse_handle(void *user, const char *inih_section, const char *key, c
     return 1;
 }
 
-static bool file_read(const char *name, FILE *stream, struct config_file **ret_file,
+static bool file_read(const char *name, FILE *stream, bool exact, struct config_file **ret_file,
                       struct error *ret_error)
 {
     struct config_file *file = alloc_zeroed(sizeof(*file));
     file->path = alloc_string(name);
-    struct parse parse = {.file = file, .stream = stream, .error = ret_error};
+    struct parse parse = {.file = file, .stream = stream, .exact = exact, .error = ret_error};
     int bad_line = ini_parse_stream(parse_read_line, &parse, parse_handle, &parse);
     if (!parse.failed && ferror(stream)) {
         parse.failed = true;
@@ -202,7 +226,8 @@ static bool file_read(const char *name, FILE *stream, struct config_file **ret_f
     return true;
 }
 
-bool config_file_load(const char *path, struct config_file **ret_file, struct error *ret_error)
+static bool file_load(const char *path, bool exact, struct config_file **ret_file,
+                      struct error *ret_error)
 {
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
@@ -211,13 +236,24 @@ bool config_file_load(const char *path, struct config_file **ret_file, struct er
                         "cannot read the configuration file %s", path);
         return error_hint(ret_error, "name it with --config FILE");
     }
-    bool ok = file_read(path, stream, ret_file, ret_error);
+    bool ok = file_read(path, stream, exact, ret_file, ret_error);
     fclose(stream);
     return ok;
 }
 
-bool config_file_parse(const char *name, const char *text, struct config_file **ret_file,
-                       struct error *ret_error)
+bool config_file_load(const char *path, struct config_file **ret_file, struct error *ret_error)
+{
+    return file_load(path, false, ret_file, ret_error);
+}
+
+bool config_file_load_exact(const char *path, struct config_file **ret_file,
+                            struct error *ret_error)
+{
+    return file_load(path, true, ret_file, ret_error);
+}
+
+static bool text_parse(const char *name, const char *text, bool exact,
+                       struct config_file **ret_file, struct error *ret_error)
 {
     /* fmemopen refuses an empty buffer on some systems; a lone newline says the same. */
     size_t size = strlen(text);
@@ -229,10 +265,22 @@ bool config_file_parse(const char *name, const char *text, struct config_file **
         free(copy);
         return error_set_errno(ret_error, ERROR_SYSTEM, errnum, "cannot read %s", name);
     }
-    bool ok = file_read(name, stream, ret_file, ret_error);
+    bool ok = file_read(name, stream, exact, ret_file, ret_error);
     fclose(stream);
     free(copy);
     return ok;
+}
+
+bool config_file_parse(const char *name, const char *text, struct config_file **ret_file,
+                       struct error *ret_error)
+{
+    return text_parse(name, text, false, ret_file, ret_error);
+}
+
+bool config_file_parse_exact(const char *name, const char *text, struct config_file **ret_file,
+                             struct error *ret_error)
+{
+    return text_parse(name, text, true, ret_file, ret_error);
 }
 
 void config_file_free(struct config_file *file)

@@ -11,6 +11,10 @@
  *     key = value                     one line each; "; " starts a comment, also behind a value
  *         more                        an indented line continues the value (joined by one space)
  *
+ * Read "exact", for values that are texts of another language: a line that INI would silently cut or pass over (a
+ * semicolon after white space; ";", "#" or "[" at the beginning of an indented line) is an error. Comments are then
+ * whole lines that begin with ";" or "#" in the first column.
+ *
  * Single-threaded; no logging; values stay owned by the file until config_file_free.
  */
 #ifndef ASSENT_COMMON_CONFIG_FILE_H
@@ -33,6 +37,10 @@ bool config_file_load(const char *path, struct config_file **ret_file, struct er
 /* The same from memory; name stands for the path in error texts. */
 bool config_file_parse(const char *name, const char *text, struct config_file **ret_file,
                        struct error *ret_error);
+bool config_file_load_exact(const char *path, struct config_file **ret_file,
+                            struct error *ret_error);
+bool config_file_parse_exact(const char *name, const char *text, struct config_file **ret_file,
+                             struct error *ret_error);
 void config_file_free(struct config_file *file); /* NULL is fine */
 
 /* Sections in file order, each name once. "[participant order]" is "participant order". Lent. */

@@ -28,6 +28,33 @@ static void write_exact_or_nil(struct codec_buffer *buffer, const char *text)
     }
 }
 
+static void write_texts(struct codec_buffer *buffer, size_t count, char **texts)
+{
+    write_array(buffer, count);
+    for (size_t i = 0; i < count; i++) {
+        write_exact_or_nil(buffer, texts[i]);
+    }
+}
+
+static void write_statement(struct codec_buffer *buffer, const struct statement *statement)
+{
+    CHECK((statement->sql == NULL) != (statement->operation == NULL));
+    if (statement->operation == NULL) {
+        write_array(buffer, STATEMENT_ELEMENTS);
+        write_exact_or_nil(buffer, statement->sql);
+    } else {
+        write_array(buffer, OPERATION_ELEMENTS);
+        write_exact_or_nil(buffer, statement->operation);
+        write_texts(buffer, statement->param_count, statement->arg_names);
+    }
+    write_texts(buffer, statement->param_count, statement->params);
+    if (statement->expect_rows == EXPECT_ROWS_ANY) {
+        write_nil(buffer);
+    } else {
+        write_int(buffer, statement->expect_rows);
+    }
+}
+
 struct blob *work_encode(const struct work *work)
 {
     struct codec_buffer buffer = {0};
@@ -35,21 +62,31 @@ struct blob *work_encode(const struct work *work)
     write_uint(&buffer, PAYLOAD_VERSION);
     write_array(&buffer, work->statement_count);
     for (size_t i = 0; i < work->statement_count; i++) {
-        const struct statement *statement = &work->statements[i];
-        CHECK(statement->sql != NULL);
-        write_array(&buffer, STATEMENT_ELEMENTS);
-        write_exact_or_nil(&buffer, statement->sql);
-        write_array(&buffer, statement->param_count);
-        for (size_t p = 0; p < statement->param_count; p++) {
-            write_exact_or_nil(&buffer, statement->params[p]);
-        }
-        if (statement->expect_rows == EXPECT_ROWS_ANY) {
-            write_nil(&buffer);
-        } else {
-            write_int(&buffer, statement->expect_rows);
-        }
+        write_statement(&buffer, &work->statements[i]);
     }
     return buffer_to_blob(&buffer);
+}
+
+/* There are at most OPERATION_ARGS_MAX, so the plainest way will do. */
+bool statement_sort_args(struct statement *statement)
+{
+    char **names = statement->arg_names;
+    for (size_t i = 1; i < statement->param_count; i++) {
+        char *name = names[i], *param = statement->params[i];
+        size_t at = i;
+        for (; at > 0 && strcmp(names[at - 1], name) > 0; at--) {
+            names[at] = names[at - 1];
+            statement->params[at] = statement->params[at - 1];
+        }
+        names[at] = name;
+        statement->params[at] = param;
+    }
+    for (size_t i = 1; i < statement->param_count; i++) {
+        if (strcmp(names[i - 1], names[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void work_done(struct work *work)
@@ -58,8 +95,13 @@ void work_done(struct work *work)
         struct statement *statement = &work->statements[i];
         for (size_t p = 0; p < statement->param_count; p++) {
             free(statement->params[p]);
+            if (statement->arg_names != NULL) {
+                free(statement->arg_names[p]);
+            }
         }
         free(statement->params);
+        free(statement->arg_names);
+        free(statement->operation);
         free(statement->sql);
     }
     free(work->statements);

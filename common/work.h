@@ -16,12 +16,21 @@
 /* Any number of rows is fine where expect_rows is this. */
 #define EXPECT_ROWS_ANY (-1)
 
+/* Either SQL with its parameters, or a named operation of the agent (participant/policy.h) with its arguments. All texts
+ * are owned, UTF-8, and have no NUL inside. */
 struct statement {
-    char *sql; /* UTF-8, no NUL inside; owned */
+    char *sql;       /* NULL: an operation */
+    char *operation; /* its name; NULL: SQL */
     size_t param_count;
-    char **params;       /* text, or NULL for SQL NULL; owned */
+    char **arg_names; /* of an operation, one for each of params, strictly ascending; else NULL */
+    char **params;    /* text, or NULL for SQL NULL */
     int64_t expect_rows; /* EXPECT_ROWS_ANY or the exact number */
 };
+
+#define OPERATION_ARGS_MAX 64 /* in one call, and parameters of one operation */
+
+/* Puts an operation's arguments into the order of their names. False: one of them is given twice. */
+bool statement_sort_args(struct statement *statement);
 
 struct work {
     size_t statement_count;

@@ -56,11 +56,10 @@ static bool finish(struct read_cursor *cursor, bool well, const char *what, stru
     return well || error_set(ret_error, ERROR_INVALID, "unreadable %s: %s", what, cursor->fault);
 }
 
-static bool read_statement(struct read_cursor *cursor, struct statement *statement)
+static bool read_params(struct read_cursor *cursor, struct statement *statement)
 {
     size_t count;
-    if (!read_array_of(cursor, STATEMENT_ELEMENTS) || !read_text_copy(cursor, &statement->sql) ||
-        !read_array(cursor, 1, &count)) {
+    if (!read_array(cursor, 1, &count)) {
         return false;
     }
     if (count > 0) {
@@ -71,6 +70,57 @@ static bool read_statement(struct read_cursor *cursor, struct statement *stateme
             return false;
         }
         statement->param_count++;
+    }
+    return true;
+}
+
+/* One form for one content, so that the hash of a key does not depend on an order (P-18). */
+static bool read_args(struct read_cursor *cursor, struct statement *statement)
+{
+    size_t count;
+    if (!read_array(cursor, 1, &count)) {
+        return false;
+    }
+    if (count > OPERATION_ARGS_MAX) {
+        return read_fail(cursor, "an operation has too many arguments");
+    }
+    /* What is not read yet is NULL, and released like the rest. */
+    statement->param_count = count;
+    statement->arg_names = alloc_array(count, sizeof *statement->arg_names);
+    statement->params = alloc_array(count, sizeof *statement->params);
+    for (size_t i = 0; i < count; i++) {
+        if (!read_text_copy(cursor, &statement->arg_names[i])) {
+            return false;
+        }
+        if (i > 0 && strcmp(statement->arg_names[i - 1], statement->arg_names[i]) >= 0) {
+            return read_fail(cursor, "the names of arguments do not ascend");
+        }
+    }
+    if (!read_array_of(cursor, count)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!read_text_copy_or_nil(cursor, &statement->params[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_statement(struct read_cursor *cursor, struct statement *statement)
+{
+    size_t elements;
+    if (!read_array(cursor, 1, &elements)) {
+        return false;
+    }
+    if (elements != STATEMENT_ELEMENTS && elements != OPERATION_ELEMENTS) {
+        return read_fail(cursor, "a statement has the wrong number of elements");
+    }
+    bool well = elements == STATEMENT_ELEMENTS
+                    ? read_text_copy(cursor, &statement->sql) && read_params(cursor, statement)
+                    : read_text_copy(cursor, &statement->operation) && read_args(cursor, statement);
+    if (!well) {
+        return false;
     }
     if (read_nil(cursor)) {
         statement->expect_rows = EXPECT_ROWS_ANY;

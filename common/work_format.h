@@ -7,6 +7,7 @@
 
 #define PAYLOAD_VERSION    1
 #define STATEMENT_ELEMENTS 3 /* sql, params, expect_rows */
+#define OPERATION_ELEMENTS 4 /* name, names of the arguments, arguments, expect_rows */
 #define RESULT_ELEMENTS    4 /* command, rows_affected, columns, rows */
 #define COLUMN_ELEMENTS    3 /* name, type, oid */
 #define REPORT_ELEMENTS    8 /* version, six texts, statement_index */

@@ -80,14 +80,14 @@ static bool statement_root_parse(const struct submit_parser *parser, const struc
     };
     static const struct member_rule rules[COUNT] = {
         [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_VALUE_STRING},
-        [SQL] = {"sql", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [SQL] = {"sql", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [PARAMS] = {"params", MEMBER_OPTIONAL, JSON_VALUE_ARRAY},
         [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
         [ISOLATION] = {"isolation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [READ_ONLY] = {"read_only", MEMBER_OPTIONAL, JSON_VALUE_BOOLEAN},
         [SEQ] = {"seq", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
-        [OPERATION] = {"operation", MEMBER_LATER, JSON_VALUE_STRING},
-        [ARGS] = {"args", MEMBER_LATER, JSON_VALUE_OBJECT},
+        [OPERATION] = {"operation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [ARGS] = {"args", MEMBER_OPTIONAL, JSON_VALUE_OBJECT},
     };
     const struct json_value *members[COUNT];
     if (!members_check(root, rules, COUNT, members, parser->problem) ||
@@ -100,8 +100,12 @@ static bool statement_root_parse(const struct submit_parser *parser, const struc
     statement->read_only = members[READ_ONLY] != NULL && members[READ_ONLY]->boolean;
     struct work work = {.statement_count = 1,
                         .statements = alloc_array(1, sizeof *work.statements)};
-    const bool ok = submit_statement_fill(parser, members[SQL], members[PARAMS],
-                                          members[EXPECT_ROWS], &work.statements[0]);
+    const struct statement_members found = {.sql = members[SQL],
+                                            .params = members[PARAMS],
+                                            .operation = members[OPERATION],
+                                            .args = members[ARGS],
+                                            .expect_rows = members[EXPECT_ROWS]};
+    const bool ok = submit_statement_fill(parser, root, &found, &work.statements[0]);
     if (ok) {
         statement->work = work_encode(&work);
     }

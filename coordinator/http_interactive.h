@@ -13,7 +13,8 @@
 bool open_parse(const struct http_limits *limits, const uint8_t *body, size_t body_bytes,
                 uint32_t *ret_timeout_ms, struct problem *ret_problem);
 
-/* {"participant","sql","params","expect_rows","isolation","read_only","seq"}; fills all but gtrid; work is owned by the caller. */
+/* {"participant","sql","params","expect_rows","isolation","read_only","seq"}, or "operation","args" in place of "sql","params"; fills all
+ * but gtrid; work is owned by the caller. */
 bool interactive_statement_parse(const struct http_limits *limits, const uint8_t *body,
                                  size_t body_bytes, struct interactive_statement *ret_statement,
                                  struct problem *ret_problem);

@@ -60,24 +60,68 @@ static bool params_parse(const struct submit_parser *parser, const struct json_v
     return true;
 }
 
-bool submit_statement_fill(const struct submit_parser *parser, const struct json_value *sql,
-                           const struct json_value *params, const struct json_value *expect_rows,
-                           struct statement *statement)
+/* The reader of JSON has seen to it that names differ, have no NUL, and are no more than fit. */
+static bool args_parse(const struct submit_parser *parser, const struct json_value *args,
+                       struct statement *statement)
+{
+    _Static_assert(JSON_MEMBERS_MAX <= OPERATION_ARGS_MAX, "arguments that work cannot carry");
+    statement->arg_names = alloc_array(args->child_count, sizeof *statement->arg_names);
+    statement->params = alloc_array(args->child_count, sizeof *statement->params);
+    for (const struct json_value *value = args->first; value != NULL; value = value->next) {
+        if (!param_parse(parser, value, &statement->params[statement->param_count])) {
+            return false;
+        }
+        statement->arg_names[statement->param_count++] = alloc_string(value->name);
+    }
+    CHECK(statement_sort_args(statement));
+    return true;
+}
+
+/* "operation" with "args" in place of "sql" with "params"; which operations there are is the agent's to say. */
+static bool sql_or_operation_parse(const struct submit_parser *parser,
+                                   const struct json_value *value,
+                                   const struct statement_members *members,
+                                   struct statement *statement)
+{
+    if (members->sql == NULL && members->operation == NULL) {
+        return problem_at(parser->problem, PROBLEM_MALFORMED, value,
+                          "\"sql\" or \"operation\" is missing");
+    }
+    const bool is_sql = members->sql != NULL;
+    const struct json_value *text = is_sql ? members->sql : members->operation;
+    const struct json_value *other = is_sql ? members->operation : members->params;
+    other = other == NULL && is_sql ? members->args : other;
+    if (other != NULL) {
+        return problem_at(parser->problem, PROBLEM_INVALID, other,
+                          "does not go together with \"%s\"", text->name);
+    }
+    if (text->text_bytes == 0) {
+        return problem_at(parser->problem, PROBLEM_INVALID, text, "is empty");
+    }
+    if (is_sql) {
+        statement->sql = alloc_bytes(text->text, text->text_bytes);
+        return members->params == NULL || params_parse(parser, members->params, statement);
+    }
+    statement->operation = alloc_bytes(text->text, text->text_bytes);
+    return members->args == NULL || args_parse(parser, members->args, statement);
+}
+
+bool submit_statement_fill(const struct submit_parser *parser, const struct json_value *value,
+                           const struct statement_members *members, struct statement *statement)
 {
     statement->expect_rows = EXPECT_ROWS_ANY;
-    if (sql->text_bytes == 0) {
-        return problem_at(parser->problem, PROBLEM_INVALID, sql, "is empty");
+    if (!sql_or_operation_parse(parser, value, members, statement)) {
+        return false;
     }
-    statement->sql = alloc_bytes(sql->text, sql->text_bytes);
     uint64_t rows = 0;
-    if (expect_rows != NULL) {
-        if (!number_whole(expect_rows, INT64_MAX, &rows)) {
-            return problem_at(parser->problem, PROBLEM_MALFORMED, expect_rows,
+    if (members->expect_rows != NULL) {
+        if (!number_whole(members->expect_rows, INT64_MAX, &rows)) {
+            return problem_at(parser->problem, PROBLEM_MALFORMED, members->expect_rows,
                               "must be a whole number from 0");
         }
         statement->expect_rows = (int64_t)rows;
     }
-    return params == NULL || params_parse(parser, params, statement);
+    return true;
 }
 
 /* Fills *statement, which is zeroed; what it holds after a failure is released with the work. */
@@ -86,17 +130,23 @@ static bool statement_parse(const struct submit_parser *parser, const struct jso
 {
     enum { SQL, PARAMS, EXPECT_ROWS, OPERATION, ARGS, SEQ, COUNT };
     static const struct member_rule rules[COUNT] = {
-        [SQL] = {"sql", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [SQL] = {"sql", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [PARAMS] = {"params", MEMBER_OPTIONAL, JSON_VALUE_ARRAY},
         [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
-        [OPERATION] = {"operation", MEMBER_LATER, JSON_VALUE_STRING},
-        [ARGS] = {"args", MEMBER_LATER, JSON_VALUE_OBJECT},
+        [OPERATION] = {"operation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [ARGS] = {"args", MEMBER_OPTIONAL, JSON_VALUE_OBJECT},
         [SEQ] = {"seq", MEMBER_LATER, JSON_VALUE_NUMBER},
     };
     const struct json_value *members[COUNT];
-    return members_check(value, rules, COUNT, members, parser->problem) &&
-           submit_statement_fill(parser, members[SQL], members[PARAMS], members[EXPECT_ROWS],
-                                 statement);
+    if (!members_check(value, rules, COUNT, members, parser->problem)) {
+        return false;
+    }
+    const struct statement_members found = {.sql = members[SQL],
+                                            .params = members[PARAMS],
+                                            .operation = members[OPERATION],
+                                            .args = members[ARGS],
+                                            .expect_rows = members[EXPECT_ROWS]};
+    return submit_statement_fill(parser, value, &found, statement);
 }
 
 static bool statements_parse(struct submit_parser *parser, const struct json_value *statements,

@@ -17,11 +17,14 @@ struct submit_parser {
     struct problem *problem;
 };
 
-/* params and expect_rows may be NULL. Fills *statement, which is zeroed; what it holds after a failure is released with the
- * work. */
-bool submit_statement_fill(const struct submit_parser *parser, const struct json_value *sql,
-                           const struct json_value *params, const struct json_value *expect_rows,
-                           struct statement *statement);
+/* What makes a statement; each may be NULL. */
+struct statement_members {
+    const struct json_value *sql, *params, *operation, *args, *expect_rows;
+};
+
+/* `value` has these members. Fills *statement, which is zeroed; what it holds after a failure is released with the work. */
+bool submit_statement_fill(const struct submit_parser *parser, const struct json_value *value,
+                           const struct statement_members *members, struct statement *statement);
 
 /* value NULL: the default. */
 bool submit_isolation_parse(const struct submit_parser *parser, const struct json_value *value,

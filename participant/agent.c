@@ -577,8 +577,9 @@ static void server_free(struct agent_server *server)
     free(server);
 }
 
-bool agent_server_start(const struct agent_settings *settings, const struct link_secret *secret,
-                        struct agent_server **ret_server, struct error *ret_error)
+bool agent_server_start(const struct agent_settings *settings, struct policy *policy,
+                        const struct link_secret *secret, struct agent_server **ret_server,
+                        struct error *ret_error)
 {
     struct agent_server *server = alloc_zeroed(sizeof(*server));
     server->settings = *settings;
@@ -596,6 +597,7 @@ bool agent_server_start(const struct agent_settings *settings, const struct link
         .queue_limit = settings->queue_limit,
         .max_result_bytes = settings->max_result_bytes,
         .proof = settings->proof,
+        .policy = policy,
         .incarnation = server_random(server),
         .user = server,
         .on_result = on_result,
@@ -624,6 +626,11 @@ bool agent_server_start(const struct agent_settings *settings, const struct link
     }
     *ret_server = server;
     return true;
+}
+
+void agent_server_set_policy(struct agent_server *server, struct policy *policy)
+{
+    pg_set_policy(server->pg, policy);
 }
 
 void agent_server_address(const struct agent_server *server, char ret_address[ADDRESS_SIZE])

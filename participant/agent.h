@@ -17,9 +17,10 @@
 
 struct agent_server;
 
-/* Starts link and edge; serves from agent_server_run on. Returns owned. */
-bool agent_server_start(const struct agent_settings *settings, const struct link_secret *secret,
-                        struct agent_server **ret_server, struct error *ret_error);
+/* Starts link and edge; serves from agent_server_run on. Holds the policy. Returns owned. */
+bool agent_server_start(const struct agent_settings *settings, struct policy *policy,
+                        const struct link_secret *secret, struct agent_server **ret_server,
+                        struct error *ret_error);
 
 /* The address that coordinators can dial, with the real port. */
 void agent_server_address(const struct agent_server *server, char ret_address[ADDRESS_SIZE]);
@@ -29,6 +30,9 @@ void agent_server_drain(
     struct agent_server *server); /* finish what is there, then return from run */
 void agent_server_reload(struct agent_server *server); /* calls back in the owner thread */
 void agent_server_report(struct agent_server *server); /* logs the counters */
+
+/* For branches that begin from now on; holds it. In the owner thread. */
+void agent_server_set_policy(struct agent_server *server, struct policy *policy);
 
 /* Serves until drained. reload runs in this thread at each agent_server_reload. Returns true if
  * everything was finished, false if the drain's deadline passed before. */

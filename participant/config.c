@@ -7,12 +7,14 @@
 
 #include "common/address.h"
 #include "common/config_file.h"
+#include "participant/operations.h"
 #include "participant/pg.h"
 #include "participant/pg_conninfo.h"
 
 #define SECTION_AGENT    "agent"
 #define SECTION_DATABASE "database"
 #define SECTION_PROTOCOL "protocol"
+#define SECTION_POLICY   "policy"
 
 static bool copy_text(const struct config_file *file, const char *section, const char *key,
                       const char *text, char *to, size_t size_bytes, struct error *ret_error)
@@ -171,6 +173,58 @@ static bool read_protocol(struct config_file *file, struct agent_config *core,
     return true;
 }
 
+static bool read_policy(struct config_file *file, struct agent_settings *settings,
+                        struct error *ret_error)
+{
+    const char *section = SECTION_POLICY;
+    const char *operations_file = NULL;
+    const char *role = NULL;
+    if (!config_file_get_optional(file, section, "operations_file", &operations_file, ret_error) ||
+        (operations_file != NULL &&
+         !copy_text(file, section, "operations_file", operations_file, settings->operations_file,
+                    sizeof(settings->operations_file), ret_error)) ||
+        !config_file_get_bool(file, section, "operations_only", false, &settings->operations_only,
+                              ret_error) ||
+        !config_file_get_bool(file, section, "refuse_ddl", false, &settings->refuse_ddl,
+                              ret_error) ||
+        !config_file_get_optional(file, section, "role", &role, ret_error) ||
+        (role != NULL && !copy_text(file, section, "role", role, settings->role,
+                                    sizeof(settings->role), ret_error)) ||
+        !read_count(file, section, "max_rows", 0, 1, INT32_MAX, &settings->max_rows, ret_error) ||
+        !read_duration(file, section, "max_time", 0, 1, 86400000, &settings->max_time_ms,
+                       ret_error)) {
+        return false;
+    }
+    if (settings->operations_only && settings->operations_file[0] == '\0') {
+        config_file_fail(file, section, "operations_only", ret_error,
+                         "without operations_file nothing could be run");
+        return error_hint(ret_error, "name the file of operations, or remove operations_only");
+    }
+    if (role != NULL && strcmp(role, "none") == 0) { /* as PostgreSQL reads it: no role at all */
+        config_file_fail(file, section, "role", ret_error, "\"none\" is not a role's name");
+        return error_hint(ret_error, "remove the line: statements then run in the login role");
+    }
+    return true;
+}
+
+bool agent_settings_policy(const struct agent_settings *settings, struct policy **ret_policy,
+                           struct error *ret_error)
+{
+    struct policy *policy = policy_new();
+    policy->operations_only = settings->operations_only;
+    policy->refuse_ddl = settings->refuse_ddl;
+    policy->max_rows = settings->max_rows;
+    policy->max_time_ms = settings->max_time_ms;
+    memcpy(policy->role, settings->role, sizeof(policy->role));
+    if (settings->operations_file[0] != '\0' &&
+        !operations_load(settings->operations_file, policy, ret_error)) {
+        policy_release(policy);
+        return false;
+    }
+    *ret_policy = policy;
+    return true;
+}
+
 bool agent_settings_load(const char *path, struct agent_settings *ret_settings,
                          struct error *ret_error)
 {
@@ -180,7 +234,8 @@ bool agent_settings_load(const char *path, struct agent_settings *ret_settings,
     }
     struct agent_settings settings = {0};
     bool ok = read_agent(file, &settings, ret_error) && read_database(file, &settings, ret_error) &&
-              read_protocol(file, &settings.core, ret_error) && config_file_finish(file, ret_error);
+              read_protocol(file, &settings.core, ret_error) &&
+              read_policy(file, &settings, ret_error) && config_file_finish(file, ret_error);
     config_file_free(file);
     if (ok) {
         *ret_settings = settings;
@@ -211,6 +266,11 @@ void agent_settings_log(const struct agent_settings *settings)
               LOG_U("retry_max_ms", settings->core.retry_max_ms),
               LOG_U("heartbeat_ms", settings->core.heartbeat_ms),
               LOG_U("tombstones", settings->core.tombstone_max));
+    log_event(LOG_INFO, "settings of [policy]", LOG_S("operations_file", settings->operations_file),
+              LOG_S("operations_only", settings->operations_only ? "yes" : "no"),
+              LOG_S("role", settings->role),
+              LOG_S("refuse_ddl", settings->refuse_ddl ? "yes" : "no"),
+              LOG_U("max_rows", settings->max_rows), LOG_U("max_time_ms", settings->max_time_ms));
 }
 
 const char *agent_settings_restart_key(const struct agent_settings *old,

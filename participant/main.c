@@ -21,7 +21,7 @@ static const char doc[] =
     "transactions in the PostgreSQL database beside it.\v"
     "`assent-agent setup --help` tells how to make a database ready. "
     "SIGTERM finishes what is there and leaves, a second one leaves at once; SIGHUP reads "
-    "log_level again; "
+    "log_level and the policy again; "
     "SIGUSR1 logs counters. See assent-agent(8).";
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -40,6 +40,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 struct program {
     struct cli_daemon cli;
     struct agent_settings settings;
+    struct policy *policy; /* held until the server has it */
     struct agent_server *server;
     sigset_t signals;
 };
@@ -57,19 +58,36 @@ static void log_error(const char *event, const struct error *error)
               LOG_S("hint", error->hint[0] != '\0' ? error->hint : NULL));
 }
 
+/* Settings, and the policy that they and the file of operations make. */
+static bool program_read(const char *path, struct agent_settings *ret_settings,
+                         struct policy **ret_policy, struct error *ret_error)
+{
+    return agent_settings_load(path, ret_settings, ret_error) &&
+           agent_settings_policy(ret_settings, ret_policy, ret_error);
+}
+
+static void log_policy(const char *event, const struct policy *policy)
+{
+    log_event(LOG_INFO, event, LOG_U("operations", policy->operation_count));
+}
+
 /* SIGHUP, in the owner thread: a file with a mistake changes nothing. */
 static void program_reload(void *user)
 {
     struct program *program = user;
     struct agent_settings settings;
+    struct policy *policy = NULL;
     struct error error = {0};
-    if (!agent_settings_load(program->cli.config_path, &settings, &error)) {
+    if (!program_read(program->cli.config_path, &settings, &policy, &error)) {
         log_error("configuration not read again", &error);
         return;
     }
     const char *key = agent_settings_restart_key(&program->settings, &settings);
     program->settings.log_level = settings.log_level;
     program_configure_log(program);
+    agent_server_set_policy(program->server, policy);
+    log_policy("policy read again", policy);
+    policy_release(policy);
     if (key != NULL) {
         log_event(LOG_WARN, "a changed setting needs a restart", LOG_S("key", key));
     } else {
@@ -107,9 +125,12 @@ static bool program_start(struct program *program, const struct link_secret *sec
                           struct error *ret_error)
 {
     if (!cli_arm_faults(&program->cli, ret_error) ||
-        !agent_server_start(&program->settings, secret, &program->server, ret_error)) {
+        !agent_server_start(&program->settings, program->policy, secret, &program->server,
+                            ret_error)) {
         return false;
     }
+    policy_release(program->policy);
+    program->policy = NULL;
     pthread_t thread;
     int errnum = pthread_create(&thread, NULL, program_wait_signals, program);
     if (errnum != 0) {
@@ -146,12 +167,13 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &program.signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    if (!agent_settings_load(program.cli.config_path, &program.settings, &error)) {
+    if (!program_read(program.cli.config_path, &program.settings, &program.policy, &error)) {
         cli_print_error(PROGRAM, &error);
         return cli_exit_code(error.kind);
     }
     program_configure_log(&program);
     agent_settings_log(&program.settings);
+    log_policy("policy read", program.policy);
     struct link_secret secret;
     if (!link_secret_read(program.settings.secret_file, &secret, &error)) {
         error_wrap(&error, "%s: [agent] secret_file", program.cli.config_path);

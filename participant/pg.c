@@ -230,6 +230,7 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
     pg->options.max_result_bytes =
         options->max_result_bytes == 0 ? 256 * 1024 : options->max_result_bytes;
     pg->options.proof = options->proof == PROOF_NONE ? PROOF_ROW : options->proof;
+    pg->policy = options->policy == NULL ? policy_new() : policy_hold(options->policy);
     if (pg->options.participant == NULL || !participant_name_valid(pg->options.participant)) {
         return error_set(ret_error, ERROR_INVALID, "the participant's name is not valid");
     }
@@ -303,6 +304,7 @@ static void pg_free(struct pg *pg)
     free((char *)(uintptr_t)pg->options.conninfo);
     free((char *)(uintptr_t)pg->options.token_file);
     free(pg->members);
+    policy_release(pg->policy);
     (void)pthread_mutex_destroy(&pg->mutex);
     free(pg);
 }

@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "participant/command.h"
+#include "participant/policy.h"
 
 #define PG_CONNECTIONS_MAX 500 /* of workers, finishers and interactive branches together */
 
@@ -26,6 +27,7 @@ struct pg_options {
     size_t queue_limit;        /* EXECUTEs waiting beyond it are refused with REASON_CAPACITY */
     uint32_t max_result_bytes; /* default 256 KiB */
     enum proof_kind proof;     /* PROOF_ROW (default) or PROOF_XID */
+    struct policy *policy;     /* what clients may do; NULL: everything that P-21 lets them */
     uint64_t incarnation; /* random, new per process: in application_name, for the fence (P-11) */
     void *user;
     /* Any thread; takes the result's contents. */
@@ -41,6 +43,9 @@ bool pg_start(const struct pg_options *options, struct pg **ret_pg, struct error
 
 /* Takes the command's contents; never blocks; exactly one result per command but CANCEL. Any thread. */
 void pg_submit(struct pg *pg, struct command *command);
+
+/* For branches that begin from now on; holds it. Any thread. */
+void pg_set_policy(struct pg *pg, struct policy *policy);
 
 struct pg_counters {
     uint64_t executed, prepared, refused, finished, retried, unknown, reconnects;

@@ -10,6 +10,9 @@
  *     BEGIN | limits | statement ... | SET CONSTRAINTS ALL IMMEDIATE | SET LOCAL ROLE NONE | [Flush]
  *     | proof row and settings | PREPARE | Sync
  *
+ * In front of each statement stand the words of the agent's policy, if it has any (pg_policy.c); a rule that judges the
+ * answer also holds PREPARE back.
+ *
  * All internal statements are parsed anew each time (unnamed). Named prepared statements would save
  * some parsing, but a client's function may run DEALLOCATE or PREPARE over them in its own session,
  * and then our words would not mean what we think.
@@ -87,8 +90,9 @@ bool pg_send_timeouts(struct execution *x, uint64_t left_ms)
     uint64_t lock_ms = left_ms - left_ms / 8;
     statement_ms = statement_ms < INT32_MAX ? statement_ms : INT32_MAX;
     lock_ms = lock_ms < INT32_MAX ? lock_ms : INT32_MAX;
-    (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64,
-                   statement_ms > 0 ? statement_ms : 1);
+    x->limit_ms = statement_ms > 0 ? statement_ms : 1;
+    x->sent_ms = clock_monotonic_ms();
+    (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64, x->limit_ms);
     bool sent = pg_send_sql(x, sql);
     (void)snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %" PRIu64, lock_ms > 0 ? lock_ms : 1);
     return sent && pg_send_sql(x, sql);
@@ -106,10 +110,13 @@ static bool send_limits(struct execution *x, uint64_t left_ms)
     return pg_send_timeouts(x, left_ms) && pg_send_marker(x);
 }
 
-bool pg_send_statement(struct execution *x, const struct statement *statement)
+bool pg_send_statement(struct execution *x, size_t index)
 {
-    return PQsendQueryParams(x->session->conn, statement->sql, (int)statement->param_count, NULL,
-                             (const char *const *)statement->params, NULL, NULL, 0) == 1;
+    const struct statement *statement = &x->work.statements[index];
+    return pg_policy_send(x, index) &&
+           PQsendQueryParams(x->session->conn, statement->sql, (int)statement->param_count,
+                             x->terms[index].types, (const char *const *)statement->params, NULL,
+                             NULL, 0) == 1;
 }
 
 /* The role comes back before our own words run and before the branch gets its owner. */
@@ -129,8 +136,9 @@ static bool send_body(struct execution *x, uint64_t left_ms)
 {
     bool sent = pg_send_sql(x, pg_begin_sql(x)) && send_limits(x, left_ms);
     for (size_t i = 0; sent && i < x->work.statement_count; i++) {
-        sent = pg_send_statement(x, &x->work.statements[i]);
+        sent = pg_send_statement(x, i);
     }
+    sent = sent && pg_policy_send(x, x->work.statement_count);
     return sent && (x->by_rollback || pg_send_constraints(x));
 }
 
@@ -240,21 +248,34 @@ static bool take_statement_result(struct execution *x, const PGresult *result, i
                                 "the branch's results are larger than max_result_bytes = %zu",
                                 x->collected.limit_bytes);
         }
-        if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-            pg_results_end(&x->collected, result);
+        if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+            return pg_policy_rows(x, index);
         }
-        return true;
+        pg_results_end(&x->collected, result);
+        return pg_policy_rows(x, index) && pg_policy_tag(x, index, true);
     case PGRES_COMMAND_OK:
     case PGRES_EMPTY_QUERY:
         pg_results_end(&x->collected, result);
-        return true;
+        return pg_policy_rows(x, index) && pg_policy_tag(x, index, false);
     default: /* an error, or COPY, which the guard does not let through */
         return pg_fail_result(x, result, index);
     }
 }
 
+bool pg_skip_policy(struct execution *x, size_t index)
+{
+    bool skipped = true;
+    for (int word = 0; skipped && word < pg_policy_words(x, index); word++) {
+        skipped = pg_skip_own(x, PGRES_COMMAND_OK, pg_policy_word_index(x, word));
+    }
+    return skipped;
+}
+
 bool pg_read_statement(struct execution *x, int index)
 {
+    if (!pg_skip_policy(x, (size_t)index)) {
+        return false;
+    }
     /* Row by row, so that a large result costs no more memory than the limit. */
     (void)PQsetSingleRowMode(x->session->conn);
     pg_results_begin(&x->collected);
@@ -327,6 +348,7 @@ static bool read_body(struct execution *x)
     for (size_t i = 0; i < x->work.statement_count && begun; i++) {
         begun = pg_read_statement(x, (int)i);
     }
+    begun = begun && pg_skip_policy(x, x->work.statement_count);
     return begun && (x->by_rollback || pg_skip_constraints(x));
 }
 
@@ -373,6 +395,9 @@ bool pg_check_work(struct execution *x)
     for (size_t i = 0; i < x->work.statement_count; i++) {
         const struct statement *statement = &x->work.statements[i];
         char word[PG_GUARD_WORD_SIZE];
+        if (!pg_policy_admit(x, i)) {
+            return false;
+        }
         if (!pg_guard_allows(statement->sql, word)) {
             return pg_fail_text(x, REASON_REJECTED_BY_POLICY, (int)i,
                                 "%s controls the transaction or the session; a branch may not",
@@ -456,6 +481,7 @@ void pg_execution_init(struct execution *x, struct pg_member *member,
     /* A serializable read-only branch is prepared (P-19) but cannot write a row; it changes nothing
      * either. */
     x->proof_row = member->pg->options.proof == PROOF_ROW && !execute->read_only;
+    pg_policy_begin(x);
     gid_format(&execute->gid, x->gid_text);
     (void)snprintf(x->marker, sizeof x->marker, "%016" PRIx64, execute->gid.attempt);
     pg_results_init(&x->collected, member->pg->options.max_result_bytes);
@@ -464,6 +490,7 @@ void pg_execution_init(struct execution *x, struct pg_member *member,
 void pg_execution_done(struct execution *x)
 {
     pg_results_done(&x->collected);
+    pg_policy_done(x);
     work_done(&x->work);
 }
 

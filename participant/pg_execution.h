@@ -1,6 +1,6 @@
 /*
  * pg_execution.h - one EXECUTE under way, as its files see it: pg_execute.c (sends and reads), pg_interactive.c (the same, statement by statement), pg_failure.c (says
- * no), pg_settle.c (what follows the answer). Included by these only.
+ * no), pg_policy.c (what this agent does not let clients do), pg_settle.c (what follows the answer). Included by these only.
  */
 #ifndef ASSENT_PARTICIPANT_PG_EXECUTION_H
 #define ASSENT_PARTICIPANT_PG_EXECUTION_H
@@ -10,7 +10,7 @@
 #include "participant/pg_results.h"
 
 /* Which statement something is about: 0 and up are the client's. */
-enum { INDEX_NONE = -1, INDEX_BEGIN = -2, INDEX_OWN = -3, INDEX_PREPARE = -4 };
+enum { INDEX_NONE = -1, INDEX_BEGIN = -2, INDEX_OWN = -3, INDEX_PREPARE = -4, INDEX_ROLE = -5 };
 
 struct execution {
     struct pg_member *member;
@@ -25,9 +25,14 @@ struct execution {
     bool overtime;
     bool by_rollback; /* declared read-only and not serializable: no PREPARE (P-19) */
     bool proof_row;
-    bool split;        /* PREPARE waits until the results were read */
-    bool prepare_sent; /* from now on only PREPARE's reply tells */
-    bool broken;       /* the connection is not to be used again */
+    bool split;                 /* PREPARE waits until the results were read */
+    bool prepare_sent;          /* from now on only PREPARE's reply tells */
+    bool broken;                /* the connection is not to be used again */
+    struct policy *policy;      /* held; the same to the end of the command, whatever is reloaded */
+    struct policy_terms *terms; /* one for each statement */
+    bool timed;                 /* some statement has a max_time */
+    uint64_t limit_ms;          /* what the deadline leaves to each statement */
+    uint64_t sent_ms;           /* when the statements were sent */
 };
 
 /* pg_execute.c: the words of a branch, for it and for pg_interactive.c. All of them send, or read and on failure fill in the
@@ -42,15 +47,33 @@ const char *pg_begin_sql(const struct execution *x);
 bool pg_send_sql(struct execution *x, const char *sql);
 bool pg_send_timeouts(struct execution *x, uint64_t left_ms);
 bool pg_send_marker(struct execution *x); /* once in a branch: the end looks for it (P-3) */
-bool pg_send_statement(struct execution *x, const struct statement *statement);
+bool pg_send_statement(struct execution *x, size_t index); /* and the policy's words before it */
 bool pg_send_constraints(struct execution *x);
 bool pg_send_sync(struct execution *x);
 bool pg_send_end(struct execution *x); /* PREPARE, or ROLLBACK, and Sync */
 void pg_flush_end(struct execution *x);
 bool pg_skip_own(struct execution *x, ExecStatusType status, int index);
 bool pg_read_statement(struct execution *x, int index);
+bool pg_skip_policy(struct execution *x, size_t index); /* what pg_policy_send has sent */
 bool pg_skip_constraints(struct execution *x);
 bool pg_read_end(struct execution *x);
+
+/* pg_policy.c. Those that return false have filled in the answer. */
+void pg_policy_begin(struct execution *x); /* takes hold of the present policy */
+void pg_policy_done(struct execution *x);
+/* May this statement be sent? An operation becomes its SQL. */
+bool pg_policy_admit(struct execution *x, size_t index);
+/* The words that go in front of a statement, or (index beyond the last) behind all: sent, how many; read, which. */
+bool pg_policy_send(struct execution *x, size_t index);
+int pg_policy_words(const struct execution *x, size_t index);
+int pg_policy_word_index(const struct execution *x, int word);
+/* After each piece of a statement's result, and at its end. */
+bool pg_policy_rows(struct execution *x, int index);
+bool pg_policy_tag(struct execution *x, int index, bool described);
+/* The rule that a failure comes from; NULL: none. */
+const char *pg_policy_rule(const struct execution *x, int index, enum reason reason);
+/* Tells the owner, where the rule itself is at fault. */
+void pg_policy_warn(struct execution *x, const char *rule, const char *message);
 
 /* Somebody wants this branch to end. */
 bool pg_execution_cancelled(struct execution *x);

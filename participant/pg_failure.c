@@ -3,6 +3,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "participant/pg_classify.h"
@@ -85,6 +86,15 @@ static enum reason statement_reason(struct execution *x, const struct pg_error *
     return reason;
 }
 
+/* Puts the rule's name before what PostgreSQL said. */
+static char *name_rule(const char *rule, char *message)
+{
+    char text[HEALTH_TEXT_SIZE];
+    (void)snprintf(text, sizeof text, "policy %s: %s", rule, message == NULL ? "" : message);
+    free(message);
+    return pg_text_clean(text);
+}
+
 /* The server said no. At PREPARE it may mean that nothing is known; before that it is a sure no
  * even if PREPARE was sent already, because the server skips the rest of a pipeline after an error.
  */
@@ -121,6 +131,12 @@ bool pg_fail_result(struct execution *x, const PGresult *result, int index)
         }
     } else {
         reason = statement_reason(x, &error, index);
+        const char *rule = pg_policy_rule(x, index, reason);
+        if (rule != NULL) {
+            reason = REASON_REJECTED_BY_POLICY;
+            report.message = name_rule(rule, report.message);
+            pg_policy_warn(x, rule, report.message);
+        }
     }
     x->broken = x->broken || pg_classify_lost(&error);
     (void)fail(x, reason, sqlstate, &report);

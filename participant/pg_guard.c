@@ -192,6 +192,47 @@ bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
     return strcmp(word, "SET") != 0 || set_allowed(rest, ret_word);
 }
 
+/* Lists of what is known not to be DDL, so that a later version's new command is refused. EXPLAIN and DO are not among
+ * them: they may run anything and do not show it. */
+static const char *const dml_words[] = {
+    "SELECT", "VALUES", "TABLE",   "WITH",  "INSERT", "UPDATE", "DELETE",   "MERGE", "CALL",
+    "SHOW",   "LOCK",   "DECLARE", "FETCH", "MOVE",   "CLOSE",  "TRUNCATE", "SET",
+};
+
+static const char *const dml_tags[] = {
+    "",      "SELECT", "INSERT",       "UPDATE",         "DELETE",
+    "MERGE", "CALL",   "SHOW",         "LOCK TABLE",     "DECLARE CURSOR",
+    "FETCH", "MOVE",   "CLOSE CURSOR", "TRUNCATE TABLE", "SET",
+};
+
+bool pg_guard_looks_like_dml(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
+{
+    char word[PG_GUARD_WORD_SIZE];
+    (void)read_word(skip_blank(sql, true), false, word);
+    for (size_t i = 0; i < sizeof dml_words / sizeof dml_words[0]; i++) {
+        if (strcmp(word, dml_words[i]) == 0) {
+            return true;
+        }
+    }
+    memcpy(ret_word, word, sizeof word);
+    return word[0] == '\0'; /* nothing, or a bracket: only the server can tell */
+}
+
+bool pg_guard_tag_is_dml(const char *tag, bool described)
+{
+    /* Numbers of rows stand behind the words. */
+    size_t size = strlen(tag);
+    while (size > 0 && ((tag[size - 1] >= '0' && tag[size - 1] <= '9') || tag[size - 1] == ' ')) {
+        size--;
+    }
+    for (size_t i = 0; i < sizeof dml_tags / sizeof dml_tags[0]; i++) {
+        if (strlen(dml_tags[i]) == size && strncmp(tag, dml_tags[i], size) == 0) {
+            return described || strcmp(dml_tags[i], "SELECT") != 0;
+        }
+    }
+    return false;
+}
+
 /* Is the word anywhere in the text? Inside a literal or a name too: that only costs a round trip. */
 static bool mentions(const char *sql, const char *word)
 {

@@ -20,6 +20,14 @@
  */
 bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE]);
 
+/* False if the statement's first word is not that of a command that reads or changes rows, and so may change the schema;
+ * ret_word gets it. For policies that refuse DDL: a guess from the text that spares the locks; the tag decides. */
+bool pg_guard_looks_like_dml(const char *sql, char ret_word[PG_GUARD_WORD_SIZE]);
+
+/* The same of the command tag that the server answered with ("SELECT 5"). described: it sent a description of rows,
+ * which CREATE TABLE AS and SELECT INTO do not, though their tag is a query's. */
+bool pg_guard_tag_is_dml(const char *tag, bool described);
+
 /* False only if the statement is a plain INSERT, UPDATE, DELETE or MERGE that has no word RETURNING
  * anywhere: then no rows are to be expected from it. A wrong "true" costs one round trip; a wrong
  * "false" (a rule that answers an INSERT with rows) is caught by the limit on results. */

@@ -7,6 +7,8 @@
  *     PREPARE                timeouts | SET CONSTRAINTS ALL IMMEDIATE | SET LOCAL ROLE NONE | proof row and settings | PREPARE | Sync
  *     CLOSE          ROLLBACK
  *
+ * Around each statement stand the words of the agent's policy, as in pg_execute.c; each command takes the policy of its moment.
+ *
  * The connection is never replaced beneath a branch: when it is lost, or anything was not as it should be, the branch is over,
  * and whoever speaks of it afterwards hears that it is gone. Each answer is read whole before the next is sent, so there is
  * nothing to hold back at PREPARE.
@@ -211,14 +213,16 @@ static bool run_statement(struct execution *x, bool is_first)
     } else {
         sent = sent && pg_send_timeouts(x, left_ms);
     }
-    sent = sent && pg_send_statement(x, &x->work.statements[0]) && send_idle_limit(x, left_ms) &&
+    /* The policy's time ends with the statement: the names of types are asked for after it. The idle limit comes last, where
+     * nothing that the statement did can lift it. */
+    sent = sent && pg_send_statement(x, 0) && pg_policy_send(x, 1) && send_idle_limit(x, left_ms) &&
            pg_send_sync(x);
     if (!sent) {
         return pg_fail_wait(x, PG_WAIT_LOST, INDEX_NONE);
     }
     int own = is_first ? 1 + PG_TIMEOUTS_COUNT + 1 : PG_TIMEOUTS_COUNT;
     if (!skip_own_words(x, own, is_first ? INDEX_BEGIN : INDEX_OWN) || !pg_read_statement(x, 0) ||
-        !skip_own_words(x, 1, INDEX_OWN) || !check_open(x)) {
+        !pg_skip_policy(x, 1) || !skip_own_words(x, 1, INDEX_OWN) || !check_open(x)) {
         return false;
     }
     if (pg_execution_cancelled(x)) {

@@ -112,6 +112,8 @@ struct pg {
     bool
         orphans_lost; /* there were more; then every backend that is not an open connection's is one */
     uint64_t lsn_at_connect; /* the insert position when the keeper connected */
+    struct policy *policy;   /* of branches that begin now; held */
+    bool role_warned;        /* its role could not be taken, and that was told */
     size_t voted_next;
     struct pg_voted voted[PG_VOTED_MAX]; /* given by this process in this history, a ring */
     uint32_t ring;

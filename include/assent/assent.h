@@ -168,6 +168,16 @@ ASSENT_API int assent_request_add(struct assent_request *request, const char *pa
                                   const char *sql, size_t param_count, const char *const *params,
                                   int64_t expect_rows);
 
+/*
+ * The same with a named operation of the participant's agent in place of SQL. args: text_count texts, a name and a value in
+ * turn, in any order of names, at most 64 pairs: ASSENT_PARAMS("account", "c-7", "amount", "12.50"). A value is text or
+ * NULL as above. Which operations there are, and what they take, is in the agent's file: what does not fit aborts with
+ * reason "rejected_by_policy".
+ */
+ASSENT_API int assent_request_add_operation(struct assent_request *request, const char *participant,
+                                            const char *operation, size_t text_count,
+                                            const char *const *args, int64_t expect_rows);
+
 /* Isolation of a participant's branch, default read committed. The branch may be named before its
  * statements. */
 ASSENT_API int assent_request_set_isolation(struct assent_request *request, const char *participant,

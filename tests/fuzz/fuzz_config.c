@@ -1,6 +1,7 @@
 /*
- * fuzz_config.c - any text as a configuration file of either daemon: taken, or refused with a text that names the file.
- * The first byte chooses the daemon. "secret_file = /proc/self/fd/99" is a good secret.
+ * fuzz_config.c - any text as a configuration file of either daemon, or as an agent's file of operations: taken, or refused
+ * with a text that names the file. The first byte chooses: 'o' operations, others the daemon. "secret_file =
+ * /proc/self/fd/99" is a good secret.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "common/check.h"
 #include "coordinator/config.h"
 #include "participant/config.h"
+#include "participant/operations.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SECRET    "0123456789abcdef0123456789abcdef\n"
@@ -31,6 +33,21 @@ static int config_fd(void)
     return fd;
 }
 
+/* What is taken can be found again, each name once, and needs no more arguments than a call can have. */
+static bool load_operations(const char *path, struct error *error)
+{
+    struct policy *policy = policy_new();
+    bool loaded = operations_load(path, policy, error);
+    for (size_t i = 0; loaded && i < policy->operation_count; i++) {
+        const struct operation *operation = &policy->operations[i];
+        CHECK(policy_name_valid(operation->name) && operation->sql[0] != '\0');
+        CHECK(policy_find(policy, operation->name) == operation);
+        CHECK(operation->param_count <= OPERATION_ARGS_MAX);
+    }
+    policy_release(policy);
+    return loaded;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
     char path[64];
@@ -43,7 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     CHECK(ftruncate(fd, 0) == 0);
     CHECK(pwrite(fd, bytes + 1, size_bytes - 1, 0) == (ssize_t)(size_bytes - 1));
-    if (bytes[0] % 2 == 0) {
+    if (bytes[0] == 'o') {
+        loaded = load_operations(path, &error);
+    } else if (bytes[0] % 2 == 0) {
         struct config config;
         loaded = config_load(path, &config, &error);
         if (loaded) {

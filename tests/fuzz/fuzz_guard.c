@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     CHECK(pg_guard_allows(longer, other) == allowed);
     CHECK(allowed || strcmp(word, other) == 0);
     CHECK(pg_guard_may_return_rows(longer) == pg_guard_may_return_rows(sql));
+    CHECK(pg_guard_looks_like_dml(longer, word) == pg_guard_looks_like_dml(sql, other));
+    (void)pg_guard_tag_is_dml(sql, true);
     for (char *letter = sql; *letter != '\0'; letter++) {
         *letter = (char)toupper((unsigned char)*letter);
     }

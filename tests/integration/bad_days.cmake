@@ -4,8 +4,8 @@ target_link_libraries(assent_bad_days_kit
     PUBLIC assent_teststack PkgConfig::cmocka
     PRIVATE PkgConfig::jansson)
 
-foreach(name IN ITEMS test_bad_days_participant test_bad_days_disk test_bad_days_journal test_bad_days_restart
-        test_bad_days_lost test_interactive)
+foreach(name IN ITEMS test_bad_days_participant test_bad_days_disk test_bad_days_journal test_bad_days_policy
+        test_bad_days_restart test_bad_days_lost test_interactive)
     assent_test(NAME ${name}
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}.c
         LIBS assent_bad_days_kit Threads::Threads

@@ -68,7 +68,7 @@ ESSENTIALS = of_object(
 
 # Keywords that the document uses; a misspelt one would silently check nothing.
 KEYWORDS = set("$ref type enum const properties required additionalProperties items minItems maxItems minLength maxLength"
-               " minimum maximum pattern format oneOf default description examples".split())
+               " minimum maximum maxProperties pattern format oneOf default description examples".split())
 
 
 def walk(node, pointer=()):

@@ -35,6 +35,7 @@ diff - "$work/installed" <<'LIST' || fail "what is installed"
 ./sbin/assent-agent
 ./sbin/assentd
 ./share/doc/assent/examples/agents/order.conf
+./share/doc/assent/examples/agents/order.operations
 ./share/doc/assent/examples/assentd.conf
 LIST
 

@@ -5,6 +5,7 @@
 #include "test_bad_days_kit.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "common/alloc.h"
 
@@ -195,16 +196,31 @@ static int talk_end(void **state)
     return 0;
 }
 
-static int group_end(void **state)
+static void shared_end(void)
 {
     if (shared != NULL) {
         void *day = shared;
         (void)day_end(&day);
+        shared = NULL;
     }
+}
+
+/* With a stack of its own, and without the shared one: once its agents have opened every connection that they may, a cluster
+ * has too few left for another stack. These come last. */
+static int alone_begin(void **state)
+{
+    shared_end();
+    return day_begin_idle(state);
+}
+
+static int group_end(void **state)
+{
+    shared_end();
     return day_clusters_free(state);
 }
 
-#define talk_test(test_) cmocka_unit_test_setup_teardown(test_, talk_begin, talk_end)
+#define talk_test(test_)  cmocka_unit_test_setup_teardown(test_, talk_begin, talk_end)
+#define alone_test(test_) cmocka_unit_test_setup_teardown(test_, alone_begin, day_end)
 
 static void stack_with(struct day *day, struct stack_options options)
 {
@@ -603,7 +619,11 @@ static void test_bad_statements_change_nothing(void **state)
         {"{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"expect_row\":1}", 400, "malformed"},
         {"{\"participant\":\"order\",\"sql\":7}", 400, "malformed"},
         {"{\"participant\":\"inventory\",\"sql\":\"SELECT 1\"}", 422, "unknown_participant"},
-        {"{\"participant\":\"order\",\"operation\":\"debit\"}", 422, "not_supported"},
+        {"{\"participant\":\"order\",\"operation\":\"\"}", 422, "invalid"},
+        {"{\"participant\":\"order\",\"operation\":\"o\",\"sql\":\"SELECT 1\"}", 422, "invalid"},
+        {"{\"participant\":\"order\",\"operation\":\"o\",\"params\":[]}", 422, "invalid"},
+        {"{\"participant\":\"order\",\"operation\":\"o\",\"args\":{\"a\":\"b\\u0000\"}}", 400,
+         "malformed"},
         {"{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"isolation\":\"serializable\"}", 409,
          "conflict"},
         {"not JSON", 400, "malformed"},
@@ -660,6 +680,135 @@ static void test_refused_statements_leave_nothing(void **state)
     }
     expect_nothing_left(day);
     expect_notes(day, "refused", 0);
+}
+
+/* The login role may take it, and it may do nothing but read and write notes. A role is the cluster's, which outlives the stack. */
+static void notary_make(struct day *day)
+{
+    day_sql(day, DAY_PAYMENT,
+            "DO $$ BEGIN CREATE ROLE notary; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+            " GRANT notary TO assent_payment; GRANT SELECT, INSERT ON notes TO notary");
+}
+
+static void reload(struct day *day, struct stack_daemon *agent, const char *config)
+{
+    struct error error;
+    off_t offset = stack_daemon_log_size(agent);
+    assert_success(stack_config_write(agent, config, &error), &error);
+    stack_daemon_signal(agent, SIGHUP);
+    day_wait_log(day, agent, offset, "policy read again");
+}
+
+/* The payments' agent knows one operation, runs it in a role of its own, and runs nothing else. Returns its old configuration. */
+static char *payment_policy(struct day *day)
+{
+    struct stack_daemon *agent = stack_agent(day->stack, DAY_PAYMENT);
+    char path[512], config[8192];
+    (void)snprintf(path, sizeof path, "%s/notes.operations", stack_folder(day->stack));
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs("[operation note]\n"
+                      "sql = INSERT INTO notes VALUES ($1 || ' by ' || current_user)\n"
+                      "params = note text\n"
+                      "expect_rows = 1\n"
+                      "[operation nap]\n"
+                      "sql = SELECT pg_sleep(60)\n"
+                      "max_time = 100ms\n"
+                      "[operation names]\n"
+                      "sql = SELECT note FROM notes\n"
+                      "max_rows = 1\n",
+                      file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0644), 0); /* the agent may be another user */
+    char *plain = stack_config_text(agent);
+    (void)snprintf(config, sizeof config,
+                   "%s\n[policy]\noperations_file = %s\noperations_only = yes\nrole = notary\n",
+                   plain, path);
+    reload(day, agent, config);
+    return plain;
+}
+
+/* An operation is a statement like another, under its number and in the policy's role, which the prepared branch does not have;
+ * the policy is that of the statement's moment. */
+static void test_operation_is_a_statement(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    notary_make(day);
+    talk_open(day, &talk, 30000);
+    talk_note(day, &talk, DAY_ORDER, "called", 1);
+    talk_note(day, &talk, DAY_PAYMENT, "called", 2);
+    char *plain = payment_policy(day);
+    char *first = ask(day, talk.statements,
+                      "{\"participant\":\"payment\",\"seq\":3,\"operation\":\"note\",\"args\":{"
+                      "\"note\":\"one\"}}",
+                      200, NULL);
+    assert_non_null(strstr(first, "\"command\":\"INSERT 0 1\""));
+    char *again = ask(day, talk.statements,
+                      "{\"participant\":\"payment\",\"args\":{\"note\":\"one\"},\"operation\":"
+                      "\"note\",\"seq\":3}",
+                      200, NULL);
+    assert_string_equal(first, again);
+    expect(day, talk.statements,
+           "{\"participant\":\"payment\",\"seq\":3,\"operation\":\"note\",\"args\":{\"note\":"
+           "\"other\"}}",
+           422, "key_conflict", "this seq");
+    expect(day, talk.statements,
+           "{\"participant\":\"payment\",\"operation\":\"note\",\"args\":{\"note\":\"two\"}}", 200,
+           NULL, "\"seq\":4");
+    expect(day, talk.commit, "{}", 200, NULL, "\"state\":\"committed\"");
+    assert_int_equal(
+        number_of(day, DAY_PAYMENT,
+                  "SELECT count(*) FROM notes WHERE note IN ('called', 'one by notary',"
+                  " 'two by notary')"),
+        3);
+    expect_notes(day, "called", 1);
+    reload(day, stack_agent(day->stack, DAY_PAYMENT), plain);
+    expect_nothing_left(day);
+    free(plain);
+    free(first);
+    free(again);
+}
+
+/* What the policy refuses, before or after it ran, is 403, names its rule, and ends the transaction everywhere. */
+static void test_policy_refusal_ends_it(void **state)
+{
+    static const struct {
+        const char *statement, *wanted;
+    } rows[] = {
+        {"\"sql\":\"SELECT 1\"", "policy operations_only: "},
+        {"\"operation\":\"debit\"", "policy operation: "},
+        {"\"operation\":\"note\"", "policy args: "},
+        {"\"operation\":\"note\",\"args\":{\"note\":\"x\",\"y\":1}", "policy args: "},
+        {"\"operation\":\"note\",\"args\":{\"note\":\"x\"},\"expect_rows\":2",
+         "policy expect_rows: "},
+        {"\"operation\":\"nap\"", "policy max_time: "},
+        {"\"operation\":\"names\"", "policy max_rows: "},
+    };
+    struct day *day = *state;
+    notary_make(day);
+    day_sql(day, DAY_PAYMENT, "INSERT INTO notes VALUES ('a'), ('b')");
+    char *plain = payment_policy(day);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct talk talk;
+        char body[512];
+        talk_open(day, &talk, 30000);
+        talk_note(day, &talk, DAY_ORDER, "refused", 1);
+        if (i % 2 == 0) { /* else the refused one is the branch's first */
+            expect(day, talk.statements,
+                   "{\"participant\":\"payment\",\"operation\":\"note\",\"args\":{\"note\":"
+                   "\"refused\"}}",
+                   200, NULL, "\"state\":\"active\"");
+        }
+        (void)snprintf(body, sizeof body, "{\"participant\":\"payment\",%s}", rows[i].statement);
+        expect(day, talk.statements, body, 403, "rejected_by_policy", rows[i].wanted);
+        expect(day, talk.commit, "{}", 403, "rejected_by_policy", "\"state\":\"aborted\"");
+    }
+    expect_nothing_left(day);
+    assert_int_equal(number_of(day, DAY_PAYMENT, "SELECT count(*) FROM notes"), 2);
+    assert_int_equal(number_of(day, DAY_ORDER, "SELECT count(*) FROM notes"), 0);
+    reload(day, stack_agent(day->stack, DAY_PAYMENT), plain);
+    free(plain);
 }
 
 /* Temporary tables do not survive PREPARE: found at the commit, and everything is rolled back. */
@@ -731,7 +880,6 @@ int main(void)
         talk_test(test_seq_replays_and_refuses),
         talk_test(test_running_statement_is_joined_and_not_overtaken),
         talk_test(test_deadline_ends_it),
-        day_test_idle(test_silent_client_loses_its_transaction),
         talk_test(test_killed_agent_ends_it),
         talk_test(test_participant_that_is_away_changes_nothing),
         talk_test(test_killed_coordinator_makes_everything_vanish),
@@ -740,9 +888,12 @@ int main(void)
         talk_test(test_drain_aborts_what_is_open),
         talk_test(test_bad_statements_change_nothing),
         talk_test(test_refused_statements_leave_nothing),
+        talk_test(test_operation_is_a_statement),
+        talk_test(test_policy_refusal_ends_it),
         talk_test(test_branch_that_cannot_be_prepared_aborts_the_commit),
-        day_test_idle(test_limits_refuse_at_once),
         talk_test(test_isolation_of_a_branch_holds_over_statements),
+        alone_test(test_silent_client_loses_its_transaction),
+        alone_test(test_limits_refuse_at_once),
     };
     return cmocka_run_group_tests_name("interactive", tests, day_clusters_make, group_end);
 }

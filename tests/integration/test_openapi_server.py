@@ -284,6 +284,8 @@ def ask_aborts(client, demo):
     client.submit(409, fail_with("40P01"), slug="deadlock")
     client.submit(409, fail_with("55P03"), slug="lock_timeout")
     client.submit(403, branch("order", sql("COMMIT")), slug="rejected_by_policy")
+    client.submit(403, branch("order", {"operation": "debit", "args": {"a": "x", "b": 12.5, "c": True, "d": None}, "expect_rows": 1},
+                              {"operation": "debit", "args": None, "expect_rows": None}), slug="rejected_by_policy")
     client.submit(503, fail_with("53000"), slug="capacity")
     client.submit(504, branch("order", sql("SELECT pg_sleep(30)")), slug="timeout", timeout_ms=200)
 
@@ -297,13 +299,18 @@ def ask_bad_requests(client, demo):
                  {"branches": [branch("order", sql("SELECT 1", expect_rows="1"))]},
                  {"branches": [branch("order", sql("SELECT 1"), isolation="chaos")]},
                  {"branches": [branch("order", sql("SELECT 1"), read_only="yes")]},
+                 {"branches": [branch("order", {"operation": 1})]}, {"branches": [branch("order", {"operation": "o", "args": []})]},
+                 {"branches": [branch("order", {"operation": "o", "args": {"a": {}}})]},
                  {"branches": [debit(1)], "timeout_ms": 0}, {"branches": [debit(1)], "timeout_ms": 1.5},
                  {"branches": [debit(1)], "ack": "never"}, {"branches": [debit(1)], "key": ""},
                  {"branches": [debit(1)], "key": "k" * 256}):
         client.send(400, "post", TRANSACTIONS, "malformed", body=body, by_schema=False)
-    for body in ({"branches": []}, {"branches": [branch("order")]}, {"branches": [branch("order", sql(""))]}):
+    for body in ({"branches": []}, {"branches": [branch("order")]}, {"branches": [branch("order", sql(""))]},
+                 {"branches": [branch("order", {"operation": ""})]}, {"branches": [branch("order", sql("SELECT 1", operation="o"))]},
+                 {"branches": [branch("order", sql("SELECT 1", args={}))]},
+                 {"branches": [branch("order", {"operation": "o", "params": []})]}):
         client.send(422, "post", TRANSACTIONS, "invalid", body=body, by_schema=False)
-    for body in ({"queue": "q"}, {"branches": [branch("order", {"operation": "debit"})]},
+    for body in ({"queue": "q"},
                  {"branches": [branch("order", sql("SELECT 1", seq=1))]}, {"branches": [branch("order", mode="external")]}):
         client.send(422, "post", TRANSACTIONS, "not_supported", body={"branches": [], **body}, by_schema=False)
     client.submit(422, branch("Order!", sql("SELECT 1")), slug="unknown_participant", by_schema=False)
@@ -356,6 +363,11 @@ def ask_talks(client, demo):
     talk.say(422, "Order!", "SELECT 1", slug="unknown_participant", by_schema=False)
     for members in ({"seq": 0}, {"seq": "1"}, {"colour": "red"}, {"params": {}}, {"isolation": "chaos"}, {"expect_rows": -1}):
         talk.tell(400, STATEMENTS, "malformed", {"participant": "order", "sql": "SELECT 1", **members}, by_schema=False)
+    for members, status, slug in (({"operation": 1}, 400, "malformed"), ({"operation": "o", "args": []}, 400, "malformed"),
+                                  ({}, 400, "malformed"), ({"operation": ""}, 422, "invalid"),
+                                  ({"operation": "o", "params": []}, 422, "invalid"),
+                                  ({"sql": "SELECT 1", "operation": "o"}, 422, "invalid")):
+        talk.tell(status, STATEMENTS, slug, {"participant": "order", **members}, by_schema=False)
     talk.say(200, "order", "INSERT INTO orders (id, customer, amount) VALUES ('talk', 'c-1', 1)")
     done = talk.tell(200, COMMIT, body={"ack": "completed"})
     assert done == talk.tell(200, COMMIT)
@@ -367,6 +379,11 @@ def ask_talks(client, demo):
         talk.say(status, "order", text, slug=slug)
         talk.tell(status, COMMIT, slug)
         talk.tell(200, ROLLBACK)
+    talk = Talk(client)
+    talk.tell(403, STATEMENTS, "rejected_by_policy",
+              {"participant": "order", "operation": "debit", "args": {"a": "x", "b": 12.5, "c": True, "d": None}, "expect_rows": 1,
+               "isolation": None, "read_only": None, "seq": 1})
+    talk.tell(403, COMMIT, "rejected_by_policy")
     talk = Talk(client)
     talk.tell(409, COMMIT, "conflict")
     talk.tell(200, ROLLBACK)

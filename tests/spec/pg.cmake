@@ -9,6 +9,8 @@ if(TARGET assent_pg)
         assent_test(NAME test_${name} SOURCES test_${name}.c LIBS test_pg_world
                     LABELS spec integration TIMEOUT 120)
     endforeach()
+    assent_test(NAME test_execute_policy SOURCES test_execute_policy.c LIBS test_pg_world assent_agent_config
+                LABELS spec integration TIMEOUT 120)
     # A server that answers PREPARE with the tag ROLLBACK.
     target_link_options(test_p03_vote PRIVATE "LINKER:--wrap=PQcmdStatus")
 endif()

@@ -193,6 +193,43 @@ static void test_agent_config_example_loads(void **state)
     assert_string_equal(settings.conninfo, "host=/run/postgresql dbname=orders user=assent_order");
 }
 
+/* What [policy] says becomes the policy, with the operations of the file that it names; nothing is a rule by default, and
+ * no restart is needed for any of it. */
+static void test_agent_config_policy_is_read(void **state)
+{
+    (void)state;
+    const char *source = getenv("ASSENT_SOURCE_DIR");
+    char text[2048];
+    (void)snprintf(text, sizeof(text),
+                   AGENT DATABASE
+                   "[policy]\noperations_file = %s/packaging/examples/agents/order.operations\n"
+                   "operations_only = yes\nrole = a \"b\"\nrefuse_ddl = yes\n"
+                   "max_rows = 7\nmax_time = 2s\n",
+                   source != NULL ? source : ".");
+    struct agent_settings plain, settings;
+    struct policy *policy = NULL;
+    struct error error = {0};
+    assert_success(load(AGENT DATABASE, &plain, &error), &error);
+    assert_success(agent_settings_policy(&plain, &policy, &error), &error);
+    assert_false(policy->operations_only || policy->refuse_ddl || policy->role[0] != '\0');
+    assert_int_equal(policy->operation_count + (size_t)policy->max_rows + policy->max_time_ms, 0);
+    policy_release(policy);
+    assert_success(load(text, &settings, &error), &error);
+    assert_null(agent_settings_restart_key(&plain, &settings));
+    assert_success(agent_settings_policy(&settings, &policy, &error), &error);
+    assert_true(policy->operations_only && policy->refuse_ddl);
+    assert_string_equal(policy->role, "a \"b\"");
+    assert_int_equal(policy->max_rows, 7);
+    assert_int_equal(policy->max_time_ms, 2000);
+    assert_non_null(policy_find(policy, "place-order"));
+    policy_release(policy);
+    assert_success(load(AGENT DATABASE "[policy]\noperations_file = /nowhere\n", &settings, &error),
+                   &error);
+    assert_false(agent_settings_policy(&settings, &policy, &error));
+    assert_non_null(strstr(error.text, "/nowhere"));
+    assert_non_null(strstr(error.hint, "operations_file"));
+}
+
 /* Passwords in the connection string, other addresses than loopback, bad names and contradictions
  * are refused. */
 static void test_agent_config_unsafe_settings_are_refused(void **state)
@@ -215,6 +252,11 @@ static void test_agent_config_unsafe_settings_are_refused(void **state)
         AGENT "[database]\nconninfo = postgresql://a:b@127.0.0.1/orders\n",
         AGENT DATABASE "[protocol]\nretry_min = 2s\nretry_max = 1s\n",
         AGENT DATABASE "[protocol]\nsweep_interval = 0\n",
+        AGENT DATABASE "[policy]\noperations_only = yes\n",
+        AGENT DATABASE "[policy]\nrole = none\n",
+        AGENT DATABASE "[policy]\nmax_rows = 0\n",
+        AGENT DATABASE "[policy]\nmax_time = 0\n",
+        AGENT DATABASE "[policy]\nrefuse_dll = yes\n",
         AGENT DATABASE "worker = 3\n",
         AGENT DATABASE "interactive = 257\n",
         AGENT DATABASE "workers = 400\nfinishers = 50\ninteractive = 51\n",
@@ -262,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_agent_config_defaults_are_enough),
         cmocka_unit_test(test_agent_config_result_limit_has_the_name_that_errors_use),
         cmocka_unit_test(test_agent_config_example_loads),
+        cmocka_unit_test(test_agent_config_policy_is_read),
         cmocka_unit_test(test_agent_config_unsafe_settings_are_refused),
         cmocka_unit_test(test_agent_config_refusal_does_not_repeat_a_password),
     };

@@ -591,6 +591,96 @@ static void test_client_submit_too_large_is_refused(void **state)
     sink_free(sink);
 }
 
+struct seen_operation {
+    size_t count;
+    struct statement statement; /* owned */
+};
+
+static bool keep_operation(void *user, struct api_call *call)
+{
+    struct seen_operation *seen = user;
+    struct work work;
+    struct error error = {0};
+    assert_success(work_decode(call->submission.branches[0].work, &work, &error), &error);
+    seen->count = work.statement_count;
+    seen->statement = work.statements[0];
+    free(work.statements);
+    sink_answer_commit(call);
+    return true;
+}
+
+/* An operation arrives with its arguments in the order of their names, whatever order they were given in. */
+static void test_client_operation_arrives_in_place_of_sql(void **state)
+{
+    (void)state;
+    struct seen_operation seen = {0};
+    struct sink *sink = sink_new(keep_operation, &seen, NULL, 0);
+    struct assent_client *client = open_client(sink);
+    struct assent_request *request = assent_request_new();
+    assert_int_equal(assent_request_add_operation(
+                         request, "payment", "debit",
+                         ASSENT_PARAMS("amount", "12.50", "account", "c-7", "b", NULL), 1),
+                     ASSENT_OK);
+    struct assent_answer *answer = assent_submit(client, request);
+    assert_int_equal(assent_answer_outcome(answer), ASSENT_COMMITTED);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.statement.operation, "debit");
+    assert_null(seen.statement.sql);
+    assert_int_equal(seen.statement.param_count, 3);
+    assert_string_equal(seen.statement.arg_names[0], "account");
+    assert_string_equal(seen.statement.params[0], "c-7");
+    assert_string_equal(seen.statement.arg_names[1], "amount");
+    assert_string_equal(seen.statement.params[1], "12.50");
+    assert_null(seen.statement.params[2]);
+    assert_int_equal(seen.statement.expect_rows, 1);
+    struct work work = {.statement_count = 1, .statements = alloc_array(1, sizeof seen.statement)};
+    work.statements[0] = seen.statement;
+    work_done(&work);
+    assent_answer_free(answer);
+    assent_request_free(request);
+    assent_client_close(client);
+    sink_free(sink);
+}
+
+/* Arguments that cannot be ones are refused where they are given. */
+static void test_client_operation_bad_arguments_are_refused(void **state)
+{
+    (void)state;
+    const char *many[2 * 65];
+    char names[65][8];
+    for (size_t i = 0; i < 65; i++) {
+        (void)snprintf(names[i], sizeof names[i], "n%zu", i);
+        many[2 * i] = names[i];
+        many[2 * i + 1] = "1";
+    }
+    const struct {
+        const char *operation;
+        size_t count;
+        const char *const *args;
+        int result;
+    } cases[] = {
+        {NULL, ASSENT_NO_PARAMS, ASSENT_E_ARGUMENT},
+        {"", ASSENT_NO_PARAMS, ASSENT_E_ARGUMENT},
+        {"\xff", ASSENT_NO_PARAMS, ASSENT_E_ARGUMENT},
+        {"o", ASSENT_PARAMS("a"), ASSENT_E_ARGUMENT},
+        {"o", ASSENT_PARAMS(NULL, "1"), ASSENT_E_ARGUMENT},
+        {"o", ASSENT_PARAMS("", "1"), ASSENT_E_ARGUMENT},
+        {"o", ASSENT_PARAMS("a", "\xff"), ASSENT_E_ARGUMENT},
+        {"o", ASSENT_PARAMS("a", "1", "a", "2"), ASSENT_E_ARGUMENT},
+        {"o", 2, NULL, ASSENT_E_ARGUMENT},
+        {"o", 2 * 65, many, ASSENT_E_LIMIT},
+        {"o", 2 * 64, many, ASSENT_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct assent_request *request = assent_request_new();
+        assert_int_equal(assent_request_add_operation(request, "order", cases[i].operation,
+                                                      cases[i].count, cases[i].args,
+                                                      ASSENT_ANY_ROWS),
+                         cases[i].result);
+        assent_request_free(request);
+    }
+}
+
 /* The builder's first error sticks and nothing is sent. */
 static void test_client_request_bad_argument_sticks(void **state)
 {
@@ -822,6 +912,8 @@ int main(void)
         cmocka_unit_test(test_client_edge_full_refuses_submissions_and_answers_questions),
         cmocka_unit_test(test_client_edge_drain_refuses_submissions_only),
         cmocka_unit_test(test_client_submit_too_large_is_refused),
+        cmocka_unit_test(test_client_operation_arrives_in_place_of_sql),
+        cmocka_unit_test(test_client_operation_bad_arguments_are_refused),
         cmocka_unit_test(test_client_request_bad_argument_sticks),
         cmocka_unit_test(test_client_open_bad_address_is_an_argument_error),
         cmocka_unit_test(test_client_lists_carry_filter_and_cursor),

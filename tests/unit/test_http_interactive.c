@@ -58,6 +58,44 @@ static void test_statement_full_body_arrives_whole(void **state)
     blob_free(statement.work);
 }
 
+/* A named operation takes the place of SQL: its arguments arrive by name, and their order is no part of what is asked. */
+static void test_statement_operation_arrives_with_its_arguments(void **state)
+{
+    (void)state;
+    struct interactive_statement statement =
+        parsed("{\"participant\":\"payment\",\"operation\":\"debit\",\"args\":{\"amount\":12.50,"
+               "\"account\":\"c-7\",\"note\":null},\"expect_rows\":1,\"seq\":2}");
+    assert_string_equal(statement.participant, "payment");
+    assert_int_equal(statement.seq, 2);
+    struct work work;
+    struct error error = {0};
+    assert_success(work_decode(statement.work, &work, &error), &error);
+    assert_int_equal(work.statement_count, 1);
+    const struct statement *call = &work.statements[0];
+    assert_null(call->sql);
+    assert_string_equal(call->operation, "debit");
+    assert_int_equal(call->param_count, 3);
+    assert_string_equal(call->arg_names[0], "account");
+    assert_string_equal(call->params[0], "c-7");
+    assert_string_equal(call->arg_names[1], "amount");
+    assert_string_equal(call->params[1], "12.50");
+    assert_string_equal(call->arg_names[2], "note");
+    assert_null(call->params[2]);
+    assert_int_equal(call->expect_rows, 1);
+    work_done(&work);
+    struct interactive_statement same = parsed(
+        "{\"expect_rows\":1,\"args\":{\"note\":null,\"account\":\"c-7\",\"amount\":\"12.50\"},"
+        "\"operation\":\"debit\",\"participant\":\"payment\"}");
+    assert_memory_equal(statement.hash, same.hash, BODY_HASH_BYTES);
+    struct interactive_statement other =
+        parsed("{\"participant\":\"payment\",\"operation\":\"debit\",\"args\":{\"amount\":12.51,"
+               "\"account\":\"c-7\",\"note\":null},\"expect_rows\":1}");
+    assert_memory_not_equal(statement.hash, other.hash, BODY_HASH_BYTES);
+    blob_free(other.work);
+    blob_free(same.work);
+    blob_free(statement.work);
+}
+
 /* Without isolation and read_only the branch keeps its own; without seq it is not repeatable. */
 static void test_statement_small_body_has_defaults(void **state)
 {
@@ -142,6 +180,20 @@ static void test_statement_bad_bodies_are_refused(void **state)
         BAD("{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"sql\":\"SELECT 2\"}",
             PROBLEM_MALFORMED),
         BAD("{\"participant\":\"order\",\"sql\":\"SELECT 1\"} x", PROBLEM_MALFORMED),
+        BAD("{\"participant\":\"order\",\"operation\":\"\"}", PROBLEM_INVALID),
+        BAD("{\"participant\":\"order\",\"operation\":1}", PROBLEM_MALFORMED),
+        BAD("{\"participant\":\"order\",\"args\":{}}", PROBLEM_MALFORMED),
+        BAD("{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"operation\":\"o\"}",
+            PROBLEM_INVALID),
+        BAD("{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"args\":{}}", PROBLEM_INVALID),
+        BAD("{\"participant\":\"order\",\"operation\":\"o\",\"params\":[]}", PROBLEM_INVALID),
+        BAD("{\"participant\":\"order\",\"operation\":\"o\",\"args\":[]}", PROBLEM_MALFORMED),
+        BAD("{\"participant\":\"order\",\"operation\":\"o\",\"args\":{\"a\":[1]}}",
+            PROBLEM_MALFORMED),
+        BAD("{\"participant\":\"order\",\"operation\":\"o\",\"args\":{\"a\":\"b\\u0000\"}}",
+            PROBLEM_MALFORMED),
+        BAD("{\"participant\":\"order\",\"operation\":\"o\",\"args\":{\"a\":1,\"a\":2}}",
+            PROBLEM_MALFORMED),
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct interactive_statement statement;
@@ -231,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statement_full_body_arrives_whole),
+        cmocka_unit_test(test_statement_operation_arrives_with_its_arguments),
         cmocka_unit_test(test_statement_small_body_has_defaults),
         cmocka_unit_test(test_statement_hash_is_of_what_is_asked),
         cmocka_unit_test(test_statement_bad_bodies_are_refused),

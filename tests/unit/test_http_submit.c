@@ -83,6 +83,57 @@ static void test_submit_full_request_arrives_whole(void **state)
     submission_done(&submission);
 }
 
+/* An operation arrives with its arguments in the order of their names, so that the order of members does not matter to
+ * the hash of its key; it is not the same as any SQL. */
+static void test_submit_operation_arrives_with_its_arguments(void **state)
+{
+    (void)state;
+#define CALL(inside) "{\"branches\":[{\"participant\":\"a\",\"statements\":[{" inside "}]}]}"
+    struct submission submission = parse(
+        CALL("\"operation\":\"debit\",\"args\":{\"b\":12.50,\"a\":\"c-7\",\"c\":null,\"B\":true},"
+             "\"expect_rows\":1"));
+    struct work work = work_of(&submission, 0);
+    const struct statement *statement = &work.statements[0];
+    assert_null(statement->sql);
+    assert_string_equal(statement->operation, "debit");
+    assert_int_equal(statement->param_count, 4);
+    assert_string_equal(statement->arg_names[0], "B");
+    assert_string_equal(statement->params[0], "true");
+    assert_string_equal(statement->arg_names[1], "a");
+    assert_string_equal(statement->params[1], "c-7");
+    assert_string_equal(statement->arg_names[2], "b");
+    assert_string_equal(statement->params[2], "12.50");
+    assert_string_equal(statement->arg_names[3], "c");
+    assert_null(statement->params[3]);
+    assert_int_equal(statement->expect_rows, 1);
+    work_done(&work);
+    struct submission same = parse(
+        CALL("\"args\":{\"B\":true,\"c\":null,\"b\":\"12.50\",\"a\":\"c-7\"},\"expect_rows\":1,"
+             "\"params\":null,\"sql\":null,\"operation\":\"debit\""));
+    assert_memory_equal(submission.body_hash, same.body_hash, BODY_HASH_BYTES);
+    static const char *const others[] = {
+        CALL("\"operation\":\"debit\",\"args\":{\"b\":12.50,\"a\":\"c-7\",\"c\":null,\"B\":true}"),
+        CALL("\"operation\":\"credit\",\"args\":{\"b\":12.50,\"a\":\"c-7\",\"c\":null,\"B\":true},"
+             "\"expect_rows\":1"),
+        CALL("\"operation\":\"debit\",\"args\":{\"b\":12.50,\"a\":\"c-7\",\"c\":\"\",\"B\":true},"
+             "\"expect_rows\":1"),
+        CALL("\"sql\":\"debit\",\"params\":[true,\"c-7\",12.50,null],\"expect_rows\":1"),
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct submission other = parse(others[i]);
+        assert_memory_not_equal(submission.body_hash, other.body_hash, BODY_HASH_BYTES);
+        submission_done(&other);
+    }
+    submission_done(&same);
+    submission_done(&submission);
+    submission = parse(CALL("\"operation\":\"all\""));
+    work = work_of(&submission, 0);
+    assert_int_equal(work.statements[0].param_count, 0);
+    assert_int_equal(work.statements[0].expect_rows, EXPECT_ROWS_ANY);
+    work_done(&work);
+    submission_done(&submission);
+}
+
 /* What is left out has the documented default, and so has an explicit null. */
 static void test_submit_absent_and_null_members_take_defaults(void **state)
 {
@@ -363,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_submit_full_request_arrives_whole),
+        cmocka_unit_test(test_submit_operation_arrives_with_its_arguments),
         cmocka_unit_test(test_submit_absent_and_null_members_take_defaults),
         cmocka_unit_test(test_submit_numbers_pass_digit_for_digit),
         cmocka_unit_test(test_submit_strings_are_decoded),

@@ -191,6 +191,71 @@ static void test_guard_may_return_rows_only_plain_changes_do_not(void **state)
     assert_true(pg_guard_may_return_rows(""));
 }
 
+/* What may be DDL is told from the first word, whatever stands before it; what cannot be told is left to the server. */
+static void test_guard_looks_like_dml_by_a_list_of_what_is_known(void **state)
+{
+    (void)state;
+    static const char *const dml[] = {
+        "select 1",
+        " /* x */ INSERT INTO a VALUES (1)",
+        "WITH a AS (SELECT 1) TABLE a",
+        "(SELECT 1)",
+        "",
+        "truncate items",
+        "-- x\nupdate a set b = 1",
+        "SET LOCAL work_mem = '1MB'",
+        "CALL f()",
+    };
+    static const char *const other[] = {
+        "CREATE TABLE a AS SELECT 1",
+        "drop table a",
+        "/* SELECT */ ALTER TABLE a ADD b int",
+        "GRANT ALL ON a TO b",
+        "EXPLAIN ANALYZE CREATE TABLE a AS SELECT 1",
+        "DO 'BEGIN END'",
+        "COMMENT ON TABLE a IS 'x'",
+        "REINDEX TABLE a",
+        "SECURITY LABEL ON TABLE a IS 'x'",
+        "REFRESH MATERIALIZED VIEW a",
+        "IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c",
+        "SELECTION",
+    };
+    char word[PG_GUARD_WORD_SIZE] = "";
+    for (size_t i = 0; i < sizeof dml / sizeof dml[0]; i++) {
+        if (!pg_guard_looks_like_dml(dml[i], word)) {
+            fail_msg("refused: %s", dml[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        if (pg_guard_looks_like_dml(other[i], word)) {
+            fail_msg("allowed: %s", other[i]);
+        }
+    }
+    assert_false(pg_guard_looks_like_dml("; drop table a", word));
+    assert_string_equal(word, "DROP");
+}
+
+/* The server's tag is believed; a query's tag without a description of rows is CREATE TABLE AS or SELECT INTO. */
+static void test_guard_tag_of_ddl_is_seen(void **state)
+{
+    (void)state;
+    static const char *const dml[] = {"INSERT 0 1", "UPDATE 12", "DELETE 0",
+                                      "MERGE 3",    "CALL",      "LOCK TABLE",
+                                      "SET",        "",          "TRUNCATE TABLE"};
+    static const char *const other[] = {
+        "CREATE TABLE", "SELECT INTO", "CREATE TABLE AS", "DROP TABLE", "DO",
+        "EXPLAIN",      "GRANT",       "SET CONSTRAINTS", "LOCK"};
+    for (size_t i = 0; i < sizeof dml / sizeof dml[0]; i++) {
+        assert_true(pg_guard_tag_is_dml(dml[i], false));
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        assert_false(pg_guard_tag_is_dml(other[i], false));
+        assert_false(pg_guard_tag_is_dml(other[i], true));
+    }
+    assert_true(pg_guard_tag_is_dml("SELECT 0", true));
+    assert_false(pg_guard_tag_is_dml("SELECT 5", false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +265,8 @@ int main(void)
         cmocka_unit_test(test_guard_set_local_by_name),
         cmocka_unit_test(test_guard_refusal_names_the_words),
         cmocka_unit_test(test_guard_may_return_rows_only_plain_changes_do_not),
+        cmocka_unit_test(test_guard_looks_like_dml_by_a_list_of_what_is_known),
+        cmocka_unit_test(test_guard_tag_of_ddl_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,14 +27,28 @@ static char *random_string_or_null(uint64_t *seed, size_t max_bytes)
     return random_next(seed) % 4 == 0 ? NULL : random_string(seed, max_bytes);
 }
 
+static void name_args(struct statement *statement)
+{
+    statement->operation = alloc_string("debit");
+    statement->arg_names = alloc_array(statement->param_count, sizeof *statement->arg_names);
+    for (size_t p = 0; p < statement->param_count; p++) {
+        char name[8] = {'a', (char)('a' + p)};
+        statement->arg_names[p] = alloc_string(name);
+    }
+}
+
 static struct work random_work(uint64_t *seed)
 {
     struct work work = {.statement_count = random_next(seed) % 5};
     work.statements = alloc_array(work.statement_count, sizeof *work.statements);
     for (size_t i = 0; i < work.statement_count; i++) {
         struct statement *statement = &work.statements[i];
-        statement->sql = random_string(seed, 300);
         statement->param_count = random_next(seed) % 20;
+        if (random_next(seed) % 3 == 0) {
+            name_args(statement);
+        } else {
+            statement->sql = random_string(seed, 300);
+        }
         statement->params = alloc_array(statement->param_count, sizeof *statement->params);
         for (size_t p = 0; p < statement->param_count; p++) {
             statement->params[p] = random_string_or_null(seed, 40);
@@ -91,7 +105,21 @@ static void assert_text(const char *a, const char *b)
     }
 }
 
-/* Statements, parameters (NULL is not the empty text) and expectations come back unchanged. */
+static void assert_statement(const struct statement *a, const struct statement *b)
+{
+    assert_text(a->sql, b->sql);
+    assert_text(a->operation, b->operation);
+    assert_int_equal(a->param_count, b->param_count);
+    for (size_t p = 0; p < a->param_count; p++) {
+        assert_text(a->params[p], b->params[p]);
+        if (a->operation != NULL) {
+            assert_string_equal(a->arg_names[p], b->arg_names[p]);
+        }
+    }
+    assert_int_equal(a->expect_rows, b->expect_rows);
+}
+
+/* Statements, operations, parameters (NULL is not the empty text) and expectations come back unchanged. */
 static void test_work_any_statements_round_trip(void **state)
 {
     (void)state;
@@ -103,13 +131,7 @@ static void test_work_any_statements_round_trip(void **state)
         assert_success(work_decode(blob, &back, &error), &error);
         assert_int_equal(back.statement_count, work.statement_count);
         for (size_t i = 0; i < work.statement_count; i++) {
-            const struct statement *a = &work.statements[i], *b = &back.statements[i];
-            assert_string_equal(a->sql, b->sql);
-            assert_int_equal(a->param_count, b->param_count);
-            for (size_t p = 0; p < a->param_count; p++) {
-                assert_text(a->params[p], b->params[p]);
-            }
-            assert_int_equal(a->expect_rows, b->expect_rows);
+            assert_statement(&work.statements[i], &back.statements[i]);
         }
         work_done(&work);
         work_done(&back);
@@ -170,6 +192,40 @@ static void test_work_any_report_round_trips(void **state)
         pg_report_done(&back);
         blob_free(blob);
     }
+}
+
+/* A statement of SQL has the bytes that it always had: keys in a journal were hashed over them. */
+static void test_work_sql_keeps_its_form(void **state)
+{
+    (void)state;
+    char sql[] = "q", one[] = "1";
+    char *params[] = {one, NULL};
+    struct statement statement = {
+        .sql = sql, .param_count = 2, .params = params, .expect_rows = EXPECT_ROWS_ANY};
+    struct work work = {.statement_count = 1, .statements = &statement};
+    struct blob *blob = work_encode(&work);
+    static const char wanted[] = "\x92\x01\x91\x93\xa1q\x92\xa1"
+                                 "1\xc0\xc0";
+    assert_int_equal(blob->size_bytes, sizeof wanted - 1);
+    assert_memory_equal(blob->bytes, wanted, sizeof wanted - 1);
+    blob_free(blob);
+}
+
+/* Arguments in any order become one form; a name that stands twice is told. */
+static void test_work_arguments_are_put_into_order(void **state)
+{
+    (void)state;
+    char a[] = "a", b[] = "b", c[] = "c", one[] = "1", two[] = "2", three[] = "3";
+    char *names[] = {c, a, b}, *params[] = {three, one, two};
+    struct statement statement = {
+        .operation = a, .param_count = 3, .arg_names = names, .params = params};
+    assert_true(statement_sort_args(&statement));
+    assert_string_equal(names[0], "a");
+    assert_string_equal(params[0], "1");
+    assert_string_equal(names[2], "c");
+    assert_string_equal(params[2], "3");
+    names[0] = c;
+    assert_false(statement_sort_args(&statement));
 }
 
 /* Each payload's reader, behind one face. */
@@ -299,7 +355,14 @@ static void test_work_hostile_payloads_are_refused(void **state)
         {0, "\x92\x01\x91\x93\xa2q\xff\x90\xc0", 9},                  /* not UTF-8 */
         {0, "\x92\x01\x91\x93\xa1q\x90\xff", 8},                      /* expects -1 rows */
         {0, "\x92\x01\x91\x93\xc0\x90\xc0", 7},                       /* no statement */
-        {1, "\x92\x01\xdd\xff\xff\xff\xff", 7},                       /* 4 G results */
+        {0, "\x92\x01\x91\x94\xa1o\xdd\xff\xff\xff\xff\x90\xc0", 13}, /* 4 G names */
+        {0, "\x92\x01\x91\x94\xa1o\x91\xa1n\x90\xc0", 11}, /* a name without its argument */
+        {0, "\x92\x01\x91\x94\xa1o\x92\xa1n\xa1n\x92\xc0\xc0\xc0", 15}, /* a name twice */
+        {0, "\x92\x01\x91\x94\xa1o\x92\xa1n\xa1m\x92\xc0\xc0\xc0", 15}, /* names out of order */
+        {0, "\x92\x01\x91\x94\xa1o\x91\xc0\x91\xc0\xc0", 11}, /* an argument without a name */
+        {0, "\x92\x01\x91\x94\xc0\x90\x90\xc0", 8},           /* no operation */
+        {0, "\x92\x01\x91\x95\xa1o\x90\x90\xc0\xc0", 10},     /* of a form to come */
+        {1, "\x92\x01\xdd\xff\xff\xff\xff", 7},               /* 4 G results */
         {1, "\x92\x01\x91\x94\xa1x\x00\xdd\xff\xff\xff\xff\x90", 13}, /* 4 G columns */
         {1, "\x92\x01\x91\x94\xa1x\x00\x90\xdd\xff\xff\xff\xff", 13}, /* 4 G rows of nothing */
         {1, "\x92\x01\x91\x94\xa1x\x00\x90\x91\x91\xc0", 11},         /* a value without a column */
@@ -344,6 +407,8 @@ int main(void)
         cmocka_unit_test(test_work_any_statements_round_trip),
         cmocka_unit_test(test_work_any_results_round_trip),
         cmocka_unit_test(test_work_any_report_round_trips),
+        cmocka_unit_test(test_work_sql_keeps_its_form),
+        cmocka_unit_test(test_work_arguments_are_put_into_order),
         cmocka_unit_test(test_work_wrong_length_is_refused),
         cmocka_unit_test(test_work_any_byte_changed_does_no_harm),
         cmocka_unit_test(test_work_hostile_payloads_are_refused),
