@@ -314,51 +314,58 @@ void checkout_end(struct checkout_call *call, struct answer *ret_answer)
     free(call);
 }
 
+/* What the coordinator says of a key, {"transactions":[newest, ...]}; owned. NULL, with the error: it said something else, or
+ * nothing in time (0: as http_request has it). */
+static json_t *ask_by_key(const struct stack *stack, const char *key, uint32_t timeout_ms,
+                          struct error *ret_error)
+{
+    char url[512];
+    struct http_reply reply;
+    (void)snprintf(url, sizeof url, "%s/v1/transactions?key=%s", stack_api(stack), key);
+    const struct http_request request = {.url = url, .timeout_ms = timeout_ms};
+    if (!http_perform(&request, &reply, ret_error)) {
+        return NULL;
+    }
+    json_t *root = json_loads(reply.body, 0, NULL);
+    if (reply.status != 200 || !json_is_array(json_object_get(root, "transactions"))) {
+        (void)error_set(ret_error, ERROR_INVALID, "GET %s: %d %.200s", url, reply.status,
+                        reply.body);
+        json_decref(root);
+        root = NULL;
+    }
+    http_reply_done(&reply);
+    return root;
+}
+
+static const json_t *newest_of(const json_t *root)
+{
+    return json_array_get(json_object_get(root, "transactions"), 0);
+}
+
 bool checkout_state_by_key(const struct stack *stack, const char *key, char ret_state[32],
                            char ret_id[160], struct error *ret_error)
 {
-    char path[384];
-    struct http_reply reply;
-    (void)snprintf(path, sizeof path, "/v1/transactions?key=%s", key);
-    if (!stack_http(stack, path, NULL, NULL, &reply, ret_error)) {
+    json_t *root = ask_by_key(stack, key, 0, ret_error);
+    if (root == NULL) {
         return false;
     }
-    json_t *root = json_loads(reply.body, 0, NULL);
-    const json_t *list = json_object_get(root, "transactions");
-    bool succeeded = reply.status == 200 && json_is_array(list);
-    if (succeeded) {
-        const json_t *newest = json_array_get(list, 0); /* NULL: the members are "" */
-        copy_member(newest, "state", ret_state, 32);
-        copy_member(newest, "id", ret_id, 160);
-    } else {
-        (void)error_set(ret_error, ERROR_INVALID, "GET %s: %d %.200s", path, reply.status,
-                        reply.body);
-    }
+    copy_member(newest_of(root), "state", ret_state, 32); /* no newest: the members are "" */
+    copy_member(newest_of(root), "id", ret_id, 160);
     json_decref(root);
-    http_reply_done(&reply);
-    return succeeded;
+    return true;
 }
 
 size_t checkout_votes_by_key(const struct stack *stack, const char *key)
 {
-    char url[512];
-    struct http_reply reply;
     struct error ignored; /* who waits for votes asks again */
-    (void)snprintf(url, sizeof url, "%s/v1/transactions?key=%s", stack_api(stack), key);
-    const struct http_request request = {.url = url, .timeout_ms = 1000};
-    if (!http_perform(&request, &reply, &ignored)) {
-        return 0;
-    }
-    json_t *root = json_loads(reply.body, 0, NULL);
-    const json_t *newest = json_array_get(json_object_get(root, "transactions"), 0);
+    json_t *root = ask_by_key(stack, key, 1000, &ignored);
+    const json_t *branches = json_object_get(newest_of(root), "branches");
     size_t votes = 0;
-    const json_t *branches = json_object_get(newest, "branches");
     for (size_t i = 0; i < json_array_size(branches); i++) {
         const json_t *state = json_object_get(json_array_get(branches, i), "state");
         votes += json_is_string(state) && strcmp(json_string_value(state), "prepared") == 0;
     }
     json_decref(root);
-    http_reply_done(&reply);
     return votes;
 }
 
