@@ -121,9 +121,9 @@ struct demo_process {
     const char *pid_path;
 };
 
-/* The process of a pid file if it is still that very process (pid and start time of this boot); 0 if not. */
+/* The process of a pid file if it is still that very process (pid and start time of this boot) and has not been killed; 0 if not. */
 pid_t demo_process_find(const char *pid_path);
-/* The same, and lets it go on if it was stopped. */
+/* The same, and lets it go on if it was stopped; one that has been killed is waited for, so that 0 means its ports are free. */
 pid_t demo_process_wake(const char *pid_path);
 /* Starts a daemon and waits until it says READY=1 (sd_notify) or ends. */
 bool demo_process_start(const struct demo *demo, const struct demo_process *process,

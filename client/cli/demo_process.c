@@ -54,7 +54,19 @@ static bool read_small(const char *path, char *ret_text, size_t size_bytes)
     return true;
 }
 
-/* Of a living process; zombies do not count. */
+/* Its last thread too? The first one may be a zombie while another still has the process's ports and locks. */
+static bool process_has_ended(pid_t pid)
+{
+    const int pidfd = pidfd_open(pid, 0);
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    const bool has_ended = pidfd < 0 || poll(&end, 1, 0) == 1;
+    if (pidfd >= 0) {
+        close(pidfd);
+    }
+    return has_ended;
+}
+
+/* Of a process that has not ended; one that waits to be collected by its parent does not count. */
 static bool process_identity(pid_t pid, struct identity_of_process *ret_identity)
 {
     char path[64];
@@ -66,7 +78,7 @@ static bool process_identity(pid_t pid, struct identity_of_process *ret_identity
         return false;
     }
     const char *at = strrchr(stat, ')'); /* the name may hold anything */
-    if (at == NULL || at[1] == 0 || at[2] == 'Z' || at[2] == 'X') {
+    if (at == NULL || at[1] == 0 || at[2] == 'X' || (at[2] == 'Z' && process_has_ended(pid))) {
         return false;
     }
     /* Behind the name come state (3rd field) and so on; the start time is the 22nd. */
@@ -81,7 +93,8 @@ static bool process_identity(pid_t pid, struct identity_of_process *ret_identity
     return true;
 }
 
-pid_t demo_process_find(const char *pid_path)
+/* The process of a pid file, also one that is on its way out. */
+static pid_t process_of_file(const char *pid_path)
 {
     char text[256];
     struct identity_of_process then = {0};
@@ -127,9 +140,15 @@ static bool process_is_dying(pid_t pid)
     return is_dying || (flags & 4) != 0;
 }
 
+pid_t demo_process_find(const char *pid_path)
+{
+    const pid_t pid = process_of_file(pid_path);
+    return pid != 0 && !process_is_dying(pid) ? pid : 0;
+}
+
 pid_t demo_process_wake(const char *pid_path)
 {
-    const pid_t pid = demo_process_find(pid_path);
+    const pid_t pid = process_of_file(pid_path);
     if (pid == 0) {
         return 0;
     }
@@ -339,10 +358,10 @@ static bool signal_and_wait(int pidfd, int signal_number, int timeout_ms)
 bool demo_process_stop(const char *title, const char *pid_path, int first, int second,
                        int timeout_ms, struct error *ret_error)
 {
-    const pid_t pid = demo_process_find(pid_path);
+    const pid_t pid = process_of_file(pid_path);
     const int pidfd = pid != 0 ? pidfd_open(pid, 0) : -1;
     /* Asked again with the pidfd in hand: now the answer cannot become stale. */
-    if (pidfd < 0 || demo_process_find(pid_path) != pid) {
+    if (pidfd < 0 || process_of_file(pid_path) != pid) {
         if (pidfd >= 0) {
             close(pidfd);
         }

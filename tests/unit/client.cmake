@@ -25,3 +25,10 @@ assent_test(NAME test_client_clock
 assent_test(NAME test_client_timer
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_timer.c ${CMAKE_SOURCE_DIR}/client/timer.c
             LIBS assent_common nng::nng LABELS unit threads)
+assent_test(NAME test_cli_process
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_cli_process.c
+                    ${CMAKE_SOURCE_DIR}/client/cli/demo_process.c
+            LIBS assent_common)
+if(TARGET test_cli_process)
+    target_link_options(test_cli_process PRIVATE "LINKER:--wrap=poll")
+endif()
