@@ -30,8 +30,11 @@ diff - "$work/installed" <<'LIST' || fail "what is installed"
 ./include/assent/assent.h
 ./lib/assent/libassent_clock_shift.so
 ./libexec/assent/assent-demo-checkout-retry
+./libexec/assent/assent-demo-delivery
 ./libexec/assent/assent-demo-expired-card
 ./libexec/assent/assent-demo-reservation
+./libexec/assent/assent-demo-saga
+./libexec/assent/assent-demo-upgrade
 ./sbin/assent-agent
 ./sbin/assentd
 ./share/doc/assent/examples/agents/order.conf
