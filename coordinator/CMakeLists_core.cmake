@@ -9,6 +9,7 @@ assent_pure_library(assent_coord_core
             ${CMAKE_CURRENT_LIST_DIR}/core_ready.c
             ${CMAKE_CURRENT_LIST_DIR}/core_resolve.c
             ${CMAKE_CURRENT_LIST_DIR}/core_start.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_statement.c
             ${CMAKE_CURRENT_LIST_DIR}/core_submit.c
             ${CMAKE_CURRENT_LIST_DIR}/core_trim.c
             ${CMAKE_CURRENT_LIST_DIR}/core_txn.c

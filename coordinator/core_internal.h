@@ -7,7 +7,8 @@
  *   core_txn.c      one transaction: its life, its state table, its answers and its timeline
  *   core_submit.c   SUBMIT: keys, limits, admission
  *   core_vote.c     WORK out, VOTE in, the decision
- *   core_interactive.c  OPEN, STATEMENT, CLOSE: a transaction statement by statement (P-22)
+ *   core_interactive.c  OPEN, CLOSE, time and repetition of a transaction statement by statement (P-22)
+ *   core_statement.c    STATEMENT and ANSWER, what is kept for a repetition
  *   core_finish.c   COMMIT and ROLLBACK out, ACK in, END; heuristic outcomes
  *   core_peer.c     participants: links, witnesses, claims, health (P-10, P-14)
  *   core_inquiry.c  INQUIRY (P-8)
@@ -298,19 +299,21 @@ void vote_abort(struct coord *coord, struct txn *txn, enum reason reason, uint32
 /* core_interactive.c */
 void interactive_open(struct coord *coord, const struct coord_event *event,
                       struct coord_ready *ready);
-void interactive_statement(struct coord *coord, struct coord_event *event,
-                           struct coord_ready *ready);
 void interactive_close(struct coord *coord, const struct coord_event *event,
                        struct coord_ready *ready);
-void interactive_answered(struct coord *coord, uint32_t from, uint64_t session,
-                          struct message_answer *answer, struct coord_ready *ready);
 /* Sends again what is not answered. */
 void interactive_repeat(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 uint64_t interactive_due_ms(const struct txn *txn); /* of an open one, beside its deadline */
 void interactive_timer(struct coord *coord, struct txn *txn, struct coord_ready *ready);
+void interactive_drain(struct coord *coord, struct coord_ready *ready);
+
+/* core_statement.c */
+void interactive_statement(struct coord *coord, struct coord_event *event,
+                           struct coord_ready *ready);
+void interactive_answered(struct coord *coord, uint32_t from, uint64_t session,
+                          struct message_answer *answer, struct coord_ready *ready);
 /* It aborts: whoever waits for a statement hears of it, and what was kept for repetition goes. */
 void interactive_aborted(struct coord *coord, struct txn *txn, struct coord_ready *ready);
-void interactive_drain(struct coord *coord, struct coord_ready *ready);
 void interactive_free(struct txn *txn);
 
 /* core_finish.c */

@@ -65,7 +65,7 @@ only 'libpq-fe\.h|libpq/.*' 'participant/(pg_.*|setup)\.[ch]|client/cli/demo_pos
 only 'sqlite3\.h' 'recovery/.*sqlite.*\.[ch]|tests/.*' 'SQLite belongs to the journal backend'
 only 'microhttpd\.h' 'coordinator/http.*\.[ch]|tests/.*' 'libmicrohttpd belongs to the HTTP edge'
 only 'curl/.*' '(client|examples|tests)/.*' 'libcurl belongs to the command line, the scenarios and the tests'
-only 'ini\.h' 'common/config_file\.c|tests/.*' 'inih belongs to the configuration reader'
+only 'ini\.h' 'common/config_file_read\.c|tests/.*' 'inih belongs to the configuration reader'
 only 'jansson\.h' 'participant/setup\.c|(examples|tests)/.*' 'jansson belongs to what is printed for programs'
 only 'cmocka\.h' 'tests/.*' 'cmocka belongs to the tests'
 
