@@ -18,6 +18,7 @@ static const struct command {
     {"explore", "every schedule of a small world, deduplicated"},
     {"matrix", "every fault point times every flow, on real processes"},
     {"run", "faults against real processes under load; writes a history"},
+    {"demo", "faults for the processes of a demo, while a command runs there"},
     {"check", "judges a history, offline"},
     {"mutants", "the sources broken on purpose: is it noticed, and by which stage?"},
 };

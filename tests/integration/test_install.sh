@@ -22,6 +22,7 @@ diff - "$work/installed" <<'LIST' || fail "what is installed"
 ./bin/assent
 ./bin/assent-fault
 ./bin/assent-fault-check
+./bin/assent-fault-demo
 ./bin/assent-fault-explore
 ./bin/assent-fault-matrix
 ./bin/assent-fault-mutants
