@@ -30,10 +30,10 @@ static void check_params(const struct operation *operation, const struct stateme
     CHECK(statement->param_count == operation->param_count);
     for (size_t i = 0; i < operation->param_count; i++) {
         size_t k = 0;
-        while (strcmp(names[k], operation->param_names[i]) != 0) {
+        while (k < operation->param_count && strcmp(names[k], operation->param_names[i]) != 0) {
             k++;
         }
-        CHECK(statement->params[i] == values[k]);
+        CHECK(k < operation->param_count && statement->params[i] == values[k]);
     }
 }
 
@@ -46,7 +46,7 @@ static void admit_operation(const struct policy *policy, struct statement *state
     struct blob *blob = work_encode(&one);
     CHECK(work_decode(blob, &copy, NULL));
     const struct operation *operation = policy_find(policy, statement->operation);
-    char *values[OPERATION_ARGS_MAX];
+    char *values[OPERATION_ARGS_MAX] = {NULL};
     for (size_t i = 0; i < statement->param_count; i++) {
         values[i] = statement->params[i];
     }
