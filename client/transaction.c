@@ -157,27 +157,55 @@ static struct assent_answer *answer_unsure(void)
                       "assent_execute_again tells");
 }
 
-struct assent_answer *assent_execute(struct assent_transaction *transaction,
-                                     const char *participant, const char *sql, size_t param_count,
-                                     const char *const *params, int64_t expect_rows)
+/* The request is without a statement again, for the next one. */
+static void last_clear(struct assent_transaction *transaction)
 {
     struct assent_request *last = transaction->last;
-    if (transaction->is_unsure) {
-        return answer_unsure();
-    }
     for (size_t i = 0; i < last->branch_count; i++) {
         work_done(&last->branches[i].work);
         last->branches[i].work = (struct work){0};
     }
     transaction->participant[0] = '\0';
-    const int error = assent_request_add(last, participant, sql, param_count, params, expect_rows);
+}
+
+/* error: of what was put into the request. */
+static struct assent_answer *last_send(struct assent_transaction *transaction,
+                                       const char *participant, int error)
+{
     if (error_take(transaction) != ASSENT_OK || error != ASSENT_OK) {
         return answer_new(ASSENT_REFUSED, error == ASSENT_E_LIMIT ? "limit" : "malformed",
-                          last->error_text);
+                          transaction->last->error_text);
     }
     snprintf(transaction->participant, sizeof transaction->participant, "%s", participant);
     transaction->has_answer = false;
     return statement_ask(transaction);
+}
+
+struct assent_answer *assent_execute(struct assent_transaction *transaction,
+                                     const char *participant, const char *sql, size_t param_count,
+                                     const char *const *params, int64_t expect_rows)
+{
+    if (transaction->is_unsure) {
+        return answer_unsure();
+    }
+    last_clear(transaction);
+    return last_send(
+        transaction, participant,
+        assent_request_add(transaction->last, participant, sql, param_count, params, expect_rows));
+}
+
+struct assent_answer *assent_execute_operation(struct assent_transaction *transaction,
+                                               const char *participant, const char *operation,
+                                               size_t text_count, const char *const *args,
+                                               int64_t expect_rows)
+{
+    if (transaction->is_unsure) {
+        return answer_unsure();
+    }
+    last_clear(transaction);
+    return last_send(transaction, participant,
+                     assent_request_add_operation(transaction->last, participant, operation,
+                                                  text_count, args, expect_rows));
 }
 
 struct assent_answer *assent_execute_again(struct assent_transaction *transaction)

@@ -12,8 +12,8 @@
  *         more                        an indented line continues the value (joined by one space)
  *
  * Read "exact", for values that are texts of another language: a line that INI would silently cut or pass over (a
- * semicolon after white space; ";", "#" or "[" at the beginning of an indented line) is an error. Comments are then
- * whole lines that begin with ";" or "#" in the first column.
+ * semicolon after white space; ";", "#" or "[" at the beginning of an indented line; words behind a section's bracket) is
+ * an error. Comments are then whole lines that begin with ";" or "#" in the first column, or follow a bracket.
  *
  * Single-threaded; no logging; values stay owned by the file until config_file_free.
  */

@@ -68,6 +68,16 @@ static void parse_section_line(struct parse *parse, const char *text)
         parse_fail(parse, "the section's name is empty or too long", "write [section]");
         return;
     }
+    const char *rest = end + 1 + strspn(end + 1, " \t\r\n");
+    if (parse->exact && *rest != '\0' && *rest != ';' && *rest != '#') {
+        parse_fail(parse, "what stands behind the section's bracket would be lost",
+                   "write each key on a line of its own");
+        return;
+    }
+    if (parse->file->section_count == CONFIG_FILE_ENTRY_MAX) { /* they are compared pairwise */
+        parse_fail(parse, "too many sections in one file", "4096 is the limit");
+        return;
+    }
     memcpy(parse->section, text + 1, size);
     parse->section[size] = '\0';
     file_add_section(parse->file, parse->section, parse->line);
@@ -93,15 +103,30 @@ static void parse_check_exact(struct parse *parse, const char *line, const char 
     }
 }
 
+/* Has fgets read a NUL? The line was filled with something else before, so fgets's own NUL is the last there is. */
+static bool line_has_nul(const char *line, size_t size)
+{
+    while (size > 0 && line[size - 1] != '\0') {
+        size--;
+    }
+    return size > 0 && strlen(line) != size - 1;
+}
+
 /* fgets for inih: also counts lines, watches for lines that inih would cut, and keeps the section's
  * name. */
 static char *parse_read_line(char *line, int size, void *user)
 {
     struct parse *parse = user;
+    memset(line, '\n', (size_t)size);
     if (parse->failed || fgets(line, size, parse->stream) == NULL) {
         return NULL;
     }
     parse->line++;
+    if (line_has_nul(line, (size_t)size)) {
+        parse_fail(parse, "the line has a NUL byte, and what follows it would be lost",
+                   "this is no text file, or a damaged one");
+        return NULL;
+    }
     size_t length = strlen(line);
     if (length + 1 == (size_t)size && line[length - 1] != '\n') {
         parse_fail(parse, "the line is too long (199 bytes is the limit)",

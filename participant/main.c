@@ -68,7 +68,10 @@ static bool program_read(const char *path, struct agent_settings *ret_settings,
 
 static void log_policy(const char *event, const struct policy *policy)
 {
-    log_event(LOG_INFO, event, LOG_U("operations", policy->operation_count));
+    log_event(LOG_INFO, event, LOG_U("operations", policy->operation_count),
+              LOG_S("operations_only", policy->operations_only ? "yes" : "no"),
+              LOG_S("role", policy->role), LOG_S("refuse_ddl", policy->refuse_ddl ? "yes" : "no"),
+              LOG_I("max_rows", policy->max_rows), LOG_U("max_time_ms", policy->max_time_ms));
 }
 
 /* SIGHUP, in the owner thread: a file with a mistake changes nothing. */

@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "participant/pg_guard.h"
+#include "participant/pg_text.h"
 
 #define SECTION_PREFIX "operation "
 #define BLANKS         " \t"
@@ -191,6 +192,10 @@ static bool read_sql(const struct reading *reading)
     char word[PG_GUARD_WORD_SIZE];
     if (!config_file_get_text(reading->file, reading->section, "sql", NULL, &sql, reading->error)) {
         return false;
+    }
+    if (!pg_text_valid(sql)) { /* the server would say so of each call, and not of which line */
+        return config_file_fail(reading->file, reading->section, "sql", reading->error,
+                                "it is not UTF-8");
     }
     if (strstr(sql, "--") != NULL) {
         config_file_fail(

@@ -3,7 +3,7 @@
  *
  *     [operation debit]
  *     sql = UPDATE accounts SET balance = balance - $2
- *         WHERE id = $1 AND balance >= $2
+ *         WHERE id = $1 AND $2 > 0 AND balance >= $2
  *     params = account text, amount numeric
  *     expect_rows = 1
  *     max_rows = 10

@@ -91,10 +91,11 @@ bool pg_send_timeouts(struct execution *x, uint64_t left_ms)
     statement_ms = statement_ms < INT32_MAX ? statement_ms : INT32_MAX;
     lock_ms = lock_ms < INT32_MAX ? lock_ms : INT32_MAX;
     x->limit_ms = statement_ms > 0 ? statement_ms : 1;
+    x->lock_limit_ms = lock_ms > 0 ? lock_ms : 1;
     x->sent_ms = clock_monotonic_ms();
     (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64, x->limit_ms);
     bool sent = pg_send_sql(x, sql);
-    (void)snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %" PRIu64, lock_ms > 0 ? lock_ms : 1);
+    (void)snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %" PRIu64, x->lock_limit_ms);
     return sent && pg_send_sql(x, sql);
 }
 
@@ -402,6 +403,9 @@ bool pg_check_work(struct execution *x)
             return pg_fail_text(x, REASON_REJECTED_BY_POLICY, (int)i,
                                 "%s controls the transaction or the session; a branch may not",
                                 word);
+        }
+        if (!pg_policy_check_words(x, i)) {
+            return false;
         }
         if (statement->param_count > PARAMS_MAX) {
             return pg_fail_text(x, REASON_STATEMENT_FAILED, (int)i, "more than %d parameters",

@@ -31,8 +31,10 @@ struct execution {
     struct policy *policy;      /* held; the same to the end of the command, whatever is reloaded */
     struct policy_terms *terms; /* one for each statement */
     bool timed;                 /* some statement has a max_time */
-    uint64_t limit_ms;          /* what the deadline leaves to each statement */
-    uint64_t sent_ms;           /* when the statements were sent */
+    bool role_left;         /* the interactive branch is still in a role of its last statement */
+    uint64_t limit_ms;      /* what the deadline leaves to each statement */
+    uint64_t lock_limit_ms; /* the same for each wait for a lock */
+    uint64_t sent_ms;       /* when the statements were sent */
 };
 
 /* pg_execute.c: the words of a branch, for it and for pg_interactive.c. All of them send, or read and on failure fill in the
@@ -61,8 +63,11 @@ bool pg_read_end(struct execution *x);
 /* pg_policy.c. Those that return false have filled in the answer. */
 void pg_policy_begin(struct execution *x); /* takes hold of the present policy */
 void pg_policy_done(struct execution *x);
-/* May this statement be sent? An operation becomes its SQL. */
+/* May this statement be sent? An operation becomes its SQL. Its words are looked at when P-21 has let them through. */
 bool pg_policy_admit(struct execution *x, size_t index);
+bool pg_policy_check_words(struct execution *x, size_t index);
+/* Will a statement of the same branch that comes later find itself in a role of the policy? */
+bool pg_policy_leaves_role(const struct execution *x);
 /* The words that go in front of a statement, or (index beyond the last) behind all: sent, how many; read, which. */
 bool pg_policy_send(struct execution *x, size_t index);
 int pg_policy_words(const struct execution *x, size_t index);

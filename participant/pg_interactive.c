@@ -300,12 +300,14 @@ static bool do_statement(struct pg_member *member, struct pg_types *types,
     struct command_result result = {.id = command->id, .kind = COMMAND_STATEMENT};
     struct execution x;
     pg_execution_init(&x, member, &statement->execute, &result);
+    x.role_left = member->role_left && statement->ordinal > 1;
     bool open =
         check_statement(&x) && run_statement(&x, statement->ordinal == 1) && name_types(&x, types);
     bool keep = !x.broken;
     if (open) {
         result.class = PG_OK;
         result.results = results_encode(&x.collected.results);
+        member->role_left = pg_policy_leaves_role(&x);
     }
     pg_execution_done(&x);
     if (open) {

@@ -55,6 +55,7 @@ struct pg_member {
     uint64_t generation;    /* in which the session was opened */
     uint64_t tried_accepts; /* pg->accepts at the last try to open it; this thread's only */
     int32_t abandoned_pid;  /* backend of the connection before this one; 0: none */
+    bool role_left;         /* interactive: the branch's last statement ran in a policy's role */
 
     /* Guarded by pg->mutex. */
     int32_t pid; /* of the open session; the fence spares it */

@@ -42,26 +42,30 @@ void pg_set_policy(struct pg *pg, struct policy *policy)
 bool pg_policy_admit(struct execution *x, size_t index)
 {
     char why[POLICY_TEXT_SIZE];
-    char word[PG_GUARD_WORD_SIZE];
     if (x->terms == NULL) {
         x->terms = alloc_array(x->work.statement_count, sizeof x->terms[0]);
     }
-    struct statement *statement = &x->work.statements[index];
     struct policy_terms *terms = &x->terms[index];
-    if (!policy_admit(x->policy, statement, terms, why)) {
+    if (!policy_admit(x->policy, &x->work.statements[index], terms, why)) {
         return pg_fail_text(x, REASON_REJECTED_BY_POLICY, (int)index, "%s", why);
-    }
-    if (x->policy->refuse_ddl && !pg_guard_looks_like_dml(statement->sql, word)) {
-        return pg_fail_text(x, REASON_REJECTED_BY_POLICY, (int)index,
-                            "policy refuse_ddl: %s is not among the commands that this agent runs",
-                            word);
     }
     x->timed = x->timed || terms->max_time_ms > 0;
     x->split = x->split || terms->max_rows > 0 || x->policy->refuse_ddl;
     return true;
 }
 
+bool pg_policy_check_words(struct execution *x, size_t index)
+{
+    char word[PG_GUARD_WORD_SIZE];
+    return !x->policy->refuse_ddl || pg_guard_looks_like_dml(x->work.statements[index].sql, word) ||
+           pg_fail_text(x, REASON_REJECTED_BY_POLICY, (int)index,
+                        "policy refuse_ddl: %s is not among the commands that this agent runs",
+                        word);
+}
+
 /* ---- in front of a statement ---- */
+
+#define TIME_WORDS 2 /* that send_time sends */
 
 /* What is shorter: the policy's time, or what the deadline leaves. */
 static uint64_t time_ms(const struct execution *x, size_t index)
@@ -70,9 +74,26 @@ static uint64_t time_ms(const struct execution *x, size_t index)
     return max_ms > 0 && max_ms < x->limit_ms ? max_ms : x->limit_ms;
 }
 
+/* A statement that only waits for somebody else's lock breaks no rule, and may be tried again: lock_timeout comes first and
+ * gives its own reason. */
+static bool send_time(struct execution *x, size_t index)
+{
+    char sql[96];
+    uint64_t most_ms = time_ms(x, index);
+    uint64_t lock_ms = most_ms - (most_ms + 7) / 8;
+    lock_ms = lock_ms < x->lock_limit_ms ? lock_ms : x->lock_limit_ms;
+    (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64, most_ms);
+    bool sent = pg_send_sql(x, sql);
+    (void)snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %" PRIu64, lock_ms > 0 ? lock_ms : 1);
+    return sent && pg_send_sql(x, sql);
+}
+
 /* Quoted as a name, so that it is nothing else whatever it is. */
 static bool send_role(struct execution *x)
 {
+    if (x->policy->role[0] == '\0') {
+        return pg_send_sql(x, "SET LOCAL ROLE NONE"); /* what an earlier policy has left */
+    }
     char sql[2 * POLICY_NAME_SIZE + 32] = "SET LOCAL ROLE \"";
     size_t size = strlen(sql);
     for (const char *c = x->policy->role; *c != '\0'; c++) {
@@ -88,30 +109,30 @@ static bool send_role(struct execution *x)
 
 static bool needs_role(const struct execution *x, size_t index)
 {
-    return x->policy->role[0] != '\0' && index < x->work.statement_count;
+    return (x->policy->role[0] != '\0' || x->role_left) && index < x->work.statement_count;
+}
+
+bool pg_policy_leaves_role(const struct execution *x)
+{
+    return x->policy->role[0] != '\0';
 }
 
 bool pg_policy_send(struct execution *x, size_t index)
 {
-    if (x->timed) {
-        char sql[96];
-        (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %" PRIu64,
-                       time_ms(x, index));
-        if (!pg_send_sql(x, sql)) {
-            return false;
-        }
+    if (x->timed && !send_time(x, index)) {
+        return false;
     }
     return !needs_role(x, index) || send_role(x);
 }
 
 int pg_policy_words(const struct execution *x, size_t index)
 {
-    return (x->timed ? 1 : 0) + (needs_role(x, index) ? 1 : 0);
+    return (x->timed ? TIME_WORDS : 0) + (needs_role(x, index) ? 1 : 0);
 }
 
 int pg_policy_word_index(const struct execution *x, int word)
 {
-    return x->timed && word == 0 ? INDEX_OWN : INDEX_ROLE;
+    return x->timed && word < TIME_WORDS ? INDEX_OWN : INDEX_ROLE;
 }
 
 /* ---- its answer ---- */

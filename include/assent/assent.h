@@ -295,6 +295,12 @@ ASSENT_API struct assent_answer *assent_execute(struct assent_transaction *trans
                                                 const char *participant, const char *sql,
                                                 size_t param_count, const char *const *params,
                                                 int64_t expect_rows);
+/* The same with a named operation of the participant's agent (as assent_request_add_operation). */
+ASSENT_API struct assent_answer *assent_execute_operation(struct assent_transaction *transaction,
+                                                          const char *participant,
+                                                          const char *operation, size_t text_count,
+                                                          const char *const *args,
+                                                          int64_t expect_rows);
 /* The last statement once more, under the same number: it runs once, and this gives its answer. For
  * after ASSENT_UNKNOWN; until then assent_execute and assent_commit refuse to go on, which might be
  * without it. Returns owned, never NULL. */

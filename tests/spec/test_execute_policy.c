@@ -35,7 +35,9 @@ static int set_up(void **state)
                            "CREATE FUNCTION make() RETURNS int LANGUAGE plpgsql AS"
                            " 'BEGIN CREATE TABLE made (a int); RETURN 1; END';"
                            "CREATE PROCEDURE nothing() LANGUAGE plpgsql AS 'BEGIN END'");
-    world_start(world, NULL);
+    struct pg_options options = world_options(world);
+    options.interactive_count = 1;
+    world_start(world, &options);
     return 0;
 }
 
@@ -174,6 +176,74 @@ static void test_role_holds_for_each_statement(void **state)
     expect_refused(voted, REASON_STATEMENT_FAILED, "permission denied");
 }
 
+/* The next statement of an interactive branch; its only value, lent until the next call. */
+static const char *say(const struct gid *gid, uint64_t ordinal, const char *sql)
+{
+    static char text[256];
+    struct command command = {
+        .kind = COMMAND_STATEMENT,
+        .as.statement = {.execute = {.gid = *gid,
+                                     .deadline_ms = clock_monotonic_ms() + 10000,
+                                     .work = world_work(sql, NULL)},
+                         .ordinal = ordinal}};
+    struct command_result *said = world_await(world, world_submit(world, &command));
+    assert_string_equal(said->detail, "");
+    struct results results = {0};
+    struct error error = {0};
+    assert_success(results_decode(said->results, &results, &error), &error);
+    (void)snprintf(text, sizeof text, "%s", results.results[0].values[0]);
+    results_done(&results);
+    return text;
+}
+
+/* Each statement of an interactive branch runs in the role of its moment's policy, also in none where there is none any more. */
+static void test_role_of_an_interactive_branch_follows_the_policy(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, sequence++);
+    use((struct policy){.role = "app"});
+    assert_string_equal(say(&gid, 1, "SELECT current_user"), "app");
+    use((struct policy){0});
+    assert_string_equal(say(&gid, 2, "SELECT current_user"), WORLD_ROLE);
+    use((struct policy){.role = "a \"b"});
+    assert_string_equal(say(&gid, 3, "SELECT current_user"), "a \"b");
+    use((struct policy){.max_time_ms = 5000});
+    assert_string_equal(say(&gid, 4, "SELECT set_config('role', 'app', true)"), "app");
+    assert_string_equal(say(&gid, 5, "SELECT current_user"), "app"); /* the client's own doing */
+    struct command close = {.kind = COMMAND_CLOSE, .as.close = gid};
+    assert_int_equal(world_await(world, world_submit(world, &close))->class, PG_OK);
+    gid = world_gid(world, sequence++);
+    assert_string_equal(say(&gid, 1, "SELECT current_user"), WORLD_ROLE);
+    close = (struct command){.kind = COMMAND_CLOSE, .as.close = gid};
+    assert_int_equal(world_await(world, world_submit(world, &close))->class, PG_OK);
+}
+
+/* A deferred trigger runs at the end, and in the role too. */
+static void test_deferred_trigger_runs_in_the_role(void **state)
+{
+    (void)state;
+    (void)world_sql(
+        world, "CREATE TABLE late (id int, by text); GRANT ALL ON late TO app;"
+               "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS"
+               " 'BEGIN UPDATE late SET by = current_user WHERE id = NEW.id; RETURN NULL; END';"
+               "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED"
+               " FOR EACH ROW EXECUTE FUNCTION late()");
+    use((struct policy){.role = "app"});
+    struct gid gid = world_gid(world, sequence++);
+    struct command_result *voted =
+        world_execute(world, &gid, world_work("INSERT INTO late VALUES (1)", NULL));
+    assert_int_equal(voted->class, PG_OK);
+    assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
+    gid = world_gid(world, sequence++);
+    assert_string_equal(say(&gid, 1, "INSERT INTO late VALUES (2) RETURNING id"), "2");
+    struct command prepare = {
+        .kind = COMMAND_PREPARE,
+        .as.prepare = {.gid = gid, .deadline_ms = clock_monotonic_ms() + 10000}};
+    assert_int_equal(world_await(world, world_submit(world, &prepare))->class, PG_OK);
+    assert_int_equal(world_finish(world, &gid, true)->class, PG_OK);
+    assert_string_equal(world_sql(world, "SELECT string_agg(by, ' ') FROM late"), "app app");
+}
+
 /* A role that the login role may not take, or that is not there, lets nothing run. */
 static void test_role_that_cannot_be_taken_is_refused(void **state)
 {
@@ -223,6 +293,17 @@ static void test_ddl_is_refused(void **state)
     assert_string_equal(world_sql(world, "SELECT count(*) FROM pg_class WHERE relname = 'made'"),
                         "0");
     assert_string_equal(world_sql(world, "SELECT sum(amount) FROM item"), "1000");
+}
+
+/* What would end or escape the transaction is refused for that, and not as DDL: the remedies differ. */
+static void test_control_is_not_called_ddl(void **state)
+{
+    (void)state;
+    use((struct policy){.refuse_ddl = true});
+    expect_refused(execute(world_work("COMMIT", NULL)), REASON_REJECTED_BY_POLICY,
+                   "COMMIT controls the transaction");
+    expect_refused(execute(world_work("RESET ALL", NULL)), REASON_REJECTED_BY_POLICY,
+                   "RESET controls the transaction");
 }
 
 /* What reads and changes rows goes on where DDL is refused. */
@@ -286,6 +367,35 @@ static void test_rows_are_capped(void **state)
     assert_string_equal(world_sql(world, "SELECT sum(amount) FROM item"), "1000");
 }
 
+/* A statement counts what its command tag counts: rows that it touches on the side are not seen, as the manual says. */
+static void test_rows_on_the_side_are_not_counted(void **state)
+{
+    (void)state;
+    use((struct policy){.max_rows = 1});
+    assert_string_equal(value(world_work("WITH x AS (UPDATE item SET amount = amount RETURNING id)"
+                                         " SELECT count(*) FROM x",
+                                         NULL),
+                              0),
+                        "10");
+}
+
+/* Waiting for somebody else's lock is no offence: it may be tried again. */
+static void test_wait_for_a_lock_is_not_the_policys(void **state)
+{
+    (void)state;
+    use((struct policy){.max_time_ms = 400});
+    struct gid holder = world_gid(world, sequence++);
+    const char sql[] = "UPDATE item SET amount = 7 WHERE id = 1";
+    assert_int_equal(world_execute(world, &holder, world_work(sql, NULL))->class, PG_OK);
+    struct gid gid = world_gid(world, sequence++);
+    uint64_t begin_ms = clock_monotonic_ms();
+    struct command_result *voted = world_execute(world, &gid, world_work("SELECT 1", sql, NULL));
+    assert_int_equal(voted->class, PG_ROLLED_BACK);
+    assert_int_equal(voted->failure.reason, REASON_LOCK_TIMEOUT);
+    assert_true(clock_monotonic_ms() - begin_ms < 5000);
+    assert_int_equal(world_finish(world, &holder, false)->class, PG_OK);
+}
+
 /* A statement that takes longer than it may is no, and by this rule; SQL cannot lift it for what comes after. */
 static void test_time_is_capped(void **state)
 {
@@ -320,11 +430,16 @@ int main(void)
         cmocka_unit_test(test_operations_only_run_what_the_file_has),
         cmocka_unit_test(test_operation_with_bad_values_fails),
         cmocka_unit_test(test_role_holds_for_each_statement),
+        cmocka_unit_test(test_role_of_an_interactive_branch_follows_the_policy),
+        cmocka_unit_test(test_deferred_trigger_runs_in_the_role),
         cmocka_unit_test(test_role_that_cannot_be_taken_is_refused),
         cmocka_unit_test(test_ddl_is_refused),
+        cmocka_unit_test(test_control_is_not_called_ddl),
         cmocka_unit_test(test_dml_passes_where_ddl_is_refused),
         cmocka_unit_test(test_ddl_in_a_function_is_for_privileges_to_refuse),
         cmocka_unit_test(test_rows_are_capped),
+        cmocka_unit_test(test_rows_on_the_side_are_not_counted),
+        cmocka_unit_test(test_wait_for_a_lock_is_not_the_policys),
         cmocka_unit_test(test_time_is_capped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -31,7 +31,7 @@ struct world {
     enum isolation isolation;
     enum ack_mode ack;
     uint8_t hash[BODY_HASH_BYTES];
-    char sql[64];
+    char sql[64]; /* or the operation, its first argument's name and value: "debit account=c-7" */
 };
 
 static void remember(struct world *world, const struct api_call *call)
@@ -51,7 +51,13 @@ static void remember(struct world *world, const struct api_call *call)
         memcpy(world->participant, statement->participant, sizeof world->participant);
         memcpy(world->hash, statement->hash, sizeof world->hash);
         assert_success(work_decode(statement->work, &work, &error), &error);
-        (void)snprintf(world->sql, sizeof world->sql, "%s", work.statements[0].sql);
+        const struct statement *first = &work.statements[0];
+        if (first->sql != NULL) {
+            (void)snprintf(world->sql, sizeof world->sql, "%s", first->sql);
+        } else {
+            (void)snprintf(world->sql, sizeof world->sql, "%s %s=%s", first->operation,
+                           first->arg_names[0], first->params[0]);
+        }
         work_done(&work);
     }
 }
@@ -211,6 +217,36 @@ static void test_transaction_refused_statement_keeps_its_number(void **state)
     world->reason = REASON_CONSTRAINT;
     expect(execute(transaction, "order", "SELECT 3"), ASSENT_ABORTED, "constraint");
     expect(assent_commit(transaction, ASSENT_ACK_COMPLETED), ASSENT_ABORTED, "constraint");
+    assent_transaction_free(transaction);
+}
+
+/* An operation is a statement like another, numbered and repeated with them. */
+static void test_transaction_runs_operations(void **state)
+{
+    struct world *world = *state;
+    struct assent_transaction *transaction = opened(world);
+    expect(execute(transaction, "order", "SELECT 1"), ASSENT_ACTIVE, "");
+    struct assent_answer *answer = assent_execute_operation(
+        transaction, "payment", "debit", ASSENT_PARAMS("amount", "1", "account", "c-7"), 1);
+    assert_int_equal(assent_answer_outcome(answer), ASSENT_ACTIVE);
+    assert_string_equal(assent_result_value(assent_answer_result(answer, "payment", 0), 0, 0),
+                        "debit account=c-7");
+    assert_int_equal(world->seq, 2);
+    assent_answer_free(answer);
+    expect(assent_execute_again(transaction), ASSENT_ACTIVE, "");
+    assert_int_equal(world->seq, 2);
+    assert_string_equal(world->sql, "debit account=c-7");
+    const size_t calls = sink_call_count(world->sink);
+    expect(assent_execute_operation(transaction, "payment", "debit", ASSENT_PARAMS("account"), 1),
+           ASSENT_REFUSED, "malformed");
+    expect(assent_execute_operation(transaction, "payment", "debit",
+                                    ASSENT_PARAMS("a", "1", "a", "2"), 1),
+           ASSENT_REFUSED, "malformed");
+    expect(assent_execute_operation(transaction, "payment", "", ASSENT_NO_PARAMS, 1),
+           ASSENT_REFUSED, "malformed");
+    assert_int_equal(sink_call_count(world->sink), calls);
+    expect(execute(transaction, "payment", "SELECT 2"), ASSENT_ACTIVE, "");
+    assert_int_equal(world->seq, 3);
     assent_transaction_free(transaction);
 }
 
@@ -456,6 +492,7 @@ int main(void)
         world_test(test_transaction_walk_arrives_and_answers),
         world_test(test_transaction_rollback_answers),
         world_test(test_transaction_refused_statement_keeps_its_number),
+        world_test(test_transaction_runs_operations),
         world_test(test_transaction_mistakes_are_told_here),
         world_test(test_transaction_modes_belong_to_the_branch),
         world_test(test_transaction_unknown_answer_is_asked_for_again),

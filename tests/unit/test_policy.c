@@ -100,6 +100,9 @@ static void test_operations_file_mistakes_are_told_with_their_line(void **state)
         {"[operation a]\nsql = SELECT a\n  #> b FROM c\n", "o:3:", "no part of a value"},
         {"[operation a]\nsql = SELECT ARRAY\n  [1]\n", "o:3:", "no part of a value"},
         {"[operation a]\nsql = SELECT 1\n  ; x\n", "o:3:", "no part of a value"},
+        {"[operation a] sql = SELECT 1\n", "o:1:", "behind the section's bracket"},
+        {"[operation a]\nsql = SELECT '\xFF'\n", "o:2:", "not UTF-8"},
+        {"[operation a]\nsql = SELECT 'a\n  \xC3'\n", "o:2:", "not UTF-8"},
         {"[operation a]\nsql = SELECT 1 -- one\n  FROM b\n", "o:2:", "comment"},
         {"[operation a]\nsql = COMMIT\n", "o:2:", "COMMIT controls"},
         {"[operation a]\nsql = SET ROLE x\n", "o:2:", "SET controls"},
@@ -131,6 +134,41 @@ static void test_operations_file_mistakes_are_told_with_their_line(void **state)
     assert_false(operations_load("/nowhere/at.all", policy, &error));
     assert_non_null(strstr(error.text, "/nowhere/at.all"));
     policy_release(policy);
+}
+
+/* C would read a line with a NUL to the NUL: the condition that follows would be lost. */
+static void test_operations_file_with_a_nul_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] = "[operation a]\nsql = DELETE FROM b\0 WHERE c = 1\n";
+    char path[] = "/tmp/test_policy.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
+    (void)close(fd);
+    struct policy *policy = policy_new();
+    struct error error = {0};
+    bool taken = operations_load(path, policy, &error);
+    (void)unlink(path);
+    policy_release(policy);
+    assert_false(taken);
+    assert_non_null(strstr(error.text, ":2: "));
+    assert_non_null(strstr(error.text, "NUL"));
+}
+
+/* A file without end, or nearly, is refused soon: SIGHUP reads it while branches wait. */
+static void test_operations_file_sections_are_limited(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size_bytes = 0;
+    FILE *stream = open_memstream(&text, &size_bytes);
+    assert_non_null(stream);
+    for (int i = 0; i < 5000; i++) {
+        (void)fprintf(stream, "[operation o%d]\n", i);
+    }
+    assert_int_equal(fclose(stream), 0);
+    assert_refused(text, "o:4097:", "too many sections");
+    free(text);
 }
 
 /* As many parameters as a call can have arguments are taken, and no more. */
@@ -298,6 +336,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_operations_file_is_read),
         cmocka_unit_test(test_operations_file_mistakes_are_told_with_their_line),
+        cmocka_unit_test(test_operations_file_with_a_nul_is_refused),
+        cmocka_unit_test(test_operations_file_sections_are_limited),
         cmocka_unit_test(test_operations_file_parameters_are_limited),
         cmocka_unit_test(test_policy_operation_becomes_its_sql),
         cmocka_unit_test(test_policy_refusal_names_its_rule),

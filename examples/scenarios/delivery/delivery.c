@@ -42,6 +42,7 @@ static uint64_t rate = 1065;
 
 struct told {
     enum outcome outcome;
+    uint32_t restaurant;
     uint64_t took_us, looked_again;
 };
 
@@ -230,6 +231,7 @@ static void act_order(struct kit *kit, uint64_t index, void *context)
         }
     }
     told.outcome = told.outcome == PRICE_CHANGED ? OTHERWISE : told.outcome;
+    told.restaurant = basket.first / ITEMS;
     told.took_us = kit_now_us() - begin_us;
     lunch->told[index] = told;
     progress_count(kit, (size_t)told.outcome);
@@ -323,8 +325,8 @@ static void write_notes(struct kit *kit, const struct lunch *lunch, const struct
     for (uint64_t i = 0; i < kit->options.shoppers; i++) {
         const struct told *told = &lunch->told[i];
         char *name = order_name(kit, i);
-        fprintf(out, "%s\t%s\t%" PRIu64 "\t%" PRIu64 "\n", name, outcomes[told->outcome],
-                told->took_us, told->looked_again);
+        fprintf(out, "%s\t%" PRIu32 "\t%s\t%" PRIu64 "\t%" PRIu64 "\n", name, told->restaurant,
+                outcomes[told->outcome], told->took_us, told->looked_again);
         free(name);
     }
     fclose(out);
@@ -424,6 +426,11 @@ static void judge(struct kit *kit)
         "SELECT sum(version), md5(string_agg(item || ' ' || price, ' ' ORDER BY item)) FROM menu";
     char *all = kit_text("%" PRIu64, kit->options.shoppers);
     char *changes = kit_text("%" PRIu64, (kit->options.shoppers + CHANGE_EVERY - 1) / CHANGE_EVERY);
+    char *refused = kit_text("SELECT count(*) FROM told WHERE"
+                             " (outcome = 'closed' AND restaurant %% %1$d <> %1$d - 1) OR"
+                             " (outcome = 'payment refused' AND"
+                             " substring(order_id FROM '[0-9]+$')::bigint %% %2$d <> %2$d - 1)",
+                             CLOSED_OF, POOR_OF);
     kit_title(kit, "Verdict");
     verdict_settled(kit);
     verdict_same(kit, "what is ordered is what is paid: no order failed whose payment was taken",
@@ -444,6 +451,9 @@ static void judge(struct kit *kit)
                "SELECT count(*) FROM told LEFT JOIN orders ON id = order_id"
                " WHERE outcome <> 'other' AND (outcome = 'placed') = (id IS NOT NULL)",
                all);
+    /* Else a service that refuses everybody would be as consistent as can be. */
+    verdict_is(kit, "nobody was refused whose kitchen is open and who has money", "order", refused,
+               "0");
     verdict_is(kit, "nobody paid anything but what their lines cost", "order",
                "SELECT count(*) FROM orders WHERE amount IS DISTINCT FROM"
                " (SELECT sum(price) FROM order_lines WHERE order_id = id)",
@@ -458,6 +468,7 @@ static void judge(struct kit *kit)
     verdict_is(kit, "every change of a menu was made once", "restaurant",
                "SELECT sum(version) FROM menu", changes);
     verdict_same(kit, "the order service's copy is the menu", "restaurant", menu, "order", menu);
+    free(refused);
     free(changes);
     free(all);
 }

@@ -20,6 +20,7 @@ CREATE TABLE order_lines (
 -- The outside reader's notes: what customers were told, and what was seen of the two menus.
 CREATE TABLE told (
     order_id text PRIMARY KEY,
+    restaurant integer NOT NULL,
     outcome text NOT NULL,
     took_us bigint NOT NULL,
     looked_again bigint NOT NULL);

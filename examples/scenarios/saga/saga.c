@@ -368,7 +368,13 @@ static void judge_design(struct kit *kit, enum design design)
 
 static void judge(struct kit *kit)
 {
-    char *all = kit_text("%" PRIu64, kit->options.shoppers * (rounds + (kills > 0 ? 1 : 0)) * 2);
+    const uint64_t each = kit->options.shoppers * (rounds + (kills > 0 ? 1 : 0));
+    char *all = kit_text("%" PRIu64, each * DESIGN_COUNT);
+    char *of_one_design = kit_text("%" PRIu64, each);
+    char *good_refused =
+        kit_text("SELECT count(*) FROM told WHERE outcome = 'card refused'"
+                 " AND substring(cart FROM '[0-9]+$')::bigint / %" PRIu64 " %% 3 <> 2",
+                 products);
     kit_title(kit, "Verdict");
     verdict_settled(kit);
     for (int design = 0; design < DESIGN_COUNT; design++) {
@@ -380,6 +386,12 @@ static void judge(struct kit *kit)
                " WHERE outcome NOT IN ('placed', 'sold out', 'card refused')"
                " OR (outcome = 'placed') <> (coalesce(state, 'cancelled') = 'placed')",
                "0");
+    /* Else a saga that refuses everything would be as consistent as can be. */
+    verdict_is(kit, "each of the saga's orders is placed, or cancelled for a reason", "order",
+               "SELECT count(*) FROM orders WHERE round LIKE 'saga-%'"
+               " AND (state = 'placed') <> (reason IS NOT NULL)",
+               of_one_design);
+    verdict_is(kit, "no good card was refused", "order", good_refused, "0");
     verdict_is(kit, "no order is pending", "order",
                "SELECT count(*) FROM orders WHERE state = 'pending'", "0");
     verdict_is(kit, "no item was sold twice, and none was lost", "inventory",
@@ -402,6 +414,8 @@ static void judge(struct kit *kit)
         verdict_is(kit, "no message of the saga is left", kit->scenario->schemas[i].participant,
                    "SELECT count(*) FROM outbox", "0");
     }
+    free(good_refused);
+    free(of_one_design);
     free(all);
 }
 

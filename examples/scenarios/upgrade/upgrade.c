@@ -22,7 +22,8 @@
 #define REPAIRS        20    /* somebody else may be killing, too */
 #define BALANCE        "1000.00"
 
-#define QUARTERS 4
+#define QUARTERS     4
+#define AWAY_QUARTER 2 /* comes while the database is away */
 
 /* What is going on around a press; one after the other. */
 enum moment { BEFORE, BETWEEN, AWAY, RESTART, BACK, MOMENT_COUNT };
@@ -118,12 +119,18 @@ static void note_came(struct shop *shop, uint64_t index)
     pthread_mutex_unlock(&shop->mutex);
 }
 
+/* How many are one of so many parts of the quarter. */
+static uint64_t part_of(const struct shop *shop, uint64_t quarter, uint64_t parts)
+{
+    return (quarter_first(shop, quarter + 1) - quarter_first(shop, quarter)) / parts;
+}
+
 /* Until one of so many parts of the quarter has come. */
 static void await_part(struct shop *shop, uint64_t quarter, uint64_t parts)
 {
-    const uint64_t size = quarter_first(shop, quarter + 1) - quarter_first(shop, quarter);
+    const uint64_t count = part_of(shop, quarter, parts);
     pthread_mutex_lock(&shop->mutex);
-    while (shop->came[quarter] < size / parts) {
+    while (shop->came[quarter] < count) {
         pthread_cond_wait(&shop->changed, &shop->mutex);
     }
     pthread_mutex_unlock(&shop->mutex);
@@ -273,7 +280,7 @@ static uint64_t upgrade(struct kit *kit, struct shop *shop)
         kit_pause(kit, i, 0, "assentd does not find out that the payment database is away");
     }
     moment_set(shop, AWAY);
-    await_part(shop, 2, 2);
+    await_part(shop, AWAY_QUARTER, 2);
     moment_set(shop, RESTART);
     (void)demo_end(kit, "assentd", NULL, SIGKILL);
     demo_up(kit, REPAIRS);
@@ -371,9 +378,11 @@ static void tell(struct kit *kit, uint64_t away_ms)
     free(text);
 }
 
-static void judge(struct kit *kit)
+static void judge(struct kit *kit, uint64_t away_count)
 {
     char *each = kit_text("%1$" PRIu64 " %1$" PRIu64, kit->options.shoppers);
+    char *came =
+        kit_text("SELECT count(*) >= %" PRIu64 " FROM answers WHERE moment = 'away'", away_count);
     kit_title(kit, "Verdict");
     verdict_settled(kit);
     verdict_is(kit, "the payment database was restarted after the shop was opened", "payment",
@@ -392,6 +401,7 @@ static void judge(struct kit *kit)
                "SELECT (SELECT sum(amount) FROM payments)"
                " = (SELECT sum(" BALANCE " - balance) FROM accounts)",
                "t");
+    verdict_is(kit, "shoppers came while it was away", "order", came, "t");
     verdict_is(kit, "whoever was not served meanwhile was told so within a second", "order",
                "SELECT count(*) FROM answers WHERE moment = 'away' AND status NOT IN (0, 200)"
                " AND NOT (status = 503 AND reason IN ('participant_unavailable', 'shutdown')"
@@ -403,6 +413,7 @@ static void judge(struct kit *kit)
                "SELECT count(*), count(*) FILTER (WHERE status = 200 AND state = 'committed')"
                " FROM told",
                each);
+    free(came);
     free(each);
 }
 
@@ -416,13 +427,14 @@ static void run(struct kit *kit)
         crowd_start(kit, kit->options.shoppers, kit->options.at_once, act_shop, shop);
     const uint64_t away_ms = upgrade(kit, shop);
     crowd_wait(crowd);
+    const uint64_t away_count = part_of(shop, AWAY_QUARTER, 2); /* before the restart */
     const uint64_t waiting = atomic_load(&shop->waiting_count);
     progress_stage(kit, "those who were told to wait", waiting, counters);
     crowd_run(kit, waiting, act_again, shop);
     progress_end(kit);
     shop_close(kit, shop);
     tell(kit, away_ms);
-    judge(kit);
+    judge(kit, away_count);
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
