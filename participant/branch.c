@@ -507,7 +507,7 @@ void agent_step(struct agent *agent, struct agent_event *event, struct agent_rea
         break;
     case AGENT_EVENT_DRAIN:
         agent->is_draining = true;
-        agent_interactive_abandon(agent, 0, REASON_SHUTDOWN);
+        agent_interactive_drain(agent);
         break;
     }
     step_timers(agent);

@@ -2,8 +2,9 @@
  * branch_finish.c - the coordinator's word about a gid, carried out and acknowledged (P-6, P-7,
  * P-12, P-20).
  *
- * Only three things put a word on a branch: COMMIT, ROLLBACK and a VERDICT of COMMIT or ABORT.
- * Without one, agent_branch_finish is a programmer's error: that is invariant I3, no agent resolves
+ * Only three things put a word on a branch that has voted: COMMIT, ROLLBACK and a VERDICT of COMMIT or ABORT. One that has not
+ * is rolled back as well when its session is over (P-2).
+ * Without a word, agent_branch_finish is a programmer's error: that is invariant I3, no agent resolves
  * alone.
  *
  * What if we die after COMMIT PREPARED and before the ACK? The coordinator asks again, the next

@@ -49,17 +49,14 @@ void agent_branch_give_up(struct agent *agent, struct agent_branch *branch, enum
     agent_branch_close(agent, branch);
 }
 
-void agent_interactive_abandon(struct agent *agent, uint64_t session, enum reason reason)
+/* A statement that runs ends by itself, and finds out then (agent_answered). */
+void agent_interactive_drain(struct agent *agent)
 {
     struct agent_branch *branch = NULL;
     TAILQ_FOREACH(branch, &agent->live, list)
     {
-        /* A statement that runs ends by itself where we drain, and finds out then (agent_answered). */
-        bool is_due = session != 0
-                          ? branch->session == session && branch_may_wait_for_statements(branch)
-                          : branch->state == BRANCH_OPEN;
-        if (is_due) {
-            agent_branch_give_up(agent, branch, reason);
+        if (branch->state == BRANCH_OPEN) {
+            agent_branch_give_up(agent, branch, REASON_SHUTDOWN);
         }
     }
 }

@@ -45,7 +45,8 @@
  *
  *   state       true in it                                   durable               entered in
  *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       work_execute
- *   CANCELLING  the same, and it was told to roll back       perhaps the row       roll_back
+ *   CANCELLING  the same, and it was told to roll back, or   perhaps the row       roll_back
+ *               its session was over before it had voted
  *   ANSWERING   a statement of it runs                       nothing               statement_run
  *   OPEN        its transaction is open, nothing runs        nothing               agent_answered
  *   CLOSING     it will be rolled back: a statement is       nothing               branch_close
@@ -361,6 +362,8 @@ void agent_branch_vote_no(struct agent *agent, struct agent_branch *branch,
                           struct command_result *result);
 uint64_t agent_deadline(const struct agent *agent, uint64_t remaining_ms);
 void agent_vote_void(struct agent *agent, struct agent_branch *branch, const char *why);
+/* What began on this session and has not voted is rolled back (P-2); while the session is not over, the interactive ones alone. */
+void agent_branches_abandon(struct agent *agent, uint64_t session, bool is_over);
 
 /* branch_interactive.c */
 void agent_statement(struct agent *agent, struct agent_peer *peer,
@@ -374,8 +377,7 @@ void agent_branch_closed(struct agent *agent, struct agent_branch *branch,
 /* Rolls back a branch that has not been asked to prepare; the reason goes into its no. */
 void agent_branch_give_up(struct agent *agent, struct agent_branch *branch, enum reason reason);
 void agent_branch_close(struct agent *agent, struct agent_branch *branch); /* without a vote */
-/* All that began on this session, which nobody listens to any more; 0: on any. */
-void agent_interactive_abandon(struct agent *agent, uint64_t session, enum reason reason);
+void agent_interactive_drain(struct agent *agent); /* gives up every branch that is open */
 
 /* branch_finish.c */
 void agent_commit(struct agent *agent, const struct message_commit *commit);

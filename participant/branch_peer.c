@@ -61,7 +61,7 @@ static void peer_move(struct agent *agent, struct agent_peer *peer, enum peer_st
     peer->state = to;
     agent_timer_set(agent, &peer->timer, UINT64_MAX);
     if (was_welcomed) {
-        agent_interactive_abandon(agent, peer->session, REASON_PARTICIPANT_UNAVAILABLE);
+        agent_branches_abandon(agent, peer->session, to == PEER_FENCED);
     }
 }
 
@@ -172,7 +172,7 @@ void agent_peer_down(struct agent *agent, uint64_t session)
             agent_timer_set(agent, &peer->timer, UINT64_MAX);
             agent->peers[i] = agent->peers[--agent->peer_count];
             free(peer);
-            agent_interactive_abandon(agent, session, REASON_PARTICIPANT_UNAVAILABLE);
+            agent_branches_abandon(agent, session, true);
             return;
         }
     }

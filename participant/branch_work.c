@@ -86,8 +86,7 @@ static void work_repeated(struct agent *agent, uint64_t session, struct agent_br
 {
     switch (branch->state) {
     case BRANCH_EXECUTING:
-        branch->session = session; /* the coordinator came back: the vote goes where it is now */
-        break;
+        break; /* the vote comes, on the session that WORK came on first: the end of that one would have ended it */
     case BRANCH_PREPARED:
         branch->session = session;
         agent_vote_again(agent, branch, session);
@@ -223,6 +222,30 @@ void agent_work(struct agent *agent, struct agent_peer *peer, struct message_wor
         return;
     }
     work_execute(agent, peer->session, work);
+}
+
+/* P-2: votes count on the session that WORK came on, and no coordinator sends it again on another (P-7). So what has not voted
+ * when that session ends can only abort, and nobody has to be asked: it has not said yes (P-6). To wait for the word costs more
+ * than a retry:
+ *   1. the coordinator dies while many clients of one row are being executed; the first holds its lock;
+ *   2. each one in turn gets the lock, prepares, and holds it until it has asked the next coordinator;
+ *   3. new clients stand in line behind all of them. */
+void agent_branches_abandon(struct agent *agent, uint64_t session, bool is_over)
+{
+    struct agent_branch *branch = NULL;
+    TAILQ_FOREACH(branch, &agent->live, list)
+    {
+        if (branch->session != session) {
+            continue;
+        }
+        if (branch->state == BRANCH_EXECUTING && is_over) {
+            agent_notice(agent, AGENT_NOTICE_VOTED, &branch->gid,
+                         "not at all: the session that it began on is over");
+            agent_branch_roll_back(agent, branch);
+        } else if (branch->state == BRANCH_ANSWERING || branch->state == BRANCH_OPEN) {
+            agent_branch_give_up(agent, branch, REASON_PARTICIPANT_UNAVAILABLE);
+        }
+    }
 }
 
 static void branch_vote_yes(struct agent *agent, struct agent_branch *branch,

@@ -675,6 +675,17 @@ inline agent_branch_roll_back(p)
     fi
 }
 
+/* P-2: what has not voted when its session ends can only abort. */
+inline agent_peer_down(p)
+{
+    agent_session[p] = false;
+    to_agent[p] = 0;
+    if
+    :: agent_branch[p] == BRANCH_EXECUTING -> agent_branch_roll_back(p) /* agent_branches_abandon */
+    :: else
+    fi
+}
+
 /* A word about the branch, known here or not (branch_hear, gid_hear). */
 inline branch_hear(p) /* told: WORD_COMMIT or WORD_ROLLBACK */
 {
@@ -962,9 +973,7 @@ end:
     :: atomic { agent_up[p] && agent_branch[p] == BRANCH_PREPARED -> agent_branch_finish(p) }
 #endif
     /* links and the database's state */
-    :: atomic { agent_up[p] && agent_session[p] && !coord_session[p] ->
-        agent_session[p] = false;
-        to_agent[p] = 0 }
+    :: atomic { agent_up[p] && agent_session[p] && !coord_session[p] -> agent_peer_down(p) }
     :: atomic { agent_up[p] && history_changed[p] -> /* P-14 */
         history_changed[p] = false;
 #ifndef BUG_29
@@ -1055,8 +1064,7 @@ active proctype environment()
     :: atomic { agent_crashes > 0 && agent_up[0] -> agent_crashes--; agent_crash(0) }
     :: atomic { cuts > 0 && coord_session[other_hit] && agent_session[other_hit] -> /* the agent sees it first */
         cuts--;
-        agent_session[other_hit] = false;
-        to_agent[other_hit] = 0 }
+        agent_peer_down(other_hit) }
     :: atomic { losses > 0 && to_agent[0] != 0 -> lose_one(to_agent[0]) }
     :: atomic { losses > 0 && to_coord[0] != 0 -> lose_one(to_coord[0]) }
     :: atomic { hands > 0 && row[0] == ROW_PREPARED ->

@@ -514,8 +514,11 @@ static void agent_step_event(struct sim_world *world, uint32_t index, struct age
     event->random = world->options.is_explored ? explored_random(world, index, event)
                                                : sim_draw(&world->payload);
     coverage_agent(world, agent->core, event);
+    agent->hears = event->kind == AGENT_EVENT_MESSAGE ? event->session : 0;
     if (event->kind == AGENT_EVENT_MESSAGE && probe_agent_listens(agent->core, event->session)) {
         law_agent_hears(world, index, event->message);
+    } else if (event->kind == AGENT_EVENT_PEER_DOWN) {
+        law_session_over(world, index, event->session);
     }
     agent_step(agent->core, event, &ready);
     agent->deadline_ms = ready.deadline_ms;

@@ -190,19 +190,21 @@ static bool may_be_decided(const struct sim_world *world, const struct sim_truth
 }
 
 /* Of what law.c and judge.c know about it, what they may still ask for: an answer that was read counts for the process
- * that has read it, a vote while the transaction may be decided. */
+ * that has read it, a vote while the transaction may be decided or the process that gave it lives (I3). */
 static uint64_t digest_attempt(const struct sim_world *world, const struct sim_attempt *attempt,
                                bool is_open)
 {
     const struct sim_process *process = &world->agents[attempt->database].process;
     uint64_t alive = process->is_alive ? process->incarnation : 0;
-    return (uint64_t)(attempt->made_by == alive) << 7 | (uint64_t)attempt->is_prepared << 6 |
-           (uint64_t)attempt->is_committed << 5 | (uint64_t)attempt->is_rolled_back << 4 |
+    bool is_its = attempt->made_by == alive;
+    return (uint64_t)(is_its && attempt->is_abandoned) << 8 | (uint64_t)is_its << 7 |
+           (uint64_t)attempt->is_prepared << 6 | (uint64_t)attempt->is_committed << 5 |
+           (uint64_t)attempt->is_rolled_back << 4 |
            (uint64_t)(attempt->reply_ok &&
                       (attempt->reply_incarnation == alive || world->options.is_unreduced))
                << 3 |
-           (uint64_t)(attempt->voted_yes && is_open) << 2 | (uint64_t)attempt->told_commit << 1 |
-           attempt->told_rollback;
+           (uint64_t)(attempt->voted_yes && (is_open || is_its)) << 2 |
+           (uint64_t)attempt->told_commit << 1 | attempt->told_rollback;
 }
 
 static uint64_t digest_truths(const struct sim_world *world)

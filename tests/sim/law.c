@@ -630,6 +630,43 @@ void law_agent_hears(struct sim_world *world, uint32_t agent, const struct messa
     }
 }
 
+void law_session_over(struct sim_world *world, uint32_t agent, uint64_t session)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    for (struct sim_truth *truth = world->truth_list; truth != NULL; truth = truth->next) {
+        for (struct sim_attempt *attempt = truth->attempts; attempt != NULL;
+             attempt = attempt->next_of_truth) {
+            attempt->is_abandoned =
+                attempt->is_abandoned ||
+                (attempt->session == session && attempt->made_by == its->process.incarnation &&
+                 !attempt->voted_yes);
+        }
+    }
+}
+
+/* One that was fenced, or that a newer one of its journal took over from. That one may be sent another WITNESS instead of a
+ * WELCOME, where its claim was stored and is too old by now (P-10). */
+static void sessions_overtaken(struct sim_world *world, uint32_t agent,
+                               const struct agent_send *send)
+{
+    const struct sim_agent *its = &world->agents[agent];
+    bool takes_over =
+        send->message.kind == MESSAGE_WELCOME || send->message.kind == MESSAGE_WITNESS;
+    uint32_t slot = 0;
+    while (slot < SIM_COORDS && its->sessions[slot] != send->session) {
+        slot++;
+    }
+    if (send->message.kind == MESSAGE_FENCED) {
+        law_session_over(world, agent, send->session);
+    }
+    for (uint32_t i = 0; i < SIM_COORDS && takes_over && slot < SIM_COORDS; i++) {
+        if (i != slot && its->sessions[i] != 0 &&
+            journal_id_equal(&its->journals[i], &its->journals[slot])) {
+            law_session_over(world, agent, its->sessions[i]);
+        }
+    }
+}
+
 static void buried_stays_buried(struct sim_world *world, uint32_t agent, const struct gid *gid)
 {
     const struct sim_agent *its = &world->agents[agent];
@@ -661,6 +698,7 @@ static void look_at_command(struct sim_world *world, uint32_t agent, const struc
         attempt = law_attempt_new(world, gid);
         attempt->database = its->database;
         attempt->made_by = its->process.incarnation;
+        attempt->session = its->hears;
         return;
     }
     if (command->kind != COMMAND_FINISH) {
@@ -675,7 +713,9 @@ static void look_at_command(struct sim_world *world, uint32_t agent, const struc
     bool told = command->as.finish.commit
                     ? attempt->told_commit
                     : attempt->told_rollback ||
-                          (attempt->truth->told_rollback_mask & (1U << its->database)) != 0;
+                          (attempt->truth->told_rollback_mask & (1U << its->database)) != 0 ||
+                          (attempt->is_abandoned && !attempt->voted_yes &&
+                           attempt->made_by == its->process.incarnation);
     if (!told) {
         law_broken(world, "I3", "%s %s %s although nobody said so",
                    world->databases[its->database].name,
@@ -782,6 +822,9 @@ static void look_at_ack(struct sim_world *world, uint32_t agent, const struct me
 
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready)
 {
+    for (size_t i = 0; i < ready->send_count; i++) {
+        sessions_overtaken(world, agent, &ready->sends[i]);
+    }
     for (size_t i = 0; i < ready->command_count; i++) {
         look_at_command(world, agent, &ready->commands[i]);
     }

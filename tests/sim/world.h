@@ -174,6 +174,9 @@ struct sim_attempt { /* of one gid */
     bool reply_ok;    /* its agent has read the whole answer */
     uint64_t reply_incarnation;
     bool voted_yes;
+    uint64_t session; /* that it began on */
+    bool
+        is_abandoned; /* that was over before it had voted: its process needs no word to roll it back (P-2) */
     bool told_commit, told_rollback;
     bool committed_once;
     bool by_human; /* a person ended it */
@@ -300,6 +303,7 @@ struct sim_agent {
     struct agent_ready ready;
     uint64_t sessions[SIM_COORDS];
     struct journal_id journals[SIM_COORDS]; /* whose they are */
+    uint64_t hears;                         /* the session whose message this step takes; 0: none */
     uint64_t timer_at_ms, timer_number;
     uint64_t deadline_ms;
     struct sim_edge edge;
@@ -702,6 +706,8 @@ void law_statement(struct sim_world *world, const struct sim_attempt *attempt, u
 /* A message that the agent listens to. */
 void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message);
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);
+/* Nobody counts what the agent says on it any more. */
+void law_session_over(struct sim_world *world, uint32_t agent, uint64_t session);
 void law_prepared(struct sim_world *world, struct sim_attempt *attempt);
 void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit);
 /* Its effects came (1), were taken back with a lost tail (-1), or neither (0): C1 and K1 hold now. */

@@ -17,7 +17,11 @@ struct fact { /* what the oracle knows of one gid */
     uint64_t executed_history;
     bool says_committed, says_rolled_back;
     bool executing, busy; /* executing: it has a backend, and another attempt must not */
-    bool is_open;         /* interactive: from its first statement to PREPARE's or CLOSE's answer */
+    uint64_t session;     /* that it began on */
+    bool voted_yes;
+    bool
+        is_abandoned; /* that session was over before it had voted: nobody's word is needed (P-2) */
+    bool is_open;     /* interactive: from its first statement to PREPARE's or CLOSE's answer */
     uint64_t ordinal, answered;
 };
 
@@ -29,6 +33,7 @@ struct world {
     uint64_t first_sequence;         /* of the window */
     uint64_t sessions[SESSIONS_MAX]; /* 0: down */
     bool welcomed[SESSIONS_MAX];
+    uint64_t speaking; /* the session whose message is being heard */
     uint64_t last_serial;
     uint64_t inquiry_session;
     struct gid contrary;       /* told, and repeated until it is noted (H1) */
@@ -70,6 +75,39 @@ static bool executing_elsewhere(const struct world *world, const struct gid *gid
     return false;
 }
 
+static void session_is_over(struct world *world, uint64_t session)
+{
+    for (size_t i = 0; i < world->fact_count; i++) {
+        struct fact *known = &world->facts[i];
+        known->is_abandoned = known->is_abandoned ||
+                              (known->session == session && known->executing && !known->voted_yes);
+    }
+}
+
+/* Sessions that another one took over from, or that were fenced. WITNESS may be all that the one that took over is sent: its claim
+ * was stored, and it has to claim once more (P-10). */
+static void learn_overtaken(struct world *world)
+{
+    const struct agent_ready *ready = &world->bench.ready;
+    for (size_t i = 0; i < ready->send_count; i++) {
+        enum message_kind kind = ready->sends[i].message.kind;
+        for (size_t slot = 0; slot < SESSIONS_MAX; slot++) {
+            bool is_its = world->sessions[slot] == ready->sends[i].session;
+            bool took_over = kind == MESSAGE_WELCOME || kind == MESSAGE_WITNESS;
+            if ((kind == MESSAGE_FENCED && is_its) || (took_over && !is_its)) {
+                session_is_over(world, world->sessions[slot]);
+            }
+        }
+    }
+}
+
+/* I3: may it be rolled back? */
+static bool may_roll_back(const struct world *world, const struct fact *known)
+{
+    return known->word_rollback || world->erase_word[known->gid.gtrid.sequence] ||
+           (known->is_abandoned && !known->voted_yes);
+}
+
 static void check_command(struct world *world, const struct command *command)
 {
     struct fact *known = NULL;
@@ -80,13 +118,13 @@ static void check_command(struct world *world, const struct command *command)
         CHECK(!(known->executed_ok || known->busy));
         known->executing = true;
         known->busy = true;
+        known->session = world->speaking;
         break;
     case COMMAND_CANCEL:
         known = fact(world, &command->as.cancel);
         CHECK(known->executing && known->busy);
         /* Before PREPARE a branch may be given up without a word. */
-        CHECK(known->is_open || known->word_rollback ||
-              world->erase_word[known->gid.gtrid.sequence]);
+        CHECK(known->is_open || may_roll_back(world, known));
         return;
     case COMMAND_STATEMENT:
         known = fact(world, &command->as.statement.execute.gid);
@@ -98,6 +136,7 @@ static void check_command(struct world *world, const struct command *command)
               known->answered == known->ordinal); /* P-22: no predecessor is missing */
         known->ordinal++;
         known->is_open = true;
+        known->session = world->speaking;
         known->executing = true;
         known->busy = true;
         break;
@@ -118,7 +157,7 @@ static void check_command(struct world *world, const struct command *command)
         if (command->as.finish.commit) {
             CHECK(known->word_commit); /* I3 */
         } else {
-            CHECK(known->word_rollback || world->erase_word[known->gid.gtrid.sequence]);
+            CHECK(may_roll_back(world, known));
         }
         known->busy = true;
         break;
@@ -176,7 +215,8 @@ static void check_send(struct world *world, const struct agent_send *send)
         CHECK(known->is_open && known->answered == message->as.answer.ordinal &&
               known->ordinal == known->answered);
     } else if (message->kind == MESSAGE_VOTE && message->as.vote.vote == VOTE_COMMIT) {
-        const struct fact *known = fact(world, &message->as.vote.gid);
+        struct fact *known = fact(world, &message->as.vote.gid);
+        known->voted_yes = true;
         CHECK(known->executed_ok);
         CHECK(known->executed_history == world->history);
     } else if (message->kind == MESSAGE_ACK && message->as.ack.gid.attempt != 0) {
@@ -203,6 +243,7 @@ static void check_send(struct world *world, const struct agent_send *send)
 static void check_ready(struct world *world)
 {
     const struct agent_ready *ready = &world->bench.ready;
+    learn_overtaken(world);
     for (size_t i = 0; i < ready->command_count; i++) {
         check_command(world, &ready->commands[i]);
     }
@@ -466,6 +507,7 @@ static void do_message(struct world *world)
         message.as.head.head.number = draw(world, 100);
         break;
     }
+    world->speaking = session;
     bench_message(&world->bench, session, &message);
     check_ready(world);
 }
@@ -473,6 +515,7 @@ static void do_message(struct world *world)
 static void session_end(struct world *world, size_t slot)
 {
     struct agent_event event = {.kind = AGENT_EVENT_PEER_DOWN, .session = world->sessions[slot]};
+    session_is_over(world, world->sessions[slot]);
     world->sessions[slot] = 0;
     world->welcomed[slot] = false;
     bench_step(&world->bench, &event);

@@ -366,6 +366,21 @@ static void test_agent_p22_end_of_the_session_ends_open_branches(void **state)
     assert_int_equal(bench_counters(bench).branches_live, 0);
 }
 
+/* P-2: so is one that is being prepared, since its vote would reach nobody; that it was prepared all the same changes nothing. */
+static void test_agent_p22_end_of_the_session_ends_what_is_being_prepared(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = open_branch(bench, SEQUENCE, 1);
+    say_prepare(bench, &gid, 1);
+    uint64_t id = bench_command(bench, COMMAND_PREPARE)->id;
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+    assert_true(gid_equal(&bench_command(bench, COMMAND_CANCEL)->as.cancel, &gid));
+    bench_answer(bench, id, COMMAND_PREPARE, PG_OK);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
 /* A later session cannot go on with a branch that began on an earlier one. */
 static void test_agent_p22_another_session_cannot_go_on(void **state)
 {
@@ -581,6 +596,7 @@ int main(void)
         P22(idle_branch_ends_at_its_deadline),
         P22(no_time_left_ends_the_branch),
         P22(end_of_the_session_ends_open_branches),
+        P22(end_of_the_session_ends_what_is_being_prepared),
         P22(another_session_cannot_go_on),
         P22(drain_gives_open_branches_up),
         P22(more_open_branches_than_connections_are_refused),

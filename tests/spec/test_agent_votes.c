@@ -135,6 +135,73 @@ static void test_agent_p7_vote_is_not_given_to_another_session(void **state)
     assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
 }
 
+static void session_end(struct bench *bench)
+{
+    struct agent_event down = {.kind = AGENT_EVENT_PEER_DOWN, .session = SESSION};
+    bench_step(bench, &down);
+}
+
+/* P-2: no session that comes later may hear the vote, so a branch that has not voted when its session ends is rolled back
+ * then, and holds no lock until somebody can be asked. It may have prepared before the cancel came. */
+static void test_agent_p2_end_of_the_session_rolls_back_what_has_not_voted(void **state)
+{
+    const enum pg_class ends[] = {PG_ROLLED_BACK, PG_OK, PG_UNKNOWN};
+    struct bench *bench = *state;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        bench_work(bench, i + 1);
+        const struct command *execute = bench_command(bench, COMMAND_EXECUTE);
+        uint64_t id = execute->id;
+        struct gid gid = execute->as.execute.gid;
+        session_end(bench);
+        assert_true(gid_equal(&bench_command(bench, COMMAND_CANCEL)->as.cancel, &gid));
+        bench_answer(bench, id, COMMAND_EXECUTE, ends[i]);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+        if (ends[i] == PG_UNKNOWN) { /* P-11: nothing is said before it is certain */
+            bench_answer(bench, bench_command(bench, COMMAND_LOOK)->id, COMMAND_LOOK, PG_NOT_FOUND);
+            struct command_result proved = {.id = bench_command(bench, COMMAND_PROVE)->id,
+                                            .kind = COMMAND_PROVE,
+                                            .class = PG_OK,
+                                            .proved = PROOF_SAYS_ABSENT};
+            bench_result(bench, &proved);
+        } else if (ends[i] == PG_OK) {
+            const struct command *finish = bench_command(bench, COMMAND_FINISH);
+            assert_true(gid_equal(&finish->as.finish.gid, &gid));
+            assert_false(finish->as.finish.commit);
+            bench_answer(bench, finish->id, COMMAND_FINISH, PG_OK);
+        }
+        assert_int_equal(bench_counters(bench).branches_live, 0);
+        bench_welcome(bench, SESSION, EPOCH, NONCE);
+    }
+}
+
+/* P-2: the same where a newer session of its coordinator takes over before the old one's end is noticed. */
+static void test_agent_p2_newer_session_rolls_back_what_has_not_voted(void **state)
+{
+    struct bench *bench = *state;
+    bench_work(bench, 1);
+    struct gid gid = bench_command(bench, COMMAND_EXECUTE)->as.execute.gid;
+    bench_peer_up(bench, SESSION + 1);
+    bench_answer(bench, bench_command(bench, COMMAND_LOAD_WITNESS)->id, COMMAND_LOAD_WITNESS,
+                 PG_OK);
+    bench_claim(bench, SESSION + 1, EPOCH, NONCE, 10);
+    assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL),
+                     0); /* its claim is not stored yet */
+    bench_stored(bench);
+    assert_true(gid_equal(&bench_command(bench, COMMAND_CANCEL)->as.cancel, &gid));
+}
+
+/* P-6: what has voted yes waits, whoever is gone. */
+static void test_agent_p6_end_of_the_session_leaves_what_voted_yes(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_prepare(bench, 1);
+    session_end(bench);
+    bench_wait(bench, FAR_AWAY);
+    assert_int_equal(bench_count_commands(bench, COMMAND_CANCEL), 0);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    assert_int_equal(bench_counters(bench).branches_live, 1);
+}
+
 /* P-9: WORK that its abort overtook is refused and never executed. */
 static void test_agent_p9_work_after_its_rollback_is_refused(void **state)
 {
@@ -276,6 +343,9 @@ int main(void)
         TEST(test_agent_p3_found_row_is_never_a_yes),
         TEST(test_agent_p7_repeated_work_repeats_the_vote),
         TEST(test_agent_p7_vote_is_not_given_to_another_session),
+        TEST(test_agent_p2_end_of_the_session_rolls_back_what_has_not_voted),
+        TEST(test_agent_p2_newer_session_rolls_back_what_has_not_voted),
+        TEST(test_agent_p6_end_of_the_session_leaves_what_voted_yes),
         TEST(test_agent_p9_work_after_its_rollback_is_refused),
         TEST(test_agent_p9_tombstones_are_bounded),
         TEST(test_agent_p15_deadline_is_carried_as_time_remaining),
