@@ -273,24 +273,24 @@ static void close_by_commit(struct coord *coord, struct txn *txn, const struct c
     txn_set_timer(coord, txn);
 }
 
+/* P-4: while the decision, or a heuristic outcome, is on its way to the journal, the answer waits for it. */
 static void close_by_rollback(struct coord *coord, struct txn *txn, uint64_t call,
                               struct coord_ready *ready)
 {
     const struct gtrid gtrid = txn->gtrid;
-    if (txn->decided_commit) {
-        interactive_answer_conflict(ready, call,
-                                    "the transaction is being committed, or has committed");
-        return;
-    }
     if (txn_is_at_work(txn)) {
         vote_abort(coord, txn, REASON_ROLLED_BACK_BY_CLIENT, NO_PARTICIPANT,
                    "the client rolled it back", ready);
     }
     txn = txn_find(coord, &gtrid); /* it may be over with this step, and forgotten */
-    if (txn != NULL) {
-        interactive_answer_view(coord, txn, call, API_OK, ready);
-    } else {
+    if (txn == NULL) {
         answer_forgotten(ready, call, API_OK, &gtrid);
+        return;
+    }
+    txn_wait_rollback(txn, call);
+    txn_answer(coord, txn, false, ready);
+    if (!txn_is_finished(txn)) {
+        txn_set_timer(coord, txn);
     }
 }
 

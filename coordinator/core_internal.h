@@ -113,6 +113,7 @@ struct waiter { /* a client that wants the outcome */
     uint64_t call;
     enum ack_mode ack;
     bool replay;
+    bool rolls_back; /* it asked for the opposite, and a commit is its conflict */
 };
 
 struct txn_event {
@@ -278,6 +279,7 @@ bool txn_is_a_note(const struct txn *txn);
 bool txn_completed(const struct txn *txn);
 struct branch *txn_branch(const struct coord *coord, struct txn *txn, const char *participant);
 void txn_wait(struct txn *txn, uint64_t call, enum ack_mode ack, bool replay);
+void txn_wait_rollback(struct txn *txn, uint64_t call); /* as one that rolls back */
 /* Answers the waiters that are due in the transaction's present state; give_up answers all of them. */
 void txn_answer(struct coord *coord, struct txn *txn, bool give_up, struct coord_ready *ready);
 void txn_view_fill(const struct coord *coord, const struct txn *txn, bool want_events,

@@ -240,8 +240,9 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
     }
     if (txn->interactive == NULL || txn->state != TXN_OPEN) {
         if (txn->interactive != NULL && !txn->decided_commit && txn->state != TXN_PREPARING) {
-            interactive_answer_view(coord, txn, event->call, API_ABORTED,
-                                    ready); /* with the reason why */
+            txn_wait(txn, event->call, ACK_MODE_DECIDED, false);
+            txn_answer(coord, txn, false,
+                       ready); /* with the reason why, and not before it is certain */
         } else {
             interactive_answer_conflict(ready, event->call,
                                         "the transaction takes no statements (any more)");

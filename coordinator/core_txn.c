@@ -401,13 +401,23 @@ struct branch *txn_branch(const struct coord *coord, struct txn *txn, const char
     return NULL;
 }
 
-void txn_wait(struct txn *txn, uint64_t call, enum ack_mode ack, bool replay)
+static void waiter_add(struct txn *txn, struct waiter waiter)
 {
     if (txn->waiter_count == txn->waiter_capacity) {
         txn->waiter_capacity = txn->waiter_capacity == 0 ? 1 : txn->waiter_capacity * 2;
         txn->waiters = alloc_resize(txn->waiters, txn->waiter_capacity, sizeof(txn->waiters[0]));
     }
-    txn->waiters[txn->waiter_count++] = (struct waiter){.call = call, .ack = ack, .replay = replay};
+    txn->waiters[txn->waiter_count++] = waiter;
+}
+
+void txn_wait(struct txn *txn, uint64_t call, enum ack_mode ack, bool replay)
+{
+    waiter_add(txn, (struct waiter){.call = call, .ack = ack, .replay = replay});
+}
+
+void txn_wait_rollback(struct txn *txn, uint64_t call)
+{
+    waiter_add(txn, (struct waiter){.call = call, .ack = ACK_MODE_DECIDED, .rolls_back = true});
 }
 
 /* May this waiter hear about the transaction now? P-4 lives here: before COMMITTING nothing that says
@@ -457,6 +467,15 @@ static void waiter_tell(struct coord *coord, const struct txn *txn, const struct
     case TXN_DEAD:
         status = API_ABORTED;
         break;
+    }
+    if (waiter->rolls_back && status == API_OK) {
+        struct api_answer *conflict = ready_answer(ready, waiter->call, API_CONFLICT);
+        snprintf(conflict->text, sizeof(conflict->text), "%s",
+                 "the transaction is being committed, or has committed");
+        return;
+    }
+    if (waiter->rolls_back && status == API_ABORTED) {
+        status = API_OK;
     }
     struct api_answer *answer = ready_answer(ready, waiter->call, status);
     answer->replayed = waiter->replay;

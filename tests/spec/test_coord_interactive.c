@@ -508,6 +508,52 @@ static void test_p22_rollback_before_the_decision_beats_commit(void **state)
     (void)commit;
 }
 
+/* P-4: while the decision is on its way to the journal nobody knows how it ends, and a rollback says so: it waits, and a deadline
+ * that passes meanwhile makes it unknown, not committed. */
+static void test_p04_rollback_waits_for_the_decision(void **state)
+{
+    struct world *world = *state;
+    for (int is_slow = 0; is_slow < 2; is_slow++) {
+        struct gtrid gtrid = opened(world);
+        struct gid gid = said(world, &gtrid, "order");
+        (void)commit_call(world, &gtrid);
+        world_vote(world, "order", &gid, VOTE_COMMIT);
+        assert_int_equal(state_of(world, &gtrid), TXN_DECIDING);
+        uint64_t call = rollback_call(world, &gtrid);
+        assert_null(world_answer(world, call));
+        if (is_slow) {
+            world_tick(world, 600000);
+            assert_status(world, call, API_OUTCOME_UNKNOWN);
+        }
+        world_durable(world);
+        if (!is_slow) {
+            assert_status(world, call, API_CONFLICT);
+        }
+        assert_status(world, rollback_call(world, &gtrid), API_CONFLICT);
+        world_ack(world, "order", &gid, ACK_COMMITTED);
+    }
+}
+
+/* H1: what somebody committed by hand of a transaction that is rolled back is told to nobody before it is on record: not to who
+ * rolls it back again, and not to who goes on with a statement. */
+static void test_p22_heuristic_outcome_is_not_told_before_it_is_on_record(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    world_ack(world, "order", &gid, ACK_HEURISTIC_COMMIT);
+    assert_non_null(world_append(world, RECORD_HEURISTIC));
+    uint64_t rollback = rollback_call(world, &gtrid);
+    assert_null(world_answer(world, rollback));
+    uint64_t statement = say(world, &gtrid, "order", 0, 0);
+    assert_null(world_answer(world, statement));
+    world_durable(world);
+    assert_status(world, rollback, API_OK);
+    assert_int_equal(world_answer(world, rollback)->views[0].state, TXN_HEURISTIC);
+    assert_status(world, statement, API_ABORTED);
+}
+
 /* Drain: what is open is aborted, nothing is opened any more. */
 static void test_p22_drain_aborts_open_transactions(void **state)
 {
@@ -770,6 +816,8 @@ int main(void)
         TEST(test_p02_interactive_lost_link_aborts),
         TEST(test_p22_rollback_ends_every_branch),
         TEST(test_p22_rollback_before_the_decision_beats_commit),
+        TEST(test_p04_rollback_waits_for_the_decision),
+        TEST(test_p22_heuristic_outcome_is_not_told_before_it_is_on_record),
         TEST(test_p22_drain_aborts_open_transactions),
         TEST(test_p16_interactive_commit_waits_for_space),
         TEST(test_p01_interactive_forgotten_transaction_has_aborted),
