@@ -164,6 +164,15 @@ static bool skip_own_words(struct execution *x, int count, int index)
     return skipped;
 }
 
+/* P-14: is the server that it began on still the participant's? A connection may outlive that. */
+static bool is_current(const struct pg_member *member)
+{
+    (void)pthread_mutex_lock(&member->pg->mutex);
+    bool current = member->generation == member->pg->generation;
+    (void)pthread_mutex_unlock(&member->pg->mutex);
+    return current;
+}
+
 /* May anything be sent now? Else the answer is a sure no. */
 static bool may_send(struct execution *x, uint64_t *ret_left_ms)
 {
@@ -179,6 +188,11 @@ static bool may_send(struct execution *x, uint64_t *ret_left_ms)
         x->broken = true;
         return pg_fail_text(x, REASON_PARTICIPANT_UNAVAILABLE, INDEX_NONE,
                             "the connection of this branch was lost, and the branch with it");
+    }
+    if (!is_current(x->member)) {
+        x->broken = true;
+        return pg_fail_text(x, REASON_PARTICIPANT_UNAVAILABLE, INDEX_NONE,
+                            "the database has become another one, and the branch is lost with it");
     }
     *ret_left_ms = x->execute->deadline_ms - now_ms;
     return true;

@@ -2,6 +2,7 @@
 #include <libpq-fe.h>
 
 #include "common/clock.h"
+#include "participant/pg_internal.h"
 #include "tests/spec/pg_world.h"
 
 #define IDLE_IN_BRANCH                                                                             \
@@ -234,6 +235,28 @@ static void test_interactive_lost_backend_ends_the_branch(void **state)
     }
     assert_int_equal(world_prepared_count(world), 0);
     struct gid next = world_gid(world, 8); /* and the pool recovers */
+    say_ok(&next, 1, "SELECT 1");
+    close_branch(&next);
+}
+
+/* P-14: once the keeper knows that the database is another one, a connection to the one before is over, though it lives (an
+ * address that moved, and the old server still runs): nothing is said there any more, and nothing prepared. */
+static void test_interactive_other_history_ends_the_branch(void **state)
+{
+    (void)state;
+    for (int asks_prepare = 0; asks_prepare < 2; asks_prepare++) {
+        struct gid gid = world_gid(world, 20);
+        say_ok(&gid, 1, "UPDATE item SET amount = 50 WHERE id = 7");
+        (void)pthread_mutex_lock(&world->pg->mutex);
+        world->pg->generation++; /* as note_server of pg_keeper.c does */
+        (void)pthread_mutex_unlock(&world->pg->mutex);
+        assert_over(asks_prepare ? prepare(&gid)
+                                 : say(&gid, 2, "UPDATE item SET amount = 60 WHERE id = 7"),
+                    REASON_PARTICIPANT_UNAVAILABLE);
+        assert_row_is_free(7);
+    }
+    assert_int_equal(world_prepared_count(world), 0);
+    struct gid next = world_gid(world, 21);
     say_ok(&next, 1, "SELECT 1");
     close_branch(&next);
 }
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_interactive_parameters_arrive_or_fail),
         cmocka_unit_test(test_interactive_statement_cannot_leave_the_transaction),
         cmocka_unit_test(test_interactive_lost_backend_ends_the_branch),
+        cmocka_unit_test(test_interactive_other_history_ends_the_branch),
         cmocka_unit_test(test_interactive_deferred_constraint_says_no_at_prepare),
         cmocka_unit_test(test_interactive_temporary_table_is_not_preparable),
         cmocka_unit_test(test_interactive_deadline_gone_says_timeout),
