@@ -99,6 +99,15 @@ void pg_post(struct pg *pg, struct command_result *result)
     pg->options.on_result(pg->options.user, result);
 }
 
+/* The same words for the client. */
+static struct blob *report_of(const char *detail)
+{
+    struct pg_report report = {.message = pg_text_clean(detail), .statement_index = -1};
+    struct blob *blob = pg_report_encode(&report);
+    pg_report_done(&report);
+    return blob;
+}
+
 void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const char *detail)
 {
     struct command_result result = {.id = command->id, .kind = command->kind};
@@ -109,6 +118,7 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     case COMMAND_PREPARE:
         result.class = PG_ROLLED_BACK; /* nothing was sent */
         result.failure.reason = reason;
+        result.failure.report = report_of(detail);
         break;
     case COMMAND_FINISH:
         result.class = PG_RETRY; /* likewise */

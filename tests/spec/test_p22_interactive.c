@@ -14,13 +14,18 @@
 
 static struct world *world;
 
+static void edge_start(void)
+{
+    struct pg_options options = world_options(world);
+    options.interactive_count = 2;
+    world_start(world, &options);
+}
+
 static int set_up(void **state)
 {
     (void)state;
     world = world_new(NULL);
-    struct pg_options options = world_options(world);
-    options.interactive_count = 2;
-    world_start(world, &options);
+    edge_start();
     return 0;
 }
 
@@ -259,6 +264,27 @@ static void test_interactive_other_history_ends_the_branch(void **state)
     struct gid next = world_gid(world, 21);
     say_ok(&next, 1, "SELECT 1");
     close_branch(&next);
+}
+
+/* Where no connection can be had the client is told why, not only that. */
+static void test_interactive_no_connection_says_why(void **state)
+{
+    (void)state;
+    (void)world_sql(world, "SELECT pg_terminate_backend(pid) " BRANCH_BACKEND);
+    world_await_sql(world, "SELECT count(*) " BRANCH_BACKEND, "0");
+    (void)world_sql(world, "ALTER ROLE " WORLD_ROLE " CONNECTION LIMIT 0");
+    struct gid gid = world_gid(world, 22);
+    const struct command_result *result = say(&gid, 1, "SELECT 1");
+    struct pg_report report = {0};
+    struct error error = {0};
+    assert_over(result, REASON_PARTICIPANT_UNAVAILABLE);
+    assert_non_null(result->failure.report);
+    assert_success(pg_report_decode(result->failure.report, &report, &error), &error);
+    assert_non_null(strstr(report.message, "too many connections for role"));
+    pg_report_done(&report);
+    (void)world_sql(world, "ALTER ROLE " WORLD_ROLE " CONNECTION LIMIT -1");
+    world_stop(world); /* it would wait before its next try */
+    edge_start();
 }
 
 /* Constraints that wait for the end are looked at by PREPARE, and are its no. */
@@ -546,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_interactive_session_is_reset_between_branches),
         cmocka_unit_test(test_interactive_open_branches_leave_the_workers_alone),
         cmocka_unit_test(test_interactive_database_restart_ends_open_branches),
+        cmocka_unit_test(test_interactive_no_connection_says_why),
         cmocka_unit_test(test_interactive_stop_ends_open_branches),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
