@@ -36,6 +36,7 @@ enum api_status {
     API_NOT_FOUND,
     API_EXPIRED, /* below the retention floor */
     API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE: not possible in this state; text says why and what is */
+    API_LIMIT, /* STATEMENT: beyond a configured limit, which limit_name and text name; nothing was done */
     API_FAILED, /* an internal error; text */
 };
 
@@ -77,7 +78,9 @@ struct api_answer {
     struct txn_view *views; /* owned */
     struct blob *results;   /* of an interactive statement; owned */
     uint64_t seq;           /* its number */
-    bool has_next;          /* LIST: more would follow; continue after views[view_count - 1] */
+    const char *limit_name; /* LIMIT: static */
+    uint64_t limit;
+    bool has_next; /* LIST: more would follow; continue after views[view_count - 1] */
     size_t participant_count;
     struct participant_view *participants; /* owned */
     size_t metric_count;

@@ -38,6 +38,8 @@ static enum client_status status_of(enum api_status status)
         return CLIENT_EXPIRED;
     case API_CONFLICT:
         return CLIENT_CONFLICT;
+    case API_LIMIT:
+        return CLIENT_LIMIT;
     case API_FAILED:
         return CLIENT_FAILED;
     }

@@ -112,6 +112,8 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
     }
     config->body_bytes = (uint32_t)body_bytes;
     config->core.interactive_result_bytes = (uint32_t)result_bytes;
+    config->core.max_statements = config->statements;
+    config->core.max_branches = config->branches;
     config->journal_reserve_bytes = (uint64_t)reserve_bytes;
     return true;
 }

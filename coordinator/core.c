@@ -32,6 +32,8 @@ struct coord *coord_new(const struct coord_config *config, uint64_t now_ms)
     config_default(&coord->config.interactive_max, 256);
     config_default(&coord->config.interactive_idle_ms, 60000);
     config_default(&coord->config.interactive_result_bytes, 1 << 20);
+    config_default(&coord->config.max_statements, 1000);
+    config_default(&coord->config.max_branches, 64);
     if (coord->config.max_queued_bytes == 0) {
         coord->config.max_queued_bytes = UINT64_C(256) << 20;
     }

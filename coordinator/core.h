@@ -41,6 +41,8 @@ struct coord_config {
     uint32_t interactive_idle_ms; /* one that waits longer for its client is aborted [60000] */
     uint32_t
         interactive_result_bytes; /* of one transaction's answers, kept for repetition [1 MiB] */
+    uint32_t max_statements,
+        max_branches; /* of an interactive one; the edges see to submissions [1000, 64] */
 };
 
 enum coord_event_kind {

@@ -38,13 +38,19 @@ static void calls_add(struct interactive *open, uint64_t call)
     open->calls[open->call_count++] = call;
 }
 
+/* With what it takes to keep it: many small ones fill the memory as well as a few large ones. */
+static uint64_t answer_bytes(const struct interactive_answer *answer)
+{
+    return sizeof(*answer) + sizeof(*answer->results) + answer->results->size_bytes;
+}
+
 static void answers_drop(struct interactive *open, size_t count)
 {
     if (count == 0) {
         return; /* and there may be no array yet */
     }
     for (size_t i = 0; i < count; i++) {
-        open->answer_bytes -= open->answers[i].results->size_bytes;
+        open->answer_bytes -= answer_bytes(&open->answers[i]);
         blob_free(open->answers[i].results);
     }
     open->answer_count -= count;
@@ -63,11 +69,11 @@ static void answers_keep(const struct coord *coord, struct interactive *open, st
     answer->seq = open->count;
     memcpy(answer->hash, open->hash, BODY_HASH_BYTES);
     answer->results = blob_share(results);
-    open->answer_bytes += results->size_bytes;
+    open->answer_bytes += answer_bytes(answer);
     size_t dropped = 0;
     uint64_t bytes = open->answer_bytes;
     while (bytes > coord->config.interactive_result_bytes && dropped + 1 < open->answer_count) {
-        bytes -= open->answers[dropped++].results->size_bytes;
+        bytes -= answer_bytes(&open->answers[dropped++]);
     }
     answers_drop(open, dropped);
 }
@@ -182,6 +188,22 @@ static bool statement_by_number(struct coord *coord, struct txn *txn, uint64_t c
     return false;
 }
 
+/* Nothing was done, and the transaction stays open. True: it was answered. */
+static bool is_beyond_limit(struct coord_ready *ready, uint64_t call, uint64_t count,
+                            const char *limit_name, uint64_t limit)
+{
+    if (count <= limit) {
+        return false;
+    }
+    struct api_answer *answer = ready_answer(ready, call, API_LIMIT);
+    answer->limit_name = limit_name;
+    answer->limit = limit;
+    snprintf(answer->text, sizeof(answer->text),
+             "the transaction has as many as the configured limit \"%s\" of %" PRIu64 " allows",
+             limit_name, limit);
+    return true;
+}
+
 /* The branch of this participant, begun if need be. NULL: it was answered. */
 static struct branch *statement_branch(struct coord *coord, struct txn *txn, uint64_t call,
                                        const struct interactive_statement *statement,
@@ -203,6 +225,10 @@ static struct branch *statement_branch(struct coord *coord, struct txn *txn, uin
             return NULL;
         }
         return branch;
+    }
+    if (is_beyond_limit(ready, call, txn->branch_count + 1, "max_branches",
+                        coord->config.max_branches)) {
+        return NULL;
     }
     const char *text = NULL;
     enum reason obstacle = interactive_obstacle(coord, &text);
@@ -256,7 +282,9 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
     }
     interactive_idle_later(coord, txn);
     txn_set_timer(coord, txn);
-    if (statement_by_number(coord, txn, event->call, statement, ready)) {
+    if (statement_by_number(coord, txn, event->call, statement, ready) ||
+        is_beyond_limit(ready, event->call, txn->interactive->count + 1, "max_statements",
+                        coord->config.max_statements)) {
         return;
     }
     struct branch *branch = statement_branch(coord, txn, event->call, statement, ready);

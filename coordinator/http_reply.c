@@ -202,6 +202,9 @@ static void reply_other(enum route route, bool is_repeatable, const struct api_a
     case API_CONFLICT:
         kind = PROBLEM_CONFLICT;
         break;
+    case API_LIMIT:
+        kind = PROBLEM_LIMIT;
+        break;
     case API_OK:
     case API_ABORTED:
     case API_REFUSED:
@@ -213,6 +216,8 @@ static void reply_other(enum route route, bool is_repeatable, const struct api_a
         return;
     }
     problem_set(&problem, kind, "%s", text[0] != '\0' ? text : detail_default(route, kind));
+    problem.limit_name = answer->limit_name;
+    problem.limit = answer->limit;
     if (route != ROUTE_SUBMIT) {
         problem_take_id(&problem, answer);
     }

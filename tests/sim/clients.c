@@ -385,6 +385,7 @@ static void submit_answered(struct sim_world *world, struct sim_call *call,
         return;
     case API_REFUSED:
     case API_UNKNOWN_PARTICIPANT:
+    case API_LIMIT:
     case API_FAILED:
         if (op->tries >= TRIES_MAX && op->calls_open == 0) {
             op->is_settled = true;

@@ -333,6 +333,7 @@ void talk_answered(struct sim_world *world, struct sim_call *call, const struct 
     case API_REFUSED:
     case API_CONFLICT:
     case API_UNKNOWN_PARTICIPANT:
+    case API_LIMIT:
         if (is_current && call->kind == CALL_ROLLBACK && answer->status == API_CONFLICT) {
             op->is_settled = true; /* a commit of its was under way */
         } else if (is_current) {

@@ -177,6 +177,8 @@ const char *trace_answer_words(enum api_status status, bool is_submission)
         return "expired";
     case API_CONFLICT:
         return "not possible";
+    case API_LIMIT:
+        return "beyond a limit";
     case API_FAILED:
         return "failed";
     }

@@ -21,7 +21,8 @@ static int set_up(void **state)
     world_init_with(world, (struct coord_config){.recent_max = 1,
                                                  .interactive_max = 2,
                                                  .interactive_idle_ms = 5000,
-                                                 .interactive_result_bytes = 100});
+                                                 .interactive_result_bytes = 1000,
+                                                 .max_statements = 10000});
     *state = world;
     return 0;
 }
@@ -193,6 +194,8 @@ static void test_p22_stale_answer_does_not_count(void **state)
     struct gid other = world_gid(&gtrid, "order", ATTEMPT + 1);
     answer_as(world, &other, 2, "other");
     assert_null(world_answer(world, call));
+    /* An agent has one attempt of a transaction at a time, and a ROLLBACK ends whatever it has open of it: the right one. */
+    assert_int_equal(world->ready.send_count, 0);
     struct gid stranger = world_gid(&gtrid, "payment", ATTEMPT);
     answer_as(world, &stranger, 2, "stranger");
     assert_null(world_answer(world, call));
@@ -356,7 +359,7 @@ static void test_p22_recorded_results_are_bounded(void **state)
     struct world *world = *state;
     struct gtrid gtrid = opened(world);
     struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
-    char large[201];
+    char large[1101];
     memset(large, 'x', sizeof(large) - 1);
     large[sizeof(large) - 1] = '\0';
     (void)say(world, &gtrid, "order", 1, 1);
@@ -369,6 +372,59 @@ static void test_p22_recorded_results_are_bounded(void **state)
     answer_as(world, &gid, 3, "small");
     assert_status(world, say(world, &gtrid, "order", 2, 2), API_CONFLICT);
     assert_status(world, say(world, &gtrid, "order", 3, 3), API_OK);
+}
+
+/* Many without a row take memory, too. */
+static void test_p22_recorded_empty_results_are_bounded(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = world_gid(&gtrid, "order", ATTEMPT);
+    for (uint8_t seq = 1; seq <= 50; seq++) {
+        (void)say(world, &gtrid, "order", seq, seq);
+        answer_as(world, &gid, seq, "");
+    }
+    assert_status(world, say(world, &gtrid, "order", 1, 1), API_CONFLICT);
+    assert_status(world, say(world, &gtrid, "order", 49, 49), API_OK);
+}
+
+static void assert_limit(const struct world *world, uint64_t call, const char *name, uint64_t limit)
+{
+    assert_status(world, call, API_LIMIT);
+    assert_string_equal(world_answer(world, call)->limit_name, name);
+    assert_int_equal(world_answer(world, call)->limit, limit);
+}
+
+/* The limits of one request hold here, too; what is beyond them is not done, and the transaction can be committed. */
+static void test_p22_more_statements_than_allowed_are_refused(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.max_statements = 3});
+    struct gtrid gtrid = opened(&world);
+    (void)said(&world, &gtrid, "order");
+    (void)said(&world, &gtrid, "payment");
+    (void)said(&world, &gtrid, "order");
+    assert_limit(&world, say(&world, &gtrid, "order", 0, 0), "max_statements", 3);
+    assert_limit(&world, say(&world, &gtrid, "payment", 4, 0), "max_statements", 3);
+    assert_int_equal(world.ready.send_count, 0);
+    (void)commit_call(&world, &gtrid);
+    assert_int_equal(world_send(&world, MESSAGE_PREPARE, 0)->as.prepare.count, 2);
+    world_done(&world);
+}
+
+static void test_p22_more_branches_than_allowed_are_refused(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.max_branches = 1});
+    struct gtrid gtrid = opened(&world);
+    (void)said(&world, &gtrid, "order");
+    assert_limit(&world, say(&world, &gtrid, "payment", 0, 0), "max_branches", 1);
+    (void)said(&world, &gtrid, "order");
+    (void)commit_call(&world, &gtrid);
+    assert_int_equal(world_count_sends(&world, MESSAGE_PREPARE), 1);
+    world_done(&world);
 }
 
 /* P-2, P-15: the deadline aborts; a commit afterwards is told so, also by a process that was stopped and whose timers have
@@ -808,6 +864,9 @@ int main(void)
         TEST(test_p22_commit_out_of_place_is_a_conflict),
         TEST(test_p22_seq_repeats_the_recorded_result),
         TEST(test_p22_recorded_results_are_bounded),
+        TEST(test_p22_recorded_empty_results_are_bounded),
+        TEST(test_p22_more_statements_than_allowed_are_refused),
+        TEST(test_p22_more_branches_than_allowed_are_refused),
         TEST(test_p15_interactive_deadline_aborts),
         TEST(test_p02_interactive_silence_at_prepare_aborts),
         TEST(test_p22_idle_transaction_is_aborted),

@@ -256,6 +256,7 @@ static void test_client_submit_each_status_has_its_outcome(void **state)
         {API_NOT_FOUND, ASSENT_NOT_FOUND, "not_found"},
         {API_EXPIRED, ASSENT_NOT_FOUND, "expired"},
         {API_CONFLICT, ASSENT_REFUSED, "conflict"},
+        {API_LIMIT, ASSENT_REFUSED, "limit"},
         {API_FAILED, ASSENT_UNKNOWN, "failed"},
     };
     enum api_status status = API_OK;

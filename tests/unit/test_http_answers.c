@@ -334,6 +334,7 @@ static void test_submit_other_answers_are_mapped(void **state)
         {API_NOT_FOUND, 404, "unknown_transaction", "because"},
         {API_EXPIRED, 404, "expired", "because"},
         {API_CONFLICT, 409, "conflict", "because"},
+        {API_LIMIT, 422, "limit", "because"},
         {API_FAILED, 500, "internal", "\"state\":\"unknown\""},
         {API_OK, 500, "internal", "\"state\":\"unknown\""}, /* OK without an outcome is none */
         {API_ABORTED, 500, "internal", "\"state\":\"unknown\""},
