@@ -250,20 +250,27 @@ static void metrics_participants(const struct coordinator *coordinator, struct a
 {
     struct participant_view *views = NULL;
     size_t count = coord_participants(coordinator->coord, &views);
-    static const char *const names[] = {
-        "assent_participant_ready", "assent_participant_in_doubt", "assent_participant_prepared",
-        "assent_participant_foreign_prepared", "assent_participant_oldest_prepared_seconds"};
+    static const char *const names[] = {"assent_participant_ready",
+                                        "assent_participant_in_doubt",
+                                        "assent_participant_prepared",
+                                        "assent_participant_foreign_prepared",
+                                        "assent_participant_oldest_prepared_seconds",
+                                        "assent_participant_open_branches"};
     static const char *const helps[] = {
         "1 if work can be sent to the participant.",
         "Branches decided commit that the participant has not acknowledged.",
         "Prepared rows of this coordinator at the participant's last sweep.",
         "Prepared rows of Assent that no reachable coordinator answers for.",
-        "Age of the oldest prepared row of Assent."};
+        "Age of the oldest prepared row of Assent.",
+        "Branches of this coordinator's open interactive transactions; each holds a connection."};
     for (size_t m = 0; m < sizeof(names) / sizeof(names[0]); m++) {
         for (size_t i = 0; i < count; i++) {
-            const double values[] = {
-                views[i].ready ? 1 : 0, (double)views[i].in_doubt, (double)views[i].prepared_count,
-                (double)views[i].foreign_count, (double)views[i].oldest_prepared_ms / 1000};
+            const double values[] = {views[i].ready ? 1 : 0,
+                                     (double)views[i].in_doubt,
+                                     (double)views[i].prepared_count,
+                                     (double)views[i].foreign_count,
+                                     (double)views[i].oldest_prepared_ms / 1000,
+                                     (double)views[i].open};
             char labels[160];
             snprintf(labels, sizeof(labels), "participant=\"%s\"", views[i].name);
             metric_add(answer, names[m], "gauge", i == 0 ? helps[m] : NULL, labels, values[m]);
@@ -307,6 +314,9 @@ static void call_metrics(struct coordinator *coordinator, struct api_call *call)
         {"assent_transactions_live", "gauge", "Transactions not finished.", (double)c.live},
         {"assent_transactions_active", "gauge", "Transactions between work and decision.",
          (double)c.active},
+        {"assent_transactions_open", "gauge",
+         "Interactive transactions that take statements; interactive_max is the limit.",
+         (double)c.open},
         {"assent_transactions_waiting", "gauge", "Transactions waiting for admission.",
          (double)c.queued},
         {"assent_branches_in_doubt", "gauge", "Branches decided commit and not acknowledged.",

@@ -515,6 +515,7 @@ void coord_counters_read(const struct coord *coord, struct coord_counters *ret_c
     *counters = coord->counters;
     counters->live = coord->live_count;
     counters->active = coord->active_count;
+    counters->open = coord->open_count;
     counters->queued = coord->queued_count;
     counters->recent = coord->recent_count;
     counters->in_doubt = 0;

@@ -232,7 +232,7 @@ struct coord_counters {
         key_conflicts;
     uint64_t heuristics, hazards, stale_messages, unknown_inquiries, inquiries, commits_resent,
         resolved;
-    uint64_t live, active, queued, in_doubt, recent; /* gauges */
+    uint64_t live, active, open, queued, in_doubt, recent; /* gauges */
     uint64_t epoch;
     struct journal_head head;
     struct journal_floor floor;

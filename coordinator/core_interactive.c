@@ -248,6 +248,15 @@ static void close_by_commit(struct coord *coord, struct txn *txn, const struct c
                                     "a statement of this transaction is under way");
         return;
     }
+    const uint64_t said = event->end->statements;
+    if (said != 0 && said != txn->interactive->count) {
+        char differs[HEALTH_TEXT_SIZE];
+        snprintf(differs, sizeof(differs),
+                 "the transaction has %" PRIu64 " statements, and %" PRIu64 " are to be committed",
+                 txn->interactive->count, said);
+        interactive_answer_conflict(ready, event->call, differs);
+        return;
+    }
     if (txn->branch_count == 0) {
         interactive_answer_conflict(ready, event->call,
                                     "no statement was sent: there is nothing to commit");

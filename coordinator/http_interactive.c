@@ -135,17 +135,22 @@ bool interactive_statement_parse(const struct http_limits *limits, const uint8_t
 bool interactive_end_parse(bool commit, const uint8_t *body, size_t body_bytes,
                            struct interactive_end *ret_end, struct problem *ret_problem)
 {
-    static const struct member_rule rule = {"ack", MEMBER_OPTIONAL, JSON_VALUE_STRING};
+    enum { ACK, STATEMENTS, COUNT };
+    static const struct member_rule rules[COUNT] = {
+        [ACK] = {"ack", MEMBER_OPTIONAL, JSON_VALUE_STRING},
+        [STATEMENTS] = {"statements", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
+    };
     const struct submit_parser parser = {.problem = ret_problem};
-    const struct json_value *ack = NULL;
+    const struct json_value *members[COUNT] = {NULL};
     struct interactive_end end = {.commit = commit};
     struct json_document *document = NULL;
     if (!document_parse(body, body_bytes, &document, ret_problem)) {
         return false;
     }
-    const bool ok =
-        members_check(json_document_root(document), &rule, commit ? 1 : 0, &ack, ret_problem) &&
-        (!commit || submit_ack_parse(&parser, ack, &end.ack));
+    const bool ok = members_check(json_document_root(document), rules, commit ? COUNT : 0, members,
+                                  ret_problem) &&
+                    (!commit || (submit_ack_parse(&parser, members[ACK], &end.ack) &&
+                                 seq_parse(members[STATEMENTS], &end.statements, ret_problem)));
     json_document_free(document);
     if (ok) {
         *ret_end = end;

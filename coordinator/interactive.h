@@ -26,6 +26,7 @@ struct interactive_end {
     struct gtrid gtrid;
     bool commit; /* false: roll back */
     enum ack_mode ack;
+    uint64_t statements; /* commit only if it has so many; 0: however many */
 };
 
 #endif

@@ -564,6 +564,53 @@ static void test_p22_rollback_before_the_decision_beats_commit(void **state)
     (void)commit;
 }
 
+/* A client that lost an answer may say how many statements it means: with another number nothing is committed, and it stays open. */
+static void test_p22_commit_of_another_count_is_a_conflict(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    (void)said(world, &gtrid, "order");
+    (void)said(world, &gtrid, "payment");
+    for (uint64_t statements = 1; statements <= 3; statements++) {
+        struct interactive_end end = {.gtrid = gtrid, .commit = true, .statements = statements};
+        struct coord_event event = {.kind = COORD_EVENT_CLOSE,
+                                    .call = world->next_call++,
+                                    .end = &end,
+                                    .prior = {.looked_up = true}};
+        if (statements == 2) {
+            continue;
+        }
+        world_step(world, &event);
+        assert_status(world, event.call, API_CONFLICT);
+        assert_int_equal(world->ready.send_count, 0);
+    }
+    struct interactive_end end = {.gtrid = gtrid, .commit = true, .statements = 2};
+    struct coord_event event = {.kind = COORD_EVENT_CLOSE, .call = world->next_call++, .end = &end};
+    world_step(world, &event);
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 2);
+}
+
+/* The gauges tell what is open, and where it holds connections. */
+static void test_p22_open_transactions_are_counted(void **state)
+{
+    struct world *world = *state;
+    struct coord_counters counters;
+    struct participant_view *views = NULL;
+    struct gtrid gtrid = opened(world);
+    (void)opened(world);
+    (void)said(world, &gtrid, "order");
+    coord_counters_read(world->coord, &counters);
+    assert_int_equal(counters.open, 2);
+    assert_int_equal(coord_participants(world->coord, &views), 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(views[i].open, strcmp(views[i].name, "order") == 0);
+    }
+    free(views);
+    assert_status(world, rollback_call(world, &gtrid), API_OK);
+    coord_counters_read(world->coord, &counters);
+    assert_int_equal(counters.open, 1);
+}
+
 /* P-4: while the decision is on its way to the journal nobody knows how it ends, and a rollback says so: it waits, and a deadline
  * that passes meanwhile makes it unknown, not committed. */
 static void test_p04_rollback_waits_for_the_decision(void **state)
@@ -875,6 +922,8 @@ int main(void)
         TEST(test_p02_interactive_lost_link_aborts),
         TEST(test_p22_rollback_ends_every_branch),
         TEST(test_p22_rollback_before_the_decision_beats_commit),
+        TEST(test_p22_commit_of_another_count_is_a_conflict),
+        TEST(test_p22_open_transactions_are_counted),
         TEST(test_p04_rollback_waits_for_the_decision),
         TEST(test_p22_heuristic_outcome_is_not_told_before_it_is_on_record),
         TEST(test_p22_drain_aborts_open_transactions),

@@ -254,8 +254,8 @@ static void test_open_timeout_is_checked(void **state)
     }
 }
 
-/* A commit takes ack, a rollback nothing; neither needs a body. */
-static void test_end_takes_ack_with_commit_only(void **state)
+/* A commit takes ack and the number of statements, a rollback nothing; neither needs a body. */
+static void test_end_takes_ack_and_count_with_commit_only(void **state)
 {
     (void)state;
     static const struct {
@@ -263,7 +263,12 @@ static void test_end_takes_ack_with_commit_only(void **state)
         const char *body;
         bool ok;
         enum ack_mode ack;
+        uint64_t statements;
     } cases[] = {{true, "", true, ACK_MODE_COMPLETED},
+                 {true, "{\"statements\":3}", true, ACK_MODE_COMPLETED, 3},
+                 {true, "{\"statements\":0}", false, ACK_MODE_COMPLETED},
+                 {true, "{\"statements\":\"3\"}", false, ACK_MODE_COMPLETED},
+                 {false, "{\"statements\":3}", false, ACK_MODE_COMPLETED},
                  {true, "{\"ack\":\"decided\"}", true, ACK_MODE_DECIDED},
                  {true, "{\"ack\":\"maybe\"}", false, ACK_MODE_COMPLETED},
                  {false, "{}", true, ACK_MODE_COMPLETED},
@@ -275,6 +280,7 @@ static void test_end_takes_ack_with_commit_only(void **state)
                                                strlen(cases[i].body), &end, &problem),
                          cases[i].ok);
         assert_int_equal(end.ack, cases[i].ack);
+        assert_int_equal(end.statements, cases[i].statements);
         assert_int_equal(end.commit, cases[i].ok && cases[i].commit);
     }
 }
@@ -289,7 +295,7 @@ int main(void)
         cmocka_unit_test(test_statement_bad_bodies_are_refused),
         cmocka_unit_test(test_statement_too_many_parameters_are_refused),
         cmocka_unit_test(test_open_timeout_is_checked),
-        cmocka_unit_test(test_end_takes_ack_with_commit_only),
+        cmocka_unit_test(test_end_takes_ack_and_count_with_commit_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
