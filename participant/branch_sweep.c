@@ -273,7 +273,8 @@ static void journal_swept(struct agent *agent, struct agent_journal *journal)
 
 /* P-13: counts what must be resolved before every row from before sweep_head is known to be gone.
  * Branches that are live now count as well: one of them may be the unnoticed rest of an abort that
- * nobody has recorded. */
+ * nobody has recorded. That holds for one whose client still thinks, too, for it may be prepared before this sweep is over, and
+ * its coordinator gone; its deadline bounds the wait. */
 static void sweeps_open(struct agent *agent, uint64_t horizon_xid)
 {
     for (size_t i = 0; i < agent->journal_count; i++) {
