@@ -95,7 +95,7 @@ struct participant_view {
     uint64_t oldest_prepared_ms;
     uint64_t swept_number;
     uint64_t in_doubt; /* branches decided and not acknowledged there */
-    uint64_t open;     /* branches of open interactive transactions; each holds a connection there */
+    uint64_t open; /* branches of open interactive transactions; each holds a connection there */
     uint64_t votes_yes, votes_no, heuristics;
 };
 
