@@ -70,6 +70,29 @@ const char *txn_state_text(enum txn_state state)
     return txn_states[state];
 }
 
+static const enum txn_outcome txn_outcomes[] = {
+    [TXN_QUEUED] = TXN_OUTCOME_NONE,        [TXN_ACTIVE] = TXN_OUTCOME_NONE,
+    [TXN_PREPARING] = TXN_OUTCOME_NONE,     [TXN_DECIDING] = TXN_OUTCOME_NONE,
+    [TXN_COMMITTING] = TXN_OUTCOME_DECIDED, [TXN_COMMITTED] = TXN_OUTCOME_FINAL,
+    [TXN_ABORTING] = TXN_OUTCOME_FINAL,     [TXN_ABORTED] = TXN_OUTCOME_FINAL,
+    [TXN_DEAD] = TXN_OUTCOME_FINAL,         [TXN_HEURISTIC] = TXN_OUTCOME_FINAL,
+    [TXN_OPEN] = TXN_OUTCOME_NONE,
+};
+
+enum txn_outcome txn_state_outcome(enum txn_state state)
+{
+    CHECK(state >= TXN_QUEUED && state <= TXN_OPEN);
+    return txn_outcomes[state];
+}
+
+enum txn_state txn_state_shown(enum txn_state state)
+{
+    if (state == TXN_OPEN) {
+        return TXN_ACTIVE;
+    }
+    return state == TXN_DECIDING ? TXN_PREPARING : state;
+}
+
 bool txn_state_parse(const char *text, enum txn_state *ret_state)
 {
     for (int state = TXN_QUEUED; state <= TXN_HEURISTIC; state++) {

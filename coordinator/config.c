@@ -69,6 +69,9 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
         {"max_branches", 64, 1, 10000, &config->branches},
         {"max_statements", 1000, 1, 1000000, &config->statements},
         {"max_connections", 10000, 1, 1000000, &config->connections},
+        {"max_waits", 4096, 1, 1000000, &config->waits},
+        {"max_streams", 256, 1, 100000, &config->streams},
+        {"stream_events", 10000, 1, 10000000, &config->stream_events},
         {"interactive_max", 256, 1, 100000, &config->core.interactive_max},
         {"retention_hours", 168, 1, 876000, &retention_hours},
     };
@@ -85,6 +88,7 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
         {"timeout_default", 5000, 1, 1800000, &config->timeout_default_ms},
         {"timeout_max", 60000, 1, 1800000, &config->timeout_max_ms},
         {"interactive_idle", 60000, 10, 1800000, &config->core.interactive_idle_ms},
+        {"stream_keepalive", 15000, 10, 3600000, &config->stream_keepalive_ms},
         {"heartbeat", 1000, 10, 60000, &config->core.heartbeat_ms},
         {"retry_min", 100, 1, 60000, &config->core.retry_min_ms},
         {"retry_max", 2000, 1, 60000, &config->core.retry_max_ms},
@@ -102,18 +106,22 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
     int64_t body_bytes = 0;
     int64_t reserve_bytes = 0;
     int64_t result_bytes = 0;
+    int64_t stream_bytes = 0;
     if (!config_file_get_size_bytes(file, SECTION, "max_body", 1 << 20, 1024, 1 << 30, &body_bytes,
                                     ret_error) ||
         !config_file_get_size_bytes(file, SECTION, "journal_reserve", 16 << 20, 1 << 20,
                                     INT64_C(1) << 40, &reserve_bytes, ret_error) ||
         !config_file_get_size_bytes(file, SECTION, "interactive_result_bytes", 1 << 20, 1024,
-                                    1 << 30, &result_bytes, ret_error)) {
+                                    1 << 30, &result_bytes, ret_error) ||
+        !config_file_get_size_bytes(file, SECTION, "stream_bytes", 64 << 20, 1 << 20,
+                                    INT64_C(1) << 40, &stream_bytes, ret_error)) {
         return false;
     }
     config->body_bytes = (uint32_t)body_bytes;
     config->core.interactive_result_bytes = (uint32_t)result_bytes;
     config->core.max_statements = config->statements;
     config->core.max_branches = config->branches;
+    config->stream_bytes = (uint64_t)stream_bytes;
     config->journal_reserve_bytes = (uint64_t)reserve_bytes;
     return true;
 }
@@ -271,12 +279,15 @@ void config_log(const struct config *config)
               LOG_U("max_queued", config->core.max_queued), LOG_U("max_branches", config->branches),
               LOG_U("max_statements", config->statements),
               LOG_U("max_body_bytes", config->body_bytes),
-              LOG_U("max_connections", config->connections),
+              LOG_U("max_connections", config->connections), LOG_U("max_waits", config->waits),
+              LOG_U("max_streams", config->streams), LOG_U("stream_events", config->stream_events),
+              LOG_U("stream_bytes", config->stream_bytes),
               LOG_U("interactive_max", config->core.interactive_max),
               LOG_U("interactive_result_bytes", config->core.interactive_result_bytes));
     log_event(LOG_INFO, "configured times", LOG_U("timeout_default_ms", config->timeout_default_ms),
               LOG_U("timeout_max_ms", config->timeout_max_ms),
               LOG_U("interactive_idle_ms", config->core.interactive_idle_ms),
+              LOG_U("stream_keepalive_ms", config->stream_keepalive_ms),
               LOG_U("heartbeat_ms", config->core.heartbeat_ms),
               LOG_U("retry_min_ms", config->core.retry_min_ms),
               LOG_U("retry_max_ms", config->core.retry_max_ms),
@@ -311,6 +322,11 @@ const char *config_restart_key(const struct config *old, const struct config *ne
         {"max_statements", old->statements != new->statements},
         {"max_body", old->body_bytes != new->body_bytes},
         {"max_connections", old->connections != new->connections},
+        {"max_waits", old->waits != new->waits},
+        {"max_streams", old->streams != new->streams},
+        {"stream_events", old->stream_events != new->stream_events},
+        {"stream_bytes", old->stream_bytes != new->stream_bytes},
+        {"stream_keepalive", old->stream_keepalive_ms != new->stream_keepalive_ms},
         {"timeout_default", old->timeout_default_ms != new->timeout_default_ms},
         {"timeout_max", old->timeout_max_ms != new->timeout_max_ms},
         {"interactive_max", old->core.interactive_max != new->core.interactive_max},

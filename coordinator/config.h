@@ -28,6 +28,8 @@ struct config {
     enum log_format log_format;
     uint64_t journal_reserve_bytes;
     uint32_t body_bytes, branches, statements, timeout_default_ms, timeout_max_ms, connections;
+    uint32_t waits, streams, stream_events, stream_keepalive_ms;
+    uint64_t stream_bytes;
     struct coord_config core; /* journal and address are set by the driver */
     size_t participant_count;
     struct config_participant *participants; /* owned */

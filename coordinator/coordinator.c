@@ -246,6 +246,26 @@ static uint64_t event_random(struct coordinator *coordinator)
     return x ^ (x >> 27);
 }
 
+/* Taken after each step, told with the answers at the end of the round. */
+static void changes_take(struct coordinator *coordinator)
+{
+    const struct coordinator_hooks *hooks = coordinator->hooks;
+    if (!coordinator->is_running || hooks->wants_changes == NULL ||
+        !hooks->wants_changes(hooks->user)) {
+        return;
+    }
+    struct txn_view view;
+    while (coord_take_change(coordinator->coord, &view)) {
+        if (coordinator->change_count == coordinator->change_capacity) {
+            coordinator->change_capacity =
+                coordinator->change_capacity == 0 ? 16 : coordinator->change_capacity * 2;
+            coordinator->changes = alloc_resize(coordinator->changes, coordinator->change_capacity,
+                                                sizeof(coordinator->changes[0]));
+        }
+        coordinator->changes[coordinator->change_count++] = view;
+    }
+}
+
 static bool step(struct coordinator *coordinator, struct coord_event *event)
 {
     event->now_ms = clock_monotonic_ms();
@@ -256,6 +276,7 @@ static bool step(struct coordinator *coordinator, struct coord_event *event)
     bool ok = prior_attach(coordinator, event);
     if (ok) {
         coord_step(coordinator->coord, event, &coordinator->ready);
+        changes_take(coordinator);
     }
     prior_release(coordinator);
     return ok;
@@ -713,7 +734,7 @@ static void take_all(struct coordinator *coordinator, struct inbox_item *item)
 }
 
 /* Tells the hooks what changed since the last round. */
-static void hooks_tell(const struct coordinator *coordinator, const struct coordinator_hooks *hooks,
+static void hooks_tell(struct coordinator *coordinator, const struct coordinator_hooks *hooks,
                        struct coord_counters *seen)
 {
     struct coord_counters counters;
@@ -724,12 +745,14 @@ static void hooks_tell(const struct coordinator *coordinator, const struct coord
     if (counters.draining && !seen->draining && hooks->on_draining != NULL) {
         hooks->on_draining(hooks->user);
     }
+    coordinator->is_running = counters.running;
     *seen = counters;
 }
 
 int coordinator_run(struct coordinator *coordinator, const struct coordinator_hooks *hooks)
 {
     struct coord_counters seen = {0};
+    coordinator->hooks = hooks;
     uint64_t deadline_ms = coordinator->ready.deadline_ms;
     carry_ready(coordinator); /* the EPOCH record */
     coord_ready_clear(&coordinator->ready);
@@ -794,6 +817,10 @@ void coordinator_free(struct coordinator *coordinator)
         }
         item = next;
     }
+    for (size_t i = 0; i < coordinator->change_count; i++) {
+        txn_view_done(&coordinator->changes[i]); /* the journal failed in this round: not told */
+    }
+    free(coordinator->changes);
     prior_release(coordinator);
     coord_ready_done(&coordinator->ready);
     coord_free(coordinator->coord);

@@ -27,8 +27,11 @@ void coordinator_reconfigure(struct coordinator *coordinator, struct config *con
 
 struct coordinator_hooks {
     void *user;
-    void (*on_running)(void *user);  /* EPOCH is durable: work is taken */
-    void (*on_draining)(void *user); /* edges stop taking connections */
+    void (*on_running)(void *user);    /* EPOCH is durable: work is taken */
+    void (*on_draining)(void *user);   /* edges stop taking connections */
+    bool (*wants_changes)(void *user); /* is anybody there to be told? May be NULL */
+    /* A transaction began, or its state as it is shown changed; takes the view's contents. */
+    void (*on_change)(void *user, struct txn_view *view);
 };
 
 /* Runs until it has drained or must stop; returns the exit code. */

@@ -148,6 +148,14 @@ static void carry_answers(struct coordinator *coordinator)
     }
 }
 
+static void carry_changes(struct coordinator *coordinator)
+{
+    for (size_t i = 0; i < coordinator->change_count; i++) {
+        coordinator->hooks->on_change(coordinator->hooks->user, &coordinator->changes[i]);
+    }
+    coordinator->change_count = 0;
+}
+
 struct notice_line {
     enum log_level level;
     const char *event;
@@ -203,6 +211,7 @@ void carry_ready(struct coordinator *coordinator)
     carry_appends(coordinator);
     carry_sends(coordinator);
     carry_answers(coordinator);
+    carry_changes(coordinator);
     if (ready->trim) {
         journal_thread_trim(coordinator->journal_thread, &ready->trim_bounds);
     }

@@ -31,7 +31,11 @@ struct coordinator {
     struct journal_entry *newest;
     bool journal_failed;
     struct error journal_error;
-    uint64_t events; /* draws for the jitter */
+    const struct coordinator_hooks *hooks; /* while it runs */
+    bool is_running;                       /* P-16: what is seen may be told */
+    size_t change_count, change_capacity;
+    struct txn_view *changes; /* of this round, in order */
+    uint64_t events;          /* draws for the jitter */
     atomic_uint terminations;
 };
 

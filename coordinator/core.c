@@ -452,6 +452,7 @@ void coord_step(struct coord *coord, struct coord_event *event, struct coord_rea
     coord->now_ms = event->now_ms;
     coord->wall_ms = event->wall_ms;
     coord->random = event->random;
+    txn_forget_changes(coord);
     coord_raise_floor(coord, &event->prior.floor);
     dispatch(coord, event, ready);
     timers_run(coord, ready);

@@ -219,6 +219,11 @@ size_t coord_list(const struct coord *coord, const struct api_list *list,
 void coord_view_entry(const struct journal_entry *entry, bool want_events,
                       struct txn_view *ret_view);
 
+/* The transactions that began in the last step, or whose state as it is shown changed, each once, as they are now; false: no more.
+ * What is not taken is forgotten with the next step. Nothing is shown whose record is not durable: a heuristic outcome comes with
+ * the step that hears of it. */
+bool coord_take_change(struct coord *coord, struct txn_view *ret_view);
+
 /* What P-8 makes of a transaction that is neither in memory nor in the journal. */
 enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid);
 /* Before it, with the floor as the journal has it now; the step does the same with event.prior. */

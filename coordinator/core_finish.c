@@ -370,6 +370,7 @@ void finish_heuristic_durable(struct coord *coord, const struct gid *gid, struct
     struct txn *txn = txn_find(coord, &gid->gtrid);
     if (txn != NULL) {
         txn->heuristic_pending--;
+        txn_mark_changed(coord, txn);
         txn_answer(coord, txn, false, ready);
     }
     const struct participant *participant = peer_find(coord, gid->participant, NULL);

@@ -173,6 +173,8 @@ struct txn {
     struct txn *older, *newer;               /* all in memory, in order of creation */
     struct txn *queue_previous, *queue_next; /* ACTIVE: waiting for admission */
     struct txn *recent_next;                 /* finished: oldest goes first */
+    bool is_changed;                         /* in this step: in coord->changed_* */
+    struct txn *changed_previous, *changed_next;
     uint64_t held_bytes; /* of its work while it waits, of results and timeline when it is recent */
     uint64_t order;
 };
@@ -224,6 +226,7 @@ struct coord {
     struct txn *newest, *oldest;
     struct txn *queue_first, *queue_last;
     struct txn *recent_first, *recent_last;
+    struct txn *changed_first, *changed_last; /* in the last step; see coord_take_change */
     struct pending *pending_first, *pending_last;
     size_t forced_count;
     struct forced_verdict *forced;
@@ -262,6 +265,9 @@ void txn_set_key(struct coord *coord, struct txn *txn, const char *key, size_t k
 struct txn *txn_find(const struct coord *coord, const struct gtrid *gtrid);
 struct txn *txn_find_key(const struct coord *coord, const char *key, size_t key_bytes);
 void txn_move(struct coord *coord, struct txn *txn, enum txn_state state);
+/* Who watches is to be shown it. Beginning and txn_move see to it themselves. */
+void txn_mark_changed(struct coord *coord, struct txn *txn);
+void txn_forget_changes(struct coord *coord); /* a new step begins */
 void branch_move(struct coord *coord, struct branch *branch, enum branch_state state);
 void txn_note(struct coord *coord, struct txn *txn, const char *kind, uint32_t participant,
               const char *detail);

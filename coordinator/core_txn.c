@@ -53,9 +53,69 @@ static bool state_awaits_decision(enum txn_state state)
     return state == TXN_PREPARING || state == TXN_DECIDING;
 }
 
+void txn_mark_changed(struct coord *coord, struct txn *txn)
+{
+    if (txn->is_changed) {
+        return;
+    }
+    txn->is_changed = true;
+    txn->changed_previous = coord->changed_last;
+    if (coord->changed_last != NULL) {
+        coord->changed_last->changed_next = txn;
+    } else {
+        coord->changed_first = txn;
+    }
+    coord->changed_last = txn;
+}
+
+static void txn_unmark_changed(struct coord *coord, struct txn *txn)
+{
+    if (!txn->is_changed) {
+        return;
+    }
+    if (txn->changed_previous != NULL) {
+        txn->changed_previous->changed_next = txn->changed_next;
+    } else {
+        coord->changed_first = txn->changed_next;
+    }
+    if (txn->changed_next != NULL) {
+        txn->changed_next->changed_previous = txn->changed_previous;
+    } else {
+        coord->changed_last = txn->changed_previous;
+    }
+    txn->is_changed = false;
+    txn->changed_previous = NULL;
+    txn->changed_next = NULL;
+}
+
+void txn_forget_changes(struct coord *coord)
+{
+    while (coord->changed_first != NULL) {
+        txn_unmark_changed(coord, coord->changed_first);
+    }
+}
+
+/* P-4 holds here as for waiters: COMMITTING is entered by the record's DURABLE event alone. A heuristic outcome whose record is on
+ * its way is marked again when that is durable. */
+bool coord_take_change(struct coord *coord, struct txn_view *ret_view)
+{
+    while (coord->changed_first != NULL) {
+        struct txn *txn = coord->changed_first;
+        txn_unmark_changed(coord, txn);
+        if (txn->heuristic_pending == 0) {
+            txn_view_fill(coord, txn, false, ret_view);
+            return true;
+        }
+    }
+    return false;
+}
+
 void txn_move(struct coord *coord, struct txn *txn, enum txn_state state)
 {
     CHECK((txn_successors[txn->state] & TO(state)) != 0);
+    if (txn_state_shown(txn->state) != txn_state_shown(state)) {
+        txn_mark_changed(coord, txn);
+    }
     if (state_awaits_decision(txn->state) && !state_awaits_decision(state)) {
         coord->active_count--;
     } else if (!state_awaits_decision(txn->state) && state_awaits_decision(state)) {
@@ -133,6 +193,7 @@ struct txn *txn_new(struct coord *coord, const struct gtrid *gtrid, size_t branc
     }
     coord->newest = txn;
     coord->live_count++;
+    txn_mark_changed(coord, txn);
     return txn;
 }
 
@@ -203,6 +264,7 @@ struct txn *txn_from_finished(struct coord *coord, const struct record_commit *c
 void txn_free(struct coord *coord, struct txn *txn)
 {
     heap_set(&coord->timers, &txn->timer, UINT64_MAX);
+    txn_unmark_changed(coord, txn);
     map_remove(&coord->by_gtrid, gtrid_hash(&txn->gtrid), txn);
     txn_unkey(coord, txn);
     if (txn->older != NULL) {
@@ -293,6 +355,9 @@ void txn_retire(struct coord *coord, struct txn *txn)
 {
     heap_set(&coord->timers, &txn->timer, UINT64_MAX);
     coord->live_count--;
+    if (txn->state == TXN_HEURISTIC) {
+        txn_mark_changed(coord, txn); /* a person has acknowledged it */
+    }
     if (coord->recent_last != NULL) {
         coord->recent_last->recent_next = txn;
     } else {
@@ -302,8 +367,10 @@ void txn_retire(struct coord *coord, struct txn *txn)
     coord->recent_count++;
     txn->held_bytes = txn_recent_bytes(txn);
     coord->recent_bytes += txn->held_bytes;
-    while (coord->recent_count > coord->config.recent_max ||
-           (coord->recent_bytes > coord->config.recent_max_bytes && coord->recent_first != txn)) {
+    /* One that changed in this very step stays until it could be shown; the next one to retire makes up for it. */
+    while (!coord->recent_first->is_changed &&
+           (coord->recent_count > coord->config.recent_max ||
+            coord->recent_bytes > coord->config.recent_max_bytes)) {
         struct txn *oldest = coord->recent_first;
         coord->recent_first = oldest->recent_next;
         if (coord->recent_first == NULL) {

@@ -96,14 +96,6 @@ bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_by
     return true;
 }
 
-static enum txn_state shown_state(const struct txn *txn)
-{
-    if (txn->state == TXN_OPEN) {
-        return TXN_ACTIVE;
-    }
-    return txn->state == TXN_DECIDING ? TXN_PREPARING : txn->state;
-}
-
 static bool list_matches(const struct coord *coord, const struct txn *txn,
                          const struct api_list *list)
 {
@@ -122,7 +114,7 @@ static bool list_matches(const struct coord *coord, const struct txn *txn,
     if (list->in_doubt && !in_doubt) {
         return false;
     }
-    if (!list->in_doubt && !list->any_state && shown_state(txn) != list->state) {
+    if (!list->in_doubt && !list->any_state && txn_state_shown(txn->state) != list->state) {
         return false;
     }
     return list->key_bytes == 0 ||

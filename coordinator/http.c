@@ -13,8 +13,10 @@
 #include "coordinator/http.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@
 
 #define CONNECTION_MEMORY_BYTES 16384
 #define BODIES_BYTES_MAX        (256u * 1024 * 1024)
+#define STREAM_BYTES            (64u * 1024 * 1024)
 #define THREADS_MIN             2
 #define THREADS_MAX             4
 #define DESCRIPTORS_KEPT        256 /* for the journal, links and everything else */
@@ -46,6 +49,11 @@ static struct http_limits limits_effective(const struct http_limits *asked)
         .connections = limit_or(asked->connections, 10000),
         .connections_per_ip = limit_or(asked->connections_per_ip, 10000),
         .idle_s = limit_or(asked->idle_s, 60),
+        .waits = limit_or(asked->waits, 4096),
+        .streams = limit_or(asked->streams, 256),
+        .stream_events = limit_or(asked->stream_events, 10000),
+        .stream_bytes = asked->stream_bytes != 0 ? asked->stream_bytes : STREAM_BYTES,
+        .stream_keepalive_ms = limit_or(asked->stream_keepalive_ms, 15000),
     };
     if (limits.timeout_default_ms > limits.timeout_max_ms) {
         limits.timeout_default_ms =
@@ -64,6 +72,9 @@ static struct gate *gate_new(void)
     CHECK(pthread_cond_init(&gate->changed, &attributes) == 0);
     (void)pthread_condattr_destroy(&attributes);
     gate->references = 1;
+    uint64_t feed = 0;
+    CHECK(getrandom(&feed, sizeof feed, 0) == sizeof feed);
+    (void)snprintf(gate->feed, sizeof gate->feed, "%016" PRIx64, feed);
     return gate;
 }
 
@@ -76,6 +87,10 @@ void gate_leave(struct gate *gate)
     if (last) {
         (void)pthread_cond_destroy(&gate->changed);
         (void)pthread_mutex_destroy(&gate->lock);
+        if (atomic_load(&gate->ring_is_used)) {
+            ring_done(&gate->ring);
+        }
+        map_done(&gate->held);
         free(gate);
     }
 }
@@ -156,12 +171,18 @@ static void http_free(struct http *http)
 
 static bool http_run(struct http *http, int listen_fd, struct error *ret_error)
 {
+    if (!pump_start(http->gate, &http->gate->pump, ret_error)) {
+        return false;
+    }
     http->daemon = daemon_start(http);
     if (http->daemon == NULL) {
-        return error_set_errno(ret_error, ERROR_SYSTEM, errno, "cannot start the HTTP server");
+        error_set_errno(ret_error, ERROR_SYSTEM, errno, "cannot start the HTTP server");
+        pump_stop(http->gate->pump);
+        return false;
     }
     if (!acceptor_start(http->daemon, listen_fd, &http->acceptor, ret_error)) {
         MHD_stop_daemon(http->daemon);
+        pump_stop(http->gate->pump);
         return false;
     }
     return true;
@@ -184,6 +205,8 @@ bool http_start(const struct http_options *options, struct http **ret_http, stru
                                ? BODIES_BYTES_MAX
                                : 4 * (size_t)http->limits.body_bytes;
     http->gate = gate_new();
+    http->gate->sink = options->sink;
+    http->gate->stream_keepalive_ms = http->limits.stream_keepalive_ms;
     if (!http_run(http, listen_fd, ret_error)) {
         (void)close(listen_fd);
         http_free(http);
@@ -235,5 +258,6 @@ void http_stop(struct http *http)
     gate_wait_answered(http->gate);
     CHECK(pthread_mutex_unlock(&http->gate->lock) == 0);
     MHD_stop_daemon(http->daemon);
+    pump_stop(http->gate->pump);
     http_free(http);
 }

@@ -169,12 +169,15 @@ static enum MHD_Result on_argument(void *user, enum MHD_ValueKind kind, const ch
     (void)kind;
     (void)name_bytes;
     struct exchange *exchange = user;
-    if (exchange->route != ROUTE_LIST) {
+    if (exchange->route != ROUTE_LIST && exchange->route != ROUTE_STREAM &&
+        exchange->route != ROUTE_TRANSACTION) {
         (void)problem_set(&exchange->problem, PROBLEM_MALFORMED, "query: this path takes none");
         return MHD_NO;
     }
-    return list_query_add(&exchange->query, name, value, value_bytes, &exchange->problem) ? MHD_YES
-                                                                                          : MHD_NO;
+    return list_query_add(&exchange->query, exchange->route, name, value, value_bytes,
+                          &exchange->problem)
+               ? MHD_YES
+               : MHD_NO;
 }
 
 static bool query_check(struct exchange *exchange)
@@ -183,6 +186,69 @@ static bool query_check(struct exchange *exchange)
     (void)MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, on_argument,
                                       exchange);
     return exchange->problem.kind == PROBLEM_NONE;
+}
+
+struct accepted {
+    bool has_any; /* an Accept header: without one everything is accepted */
+    bool fits;
+};
+
+/* "text/event-stream", "text/" followed by a star, or both stars, unless it comes with a weight of 0. */
+static bool range_fits(const char *range, size_t range_bytes)
+{
+    static const char *const fitting[] = {"text/event-stream", "text/*", "*/*"};
+    const char *parameters = memchr(range, ';', range_bytes);
+    size_t name_bytes = parameters == NULL ? range_bytes : (size_t)(parameters - range);
+    while (name_bytes > 0 && strchr(" \t", range[name_bytes - 1]) != NULL) {
+        name_bytes--;
+    }
+    bool fits = false;
+    for (size_t i = 0; i < sizeof fitting / sizeof fitting[0]; i++) {
+        fits = fits || (strlen(fitting[i]) == name_bytes &&
+                        strncasecmp(range, fitting[i], name_bytes) == 0);
+    }
+    const char *weight =
+        parameters == NULL
+            ? NULL
+            : memmem(parameters, range_bytes - (size_t)(parameters - range), "q=0", 3);
+    if (weight == NULL) {
+        return fits;
+    }
+    const size_t left = range_bytes - (size_t)(weight - range);
+    for (size_t i = 3; i < left; i++) {
+        if (weight[i] >= '1' && weight[i] <= '9') {
+            return fits; /* q=0.5 */
+        }
+    }
+    return false;
+}
+
+static enum MHD_Result on_accept(void *user, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    (void)kind;
+    struct accepted *accepted = user;
+    if (strcasecmp(name, "Accept") != 0 || value == NULL) {
+        return MHD_YES;
+    }
+    accepted->has_any = true;
+    while (*value != '\0') {
+        value += strspn(value, ", \t");
+        const size_t range_bytes = strcspn(value, ",");
+        accepted->fits = accepted->fits || range_fits(value, range_bytes);
+        value += range_bytes;
+    }
+    return MHD_YES;
+}
+
+/* A client that takes JSON only would wait for the end of a document that has none. */
+static bool accept_check(struct exchange *exchange)
+{
+    struct accepted accepted = {0};
+    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_accept, &accepted);
+    return !accepted.has_any || accepted.fits ||
+           problem_set(&exchange->problem, PROBLEM_NOT_ACCEPTABLE,
+                       "this path answers with text/event-stream only, which Accept leaves out");
 }
 
 /* Everything that can be said before the body is there. False: exchange->problem says why. */
@@ -194,7 +260,7 @@ bool request_check(struct exchange *exchange, const char *method, const char *pa
         return false;
     }
     if (strcmp(route_row(exchange->route)->method, "POST") != 0) {
-        return true;
+        return exchange->route != ROUTE_STREAM || accept_check(exchange);
     }
     if (has_body(exchange) || !body_is_optional(exchange->route)) {
         if (!media_check(exchange)) {

@@ -3,6 +3,7 @@
  *
  *   RECEIVING --post--> WAITING --done()--> ANSWERED --> REPLIED
  *       |                  `----http_stop--> ABANDONED --> REPLIED   (the call is still out)
+ *       |                  (a request with ?wait= may be HELD meanwhile: http_wait.c)
  *       `-- problem, or a route that needs no call --> REPLIED
  *
  * Called by libmicrohttpd's workers, several times for each request. Everything but `phase` and the
@@ -11,7 +12,8 @@
  * frees it.
  *
  * A connection whose client goes away while WAITING is noticed by libmicrohttpd only after it is
- * resumed: the call is always answered in the end, so nothing leaks. A client that only shuts down its
+ * resumed: the call is always answered in the end, so nothing leaks. (What may take long, waits and
+ * streams, is watched by http_pump.c.) A client that only shuts down its
  * sending side while it waits counts as gone, too: it gets no answer (libmicrohttpd 0.9.75).
  */
 #include <stdio.h>
@@ -27,16 +29,6 @@
 /* In place of an exchange: the raw target has a %00, which would silently cut the decoded path. */
 static char target_has_nul;
 
-static void gate_lock(struct gate *gate)
-{
-    CHECK(pthread_mutex_lock(&gate->lock) == 0);
-}
-
-static void gate_unlock(struct gate *gate)
-{
-    CHECK(pthread_mutex_unlock(&gate->lock) == 0);
-}
-
 static struct exchange *exchange_new(struct http *http, struct MHD_Connection *connection)
 {
     struct exchange *exchange = alloc_zeroed(sizeof *exchange);
@@ -45,6 +37,8 @@ static struct exchange *exchange_new(struct http *http, struct MHD_Connection *c
     exchange->connection = connection;
     exchange->phase = EXCHANGE_RECEIVING;
     exchange->started_ms = clock_monotonic_ms();
+    watch_init(&exchange->watch, exchange,
+               MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     gate_lock(http->gate);
     http->gate->references++;
     gate_unlock(http->gate);
@@ -77,6 +71,31 @@ static void body_release(struct exchange *exchange)
     text_done(&exchange->body);
 }
 
+void exchange_end_waiting(struct exchange *exchange, enum exchange_phase phase)
+{
+    waiting_remove(exchange);
+    exchange->phase = phase;
+    MHD_resume_connection(exchange->connection);
+}
+
+void exchange_hung_up(struct exchange *exchange)
+{
+    if (exchange->stream != NULL) {
+        stream_hung_up(exchange->stream);
+    } else {
+        wait_hung_up(exchange);
+    }
+}
+
+void exchange_time_up(struct exchange *exchange, struct api_call **calls)
+{
+    if (exchange->stream != NULL) {
+        stream_beat(exchange->stream);
+    } else {
+        wait_time_up(exchange, calls);
+    }
+}
+
 /* The owner thread has filled the answer. Hands over and nothing else (api.h). */
 static void on_done(struct api_call *call)
 {
@@ -84,13 +103,14 @@ static void on_done(struct api_call *call)
     struct gate *gate = exchange->gate;
     gate_lock(gate);
     exchange->call_out = false;
+    if (exchange->phase == EXCHANGE_WAITING && wait_hold(exchange)) {
+        gate_unlock(gate);
+        return;
+    }
     const bool abandoned = exchange->phase != EXCHANGE_WAITING;
     const bool last = abandoned && exchange->connection == NULL;
     if (!abandoned) {
-        waiting_remove(exchange);
-        exchange->phase = EXCHANGE_ANSWERED;
-        MHD_resume_connection(exchange->connection);
-        /* From here on a worker may run the exchange to its end and free it. */
+        exchange_end_waiting(exchange, EXCHANGE_ANSWERED);
     }
     gate_unlock(gate);
     if (abandoned) {
@@ -105,11 +125,14 @@ void exchange_abandon_all(struct gate *gate)
 {
     while (gate->waiting != NULL) {
         struct exchange *exchange = gate->waiting;
-        waiting_remove(exchange);
-        exchange->phase = EXCHANGE_ABANDONED;
-        exchange->call = NULL; /* done() frees it */
-        MHD_resume_connection(exchange->connection);
+        if (exchange->phase == EXCHANGE_HELD) {
+            held_remove(exchange);
+        } else {
+            exchange->call = NULL; /* done() frees it */
+        }
+        exchange_end_waiting(exchange, EXCHANGE_ABANDONED);
     }
+    streams_wake(gate); /* they tell what is left to tell, and end */
 }
 
 void exchange_completed(void *user, struct MHD_Connection *connection, void **context,
@@ -127,7 +150,10 @@ void exchange_completed(void *user, struct MHD_Connection *connection, void **co
     struct gate *gate = exchange->gate;
     gate_lock(gate);
     /* libmicrohttpd never ends a suspended connection. */
-    CHECK(exchange->phase != EXCHANGE_WAITING);
+    CHECK(exchange->phase != EXCHANGE_WAITING && exchange->phase != EXCHANGE_HELD);
+    pump_forget(gate->pump, &exchange->watch); /* the socket is still open, and still ours */
+    stream_close(exchange->stream);
+    wait_release(exchange);
     exchange->connection = NULL;
     exchange->http = NULL;
     const bool last = !exchange->call_out;
@@ -258,6 +284,16 @@ static struct api_call *call_resolve(struct exchange *exchange)
     return call;
 }
 
+struct api_call *exchange_call_get(struct exchange *exchange)
+{
+    struct api_call *call = api_call_new(API_GET);
+    call->gtrid = exchange->gtrid;
+    call->want_events = exchange->route == ROUTE_EVENTS;
+    call->done = on_done;
+    call->user = exchange;
+    return call;
+}
+
 /* The call that the route needs; NULL: exchange->problem says why there is none. */
 static struct api_call *call_make(struct exchange *exchange)
 {
@@ -280,10 +316,7 @@ static struct api_call *call_make(struct exchange *exchange)
         return call;
     case ROUTE_TRANSACTION:
     case ROUTE_EVENTS:
-        call = api_call_new(API_GET);
-        call->gtrid = exchange->gtrid;
-        call->want_events = exchange->route == ROUTE_EVENTS;
-        return call;
+        return exchange_call_get(exchange);
     case ROUTE_PARTICIPANTS:
         return api_call_new(API_PARTICIPANTS);
     case ROUTE_READY:
@@ -293,6 +326,7 @@ static struct api_call *call_make(struct exchange *exchange)
     case ROUTE_NONE:
     case ROUTE_LIVE:
     case ROUTE_OPENAPI:
+    case ROUTE_STREAM:
     case ROUTE_COUNT:
         break;
     }
@@ -329,6 +363,17 @@ static enum MHD_Result exchange_post(struct exchange *exchange, struct api_call 
     return MHD_YES;
 }
 
+static enum MHD_Result exchange_stream(struct exchange *exchange)
+{
+    if (!stream_open(exchange, exchange_header(exchange, "Last-Event-ID"))) {
+        return exchange_reply_problem(exchange);
+    }
+    gate_lock(exchange->gate);
+    exchange->phase = EXCHANGE_REPLIED;
+    gate_unlock(exchange->gate);
+    return reply_send_stream(exchange);
+}
+
 /* The whole request is there. */
 static enum MHD_Result exchange_run(struct exchange *exchange)
 {
@@ -348,6 +393,12 @@ static enum MHD_Result exchange_run(struct exchange *exchange)
         reply_openapi(&reply);
         return exchange_reply(exchange, &reply);
     }
+    if (exchange->route == ROUTE_STREAM) {
+        return exchange_stream(exchange);
+    }
+    if (exchange->query.wait_s > 0 && !wait_admit(exchange)) {
+        return exchange_reply_problem(exchange);
+    }
     struct api_call *call = call_make(exchange);
     body_release(exchange);
     return call == NULL ? exchange_reply_problem(exchange) : exchange_post(exchange, call);
@@ -365,6 +416,7 @@ static enum MHD_Result exchange_answer(struct exchange *exchange)
 static enum MHD_Result exchange_begin(struct exchange *exchange, const char *method,
                                       const char *path, bool has_nul)
 {
+    exchange->is_head = strcmp(method, "HEAD") == 0;
     (void)request_check(exchange, method, has_nul ? "" : path);
     if (has_nul && exchange->problem.kind == PROBLEM_NOT_FOUND) {
         (void)problem_set(&exchange->problem, PROBLEM_MALFORMED,
@@ -409,7 +461,10 @@ enum MHD_Result exchange_handle(void *user, struct MHD_Connection *connection, c
     case EXCHANGE_ABANDONED:
         reply_abandoned(exchange->route, exchange->is_repeatable, &reply);
         return exchange_reply(exchange, &reply);
+    case EXCHANGE_GONE:
+        return MHD_NO;
     case EXCHANGE_WAITING:
+    case EXCHANGE_HELD:
     case EXCHANGE_REPLIED:
         break;
     }

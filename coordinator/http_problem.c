@@ -22,6 +22,7 @@ static const struct problem_row kinds[PROBLEM_KIND_COUNT] = {
     [PROBLEM_UNKNOWN_TRANSACTION] = {"unknown_transaction", 404, "No such transaction is known"},
     [PROBLEM_EXPIRED] = {"expired", 404, "The transaction is older than the retention period"},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, "This path has no such method"},
+    [PROBLEM_NOT_ACCEPTABLE] = {"not_acceptable", 406, "The answer is of another media type"},
     [PROBLEM_CONFLICT] = {"conflict", 409, "Not possible in the present state"},
     [PROBLEM_BODY_TOO_LARGE] = {"body_too_large", 413, "The request body is too large"},
     [PROBLEM_UNSUPPORTED_MEDIA] = {"unsupported_media_type", 415, "The body must be JSON"},

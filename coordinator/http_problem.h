@@ -19,6 +19,7 @@ enum problem_kind {
     PROBLEM_UNKNOWN_TRANSACTION, /* 404 */
     PROBLEM_EXPIRED,             /* 404 */
     PROBLEM_METHOD_NOT_ALLOWED,  /* 405 */
+    PROBLEM_NOT_ACCEPTABLE,      /* 406 */
     PROBLEM_CONFLICT,            /* 409: an operator's action is not possible now */
     PROBLEM_BODY_TOO_LARGE,      /* 413 */
     PROBLEM_UNSUPPORTED_MEDIA,   /* 415 */

@@ -298,6 +298,16 @@ static bool render_view(struct json_writer *writer, const struct txn_view *view,
     return ok;
 }
 
+void render_change(const struct txn_view *view, struct text *ret_text)
+{
+    struct error ignored = {0}; /* GET tells it */
+    if (!render_transaction(view, ret_text, &ignored)) {
+        struct json_writer *writer = json_writer_new();
+        CHECK(render_view(writer, view, false, &ignored)); /* fails in results only */
+        json_writer_finish(writer, ret_text);
+    }
+}
+
 bool render_transaction(const struct txn_view *view, struct text *ret_text, struct error *ret_error)
 {
     struct json_writer *writer = json_writer_new();

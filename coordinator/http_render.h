@@ -26,6 +26,8 @@ void render_rolled_back(const struct gtrid *gtrid, const struct txn_view *view,
 
 bool render_transaction(const struct txn_view *view, struct text *ret_text,
                         struct error *ret_error);
+/* The same as an event of the stream: it must go out, so results that cannot be decoded are left out. */
+void render_change(const struct txn_view *view, struct text *ret_text);
 void render_events(const struct txn_view *view, struct text *ret_text);
 void render_list(const struct api_answer *answer, struct text *ret_text); /* without results */
 void render_participants(const struct api_answer *answer, struct text *ret_text);

@@ -18,6 +18,7 @@ static const struct route_row rows[ROUTE_COUNT] = {
     [ROUTE_STATEMENT] = {"POST", "/v1/transactions/{id}/statements"},
     [ROUTE_COMMIT] = {"POST", "/v1/transactions/{id}/commit"},
     [ROUTE_ROLLBACK] = {"POST", "/v1/transactions/{id}/rollback"},
+    [ROUTE_STREAM] = {"GET", "/v1/stream"},
     [ROUTE_PARTICIPANTS] = {"GET", "/v1/participants"},
     [ROUTE_LIVE] = {"GET", "/livez"},
     [ROUTE_READY] = {"GET", "/readyz"},
@@ -111,43 +112,89 @@ bool route_find(const char *method, const char *path, enum route *ret_route,
     return true;
 }
 
-enum list_name { LIST_STATE, LIST_PARTICIPANT, LIST_KEY, LIST_LIMIT, LIST_AFTER, LIST_NAME_COUNT };
+enum list_name {
+    LIST_STATE,
+    LIST_PARTICIPANT,
+    LIST_KEY,
+    LIST_LIMIT,
+    LIST_AFTER,
+    LIST_WAIT,
+    LIST_ACK,
+    LIST_NAME_COUNT
+};
 
-static const char *const list_names[LIST_NAME_COUNT] = {[LIST_STATE] = "state",
-                                                        [LIST_PARTICIPANT] = "participant",
-                                                        [LIST_KEY] = "key",
-                                                        [LIST_LIMIT] = "limit",
-                                                        [LIST_AFTER] = "after"};
+#define FOR(route) (1u << (route))
+
+struct list_member {
+    const char *name;
+    unsigned routes; /* that take it */
+};
+
+static const struct list_member list_members[LIST_NAME_COUNT] = {
+    [LIST_STATE] = {"state", FOR(ROUTE_LIST) | FOR(ROUTE_STREAM)},
+    [LIST_PARTICIPANT] = {"participant", FOR(ROUTE_LIST) | FOR(ROUTE_STREAM)},
+    [LIST_KEY] = {"key", FOR(ROUTE_LIST)},
+    [LIST_LIMIT] = {"limit", FOR(ROUTE_LIST)},
+    [LIST_AFTER] = {"after", FOR(ROUTE_LIST)},
+    [LIST_WAIT] = {"wait", FOR(ROUTE_TRANSACTION)},
+    [LIST_ACK] = {"ack", FOR(ROUTE_TRANSACTION)},
+};
 
 void list_query_start(struct list_query *query)
 {
-    *query = (struct list_query){.list = {.any_state = true, .limit = LIST_LIMIT_DEFAULT}};
+    *query = (struct list_query){.list = {.any_state = true, .limit = LIST_LIMIT_DEFAULT},
+                                 .ack = ACK_MODE_COMPLETED};
 }
 
-static bool limit_parse(const char *value, size_t *ret_limit)
+static bool small_number_parse(const char *value, size_t least, size_t most, size_t *ret_number)
 {
     const size_t digits = strspn(value, "0123456789");
     if (digits == 0 || digits > 4 || value[digits] != '\0') {
         return false;
     }
-    size_t limit = 0;
+    size_t number = 0;
     for (size_t i = 0; i < digits; i++) {
-        limit = limit * 10 + (size_t)(value[i] - '0');
+        number = number * 10 + (size_t)(value[i] - '0');
     }
-    if (limit < 1 || limit > LIST_LIMIT_MAX) {
+    if (number < least || number > most) {
         return false;
     }
-    *ret_limit = limit;
+    *ret_number = number;
     return true;
 }
 
-static bool list_query_set(struct api_list *list, enum list_name name, const char *value,
-                           size_t value_bytes, struct problem *ret_problem)
+static bool wait_parse(const char *value, uint32_t *ret_wait_s)
 {
+    size_t wait_s = 0;
+    if (!small_number_parse(value, 0, WAIT_MAX_S, &wait_s)) {
+        return false;
+    }
+    *ret_wait_s = (uint32_t)wait_s;
+    return true;
+}
+
+static bool ack_parse(const char *value, enum ack_mode *ret_ack)
+{
+    const bool decided = strcmp(value, "decided") == 0;
+    if (!decided && strcmp(value, "completed") != 0) {
+        return false;
+    }
+    *ret_ack = decided ? ACK_MODE_DECIDED : ACK_MODE_COMPLETED;
+    return true;
+}
+
+static bool list_query_set(struct list_query *query, enum route route, enum list_name name,
+                           const char *value, size_t value_bytes, struct problem *ret_problem)
+{
+    struct api_list *list = &query->list;
     switch (name) {
     case LIST_STATE:
         list->any_state = false;
         list->in_doubt = strcmp(value, "in-doubt") == 0;
+        if (list->in_doubt && route == ROUTE_STREAM) {
+            return problem_set(ret_problem, PROBLEM_MALFORMED,
+                               "query: \"in-doubt\" is no state: the stream takes the name of one");
+        }
         return list->in_doubt || txn_state_parse(value, &list->state) ||
                problem_set(ret_problem, PROBLEM_MALFORMED,
                            "query: state must be \"in-doubt\" or the name of a state");
@@ -167,13 +214,22 @@ static bool list_query_set(struct api_list *list, enum list_name name, const cha
         list->key_bytes = value_bytes;
         return true;
     case LIST_LIMIT:
-        return limit_parse(value, &list->limit) ||
+        return small_number_parse(value, 1, LIST_LIMIT_MAX, &list->limit) ||
                problem_set(ret_problem, PROBLEM_MALFORMED, "query: limit must be from 1 to %d",
                            LIST_LIMIT_MAX);
     case LIST_AFTER:
         list->has_after = gtrid_parse(value, &list->after);
         return list->has_after || problem_set(ret_problem, PROBLEM_MALFORMED,
                                               "query: after must be a transaction's id");
+    case LIST_WAIT:
+        return wait_parse(value, &query->wait_s) ||
+               problem_set(ret_problem, PROBLEM_MALFORMED,
+                           "query: wait must be a whole number of seconds from 0 to %d",
+                           WAIT_MAX_S);
+    case LIST_ACK:
+        return ack_parse(value, &query->ack) ||
+               problem_set(ret_problem, PROBLEM_MALFORMED,
+                           "query: ack must be \"completed\" or \"decided\"");
     case LIST_NAME_COUNT:
         break;
     }
@@ -181,11 +237,12 @@ static bool list_query_set(struct api_list *list, enum list_name name, const cha
     return false;
 }
 
-bool list_query_add(struct list_query *query, const char *name, const char *value,
+bool list_query_add(struct list_query *query, enum route route, const char *name, const char *value,
                     size_t value_bytes, struct problem *ret_problem)
 {
     for (int known = 0; known < LIST_NAME_COUNT; known++) {
-        if (strcmp(list_names[known], name) != 0) {
+        if (strcmp(list_members[known].name, name) != 0 ||
+            (list_members[known].routes & FOR(route)) == 0) {
             continue;
         }
         if ((query->seen & (1u << known)) != 0) {
@@ -196,7 +253,7 @@ bool list_query_add(struct list_query *query, const char *name, const char *valu
             return problem_set(ret_problem, PROBLEM_MALFORMED, "query: %s has no readable value",
                                name);
         }
-        return list_query_set(&query->list, (enum list_name)known, value, value_bytes, ret_problem);
+        return list_query_set(query, route, (enum list_name)known, value, value_bytes, ret_problem);
     }
     return problem_set(ret_problem, PROBLEM_MALFORMED, "query: unknown parameter \"%.60s\"", name);
 }

@@ -20,6 +20,7 @@ enum route {
     ROUTE_STATEMENT,
     ROUTE_COMMIT,
     ROUTE_ROLLBACK,
+    ROUTE_STREAM,
     ROUTE_PARTICIPANTS,
     ROUTE_LIVE,
     ROUTE_READY,
@@ -43,14 +44,19 @@ bool route_find(const char *method, const char *path, enum route *ret_route,
 #define LIST_LIMIT_DEFAULT 100
 #define LIST_LIMIT_MAX     1000
 
-/* Members of the query, added one by one; unknown, repeated or unreadable ones are 400. */
+#define WAIT_MAX_S 60 /* as long as proxies usually let a request be silent */
+
+/* Members of the query, added one by one; unknown, repeated or unreadable ones are 400, and so are those that the route does not
+ * take: state, participant, key, limit and after are LIST's, state and participant also STREAM's, wait and ack TRANSACTION's. */
 struct list_query {
     struct api_list list;
+    uint32_t wait_s;
+    enum ack_mode ack;
     unsigned seen; /* bit per known name */
 };
 
 void list_query_start(struct list_query *query);
-bool list_query_add(struct list_query *query, const char *name, const char *value,
+bool list_query_add(struct list_query *query, enum route route, const char *name, const char *value,
                     size_t value_bytes, struct problem *ret_problem);
 
 #endif

@@ -24,13 +24,39 @@ static struct MHD_Response *response_new(const struct reply *reply)
                                            MHD_RESPMEM_MUST_FREE);
 }
 
+/* Of every answer. */
+static void headers_add(struct MHD_Response *response, const struct exchange *exchange,
+                        const char *content_type)
+{
+    header_add(response, "Content-Type", content_type);
+    header_add(response, "Cache-Control", "no-store");
+    header_add(response, "X-Content-Type-Options", "nosniff");
+    if (atomic_load(&exchange->http->draining)) {
+        header_add(response, "Connection", "close");
+    }
+}
+
+enum MHD_Result reply_send_stream(struct exchange *exchange)
+{
+    struct MHD_Response *response = stream_response(exchange);
+    CHECK(response != NULL);
+    headers_add(response, exchange, "text/event-stream; charset=utf-8");
+    header_add(response, "X-Accel-Buffering", "no"); /* a proxy is not to collect events */
+    if (exchange->is_head) {
+        /* libmicrohttpd 0.9.75 ends the chunks that it has not sent: the next answer would begin with them. So: none, and close. */
+        CHECK(MHD_set_response_options(response, MHD_RF_HTTP_VERSION_1_0_ONLY, MHD_RO_END) ==
+              MHD_YES);
+    }
+    const enum MHD_Result result = MHD_queue_response(exchange->connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 enum MHD_Result reply_send(const struct exchange *exchange, struct reply *reply)
 {
     struct MHD_Response *response = response_new(reply);
     CHECK(response != NULL);
-    header_add(response, "Content-Type", reply->content_type);
-    header_add(response, "Cache-Control", "no-store");
-    header_add(response, "X-Content-Type-Options", "nosniff");
+    headers_add(response, exchange, reply->content_type);
     if (reply->id[0] != '\0') {
         header_add(response, "Assent-Transaction", reply->id);
     }
@@ -44,9 +70,6 @@ enum MHD_Result reply_send(const struct exchange *exchange, struct reply *reply)
     }
     if (reply->replayed) {
         header_add(response, "Idempotent-Replayed", "true");
-    }
-    if (atomic_load(&exchange->http->draining)) {
-        header_add(response, "Connection", "close");
     }
     const enum MHD_Result result =
         MHD_queue_response(exchange->connection, reply->status, response);

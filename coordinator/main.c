@@ -115,6 +115,16 @@ static void on_draining(void *user)
     client_edge_drain(daemon->client_edge);
 }
 
+static bool wants_changes(void *user)
+{
+    return http_wants_changes(((struct daemon *)user)->http);
+}
+
+static void on_change(void *user, struct txn_view *view)
+{
+    http_publish(((struct daemon *)user)->http, view);
+}
+
 static bool start_edges(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = &daemon->config;
@@ -126,7 +136,12 @@ static bool start_edges(struct daemon *daemon, struct error *ret_error)
                    .statements = config->statements,
                    .timeout_default_ms = config->timeout_default_ms,
                    .timeout_max_ms = config->timeout_max_ms,
-                   .connections = config->connections},
+                   .connections = config->connections,
+                   .waits = config->waits,
+                   .streams = config->streams,
+                   .stream_events = config->stream_events,
+                   .stream_bytes = config->stream_bytes,
+                   .stream_keepalive_ms = config->stream_keepalive_ms},
         .version = ASSENT_VERSION,
         .sink = sink,
     };
@@ -189,8 +204,11 @@ int main(int argument_count, char **arguments)
     }
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, signal_thread, &daemon) == 0);
-    struct coordinator_hooks hooks = {
-        .user = &daemon, .on_running = on_running, .on_draining = on_draining};
+    struct coordinator_hooks hooks = {.user = &daemon,
+                                      .on_running = on_running,
+                                      .on_draining = on_draining,
+                                      .wants_changes = wants_changes,
+                                      .on_change = on_change};
     int code = coordinator_run(daemon.coordinator, &hooks);
     if (code == 0) {
         client_edge_stop(daemon.client_edge, CLIENT_EDGE_STOP_MS);

@@ -22,6 +22,16 @@ enum txn_state {
 };
 
 const char *txn_state_text(enum txn_state state);
+/* What somebody who waits for an outcome is told in this state. New states are placed here, and streams and waits follow. */
+enum txn_outcome {
+    TXN_OUTCOME_NONE = 0, /* nothing yet */
+    TXN_OUTCOME_DECIDED, /* it will commit everywhere, durably; not every branch has acknowledged */
+    TXN_OUTCOME_FINAL,   /* nothing about the outcome will change by itself */
+};
+enum txn_outcome txn_state_outcome(enum txn_state state);
+
+/* Inner states as the state that they are shown as. */
+enum txn_state txn_state_shown(enum txn_state state);
 bool txn_state_parse(const char *text, enum txn_state *ret_state);
 
 enum branch_state {

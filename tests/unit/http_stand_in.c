@@ -21,7 +21,12 @@
 
 #define RECEIVE_WAIT_MS 20000
 
-enum { ITEM_CALL = 1, ITEM_RELEASE, ITEM_STOP };
+enum { ITEM_CALL = 1, ITEM_RELEASE, ITEM_PUBLISH, ITEM_STOP };
+
+struct publish_item {
+    struct inbox_item item; /* first */
+    struct stand_in_change change;
+};
 
 static void submission_keep(struct stand_in *stand_in, struct api_call *call)
 {
@@ -62,6 +67,84 @@ static void on_call(struct stand_in *stand_in, struct api_call *call)
     if (!hold) {
         call_answer(stand_in, call);
     }
+    CHECK(pthread_mutex_lock(&stand_in->lock) == 0);
+    stand_in->answered_count += hold ? 0 : 1;
+    CHECK(pthread_cond_broadcast(&stand_in->changed) == 0);
+    CHECK(pthread_mutex_unlock(&stand_in->lock) == 0);
+}
+
+static struct blob *results_of(size_t size_bytes)
+{
+    char *text = alloc_zeroed(size_bytes + 1);
+    memset(text, 'x', size_bytes);
+    char *values[] = {text};
+    static char name[] = "v";
+    static char type[] = "text";
+    static char command[] = "SELECT 1";
+    struct result_column column = {.name = name, .type = type, .oid = 25};
+    struct result result = {.command = command,
+                            .rows_affected = 1,
+                            .column_count = 1,
+                            .columns = &column,
+                            .row_count = 1,
+                            .values = values};
+    const struct results results = {.result_count = 1, .results = &result};
+    struct blob *blob = results_encode(&results);
+    free(text);
+    return blob;
+}
+
+static void view_fill(const struct stand_in_change *change, struct txn_view *ret_view)
+{
+    *ret_view = (struct txn_view){.gtrid = stand_in_gtrid(change->sequence),
+                                  .state = change->state,
+                                  .completed = change->state == TXN_COMMITTED,
+                                  .branch_count = 1,
+                                  .branches = alloc_array(1, sizeof(struct branch_view))};
+    struct branch_view *branch = &ret_view->branches[0];
+    branch->state = BRANCH_WORKING;
+    (void)snprintf(branch->participant, sizeof branch->participant, "%s",
+                   change->participant == NULL ? "order" : change->participant);
+    branch->results = change->result_bytes == 0 ? NULL : results_of(change->result_bytes);
+}
+
+static void on_publish(struct stand_in *stand_in, const struct publish_item *item)
+{
+    stand_in->published_state = item->change.state;
+    if (http_wants_changes(stand_in->http)) {
+        struct txn_view view;
+        view_fill(&item->change, &view);
+        http_publish(stand_in->http, &view);
+    }
+    CHECK(pthread_mutex_lock(&stand_in->lock) == 0);
+    stand_in->published_count++;
+    CHECK(pthread_cond_broadcast(&stand_in->changed) == 0);
+    CHECK(pthread_mutex_unlock(&stand_in->lock) == 0);
+}
+
+void stand_in_publish(struct stand_in *stand_in, const struct stand_in_change *change)
+{
+    struct publish_item *item = alloc_zeroed(sizeof *item);
+    item->item.kind = ITEM_PUBLISH;
+    item->change = *change;
+    assert_int_equal(pthread_mutex_lock(&stand_in->lock), 0);
+    const size_t wanted = stand_in->published_count + 1;
+    inbox_post(stand_in->inbox, &item->item);
+    while (stand_in->published_count < wanted) {
+        assert_int_equal(pthread_cond_wait(&stand_in->changed, &stand_in->lock), 0);
+    }
+    assert_int_equal(pthread_mutex_unlock(&stand_in->lock), 0);
+}
+
+void stand_in_answer_published(struct api_call *call, void *user)
+{
+    const struct stand_in *stand_in = user;
+    const struct stand_in_change change = {.sequence = call->gtrid.sequence,
+                                           .state = stand_in->published_state};
+    call->answer.status = API_OK;
+    call->answer.view_count = 1;
+    call->answer.views = alloc_array(1, sizeof *call->answer.views);
+    view_fill(&change, &call->answer.views[0]);
 }
 
 static void on_release(struct stand_in *stand_in)
@@ -89,6 +172,9 @@ static void *stand_in_run(void *user)
             const int kind = item->kind;
             if (kind == ITEM_CALL) {
                 on_call(stand_in, (struct api_call *)item);
+            } else if (kind == ITEM_PUBLISH) {
+                on_publish(stand_in, (struct publish_item *)item);
+                free(item);
             } else {
                 free(item);
             }
@@ -165,6 +251,15 @@ void stand_in_wait_held(struct stand_in *stand_in, size_t count)
 {
     assert_int_equal(pthread_mutex_lock(&stand_in->lock), 0);
     while (stand_in->held_count < count) {
+        assert_int_equal(pthread_cond_wait(&stand_in->changed, &stand_in->lock), 0);
+    }
+    assert_int_equal(pthread_mutex_unlock(&stand_in->lock), 0);
+}
+
+void stand_in_wait_answered(struct stand_in *stand_in, size_t count)
+{
+    assert_int_equal(pthread_mutex_lock(&stand_in->lock), 0);
+    while (stand_in->answered_count < count) {
         assert_int_equal(pthread_cond_wait(&stand_in->changed, &stand_in->lock), 0);
     }
     assert_int_equal(pthread_mutex_unlock(&stand_in->lock), 0);

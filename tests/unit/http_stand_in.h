@@ -24,13 +24,16 @@ struct stand_in {
     bool hold; /* keep calls instead of answering them */
     size_t held_count;
     struct inbox_item *held;
-    size_t call_count;   /* posted so far */
-    bool has_submission; /* a copy of the last one, taken as the core would */
+    size_t call_count;     /* posted so far */
+    size_t answered_count; /* without those that were held */
+    bool has_submission;   /* a copy of the last one, taken as the core would */
     struct submission submission;
     struct api_list list;       /* of the last API_LIST */
     struct api_resolve resolve; /* of the last API_RESOLVE */
     struct gtrid gtrid;         /* of the last API_GET */
     bool want_events;
+    size_t published_count;
+    enum txn_state published_state; /* of the last change; the stand-in's thread only */
     void (*answer)(struct api_call *call,
                    void *user); /* fills call->answer; on the stand-in's thread */
     void *user;
@@ -44,6 +47,20 @@ void stand_in_stop_http(struct stand_in *stand_in); /* only HTTP; calls may stil
 void stand_in_hold(struct stand_in *stand_in, bool hold);
 void stand_in_wait_held(struct stand_in *stand_in, size_t count);
 void stand_in_release(struct stand_in *stand_in); /* answers all held calls */
+
+void stand_in_wait_answered(struct stand_in *stand_in, size_t count); /* calls, so far */
+
+/* The transaction changed: told to the HTTP edge on the stand-in's thread, and done when this returns. One branch at the participant,
+ * with a result of so many bytes if that is not 0. */
+struct stand_in_change {
+    uint64_t sequence;
+    enum txn_state state;
+    const char *participant; /* NULL: order */
+    size_t result_bytes;
+};
+void stand_in_publish(struct stand_in *stand_in, const struct stand_in_change *change);
+/* As it was last published, whatever is asked for; user is the stand-in. */
+void stand_in_answer_published(struct api_call *call, void *user);
 
 /* A blank to build requests from. */
 struct gtrid stand_in_gtrid(uint64_t sequence);
