@@ -197,7 +197,8 @@ static bool list_query_set(struct list_query *query, enum route route, enum list
         }
         return list->in_doubt || txn_state_parse(value, &list->state) ||
                problem_set(ret_problem, PROBLEM_MALFORMED,
-                           "query: state must be \"in-doubt\" or the name of a state");
+                           "query: state must be %sthe name of a state",
+                           route == ROUTE_LIST ? "\"in-doubt\" or " : "");
     case LIST_PARTICIPANT:
         if (!participant_name_valid(value)) {
             return problem_set(ret_problem, PROBLEM_MALFORMED,

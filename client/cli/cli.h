@@ -30,6 +30,7 @@ int status_main(struct options *options, int argc, char **argv);
 int list_main(struct options *options, int argc, char **argv);
 int history_main(struct options *options, int argc, char **argv);
 int participants_main(struct options *options, int argc, char **argv);
+int watch_main(struct options *options, int argc, char **argv);
 int resolve_main(struct options *options, int argc, char **argv);
 int journal_main(struct options *options, int argc, char **argv);
 int demo_main(struct options *options, int argc, char **argv);

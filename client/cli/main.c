@@ -15,7 +15,7 @@ static const struct command {
 } commands[] = {
     {"submit", submit_main},   {"status", status_main},   {"list", list_main},
     {"history", history_main}, {"resolve", resolve_main}, {"participants", participants_main},
-    {"journal", journal_main}, {"demo", demo_main},
+    {"journal", journal_main}, {"demo", demo_main},       {"watch", watch_main},
 };
 
 static const char doc[] =
@@ -26,6 +26,7 @@ static const char doc[] =
     "  status ID|--key KEY        what became of one transaction\n"
     "  list [--in-doubt]          transactions, newest first\n"
     "  history ID                 a transaction step by step\n"
+    "  watch                      changes of transactions as they happen\n"
     "  participants               the databases and whether they are ready\n"
     "  resolve ID commit|rollback|forget --participant P --comment TEXT\n"
     "                             decide by hand what cannot be decided otherwise\n"

@@ -7,6 +7,11 @@ add_test(NAME test_openapi_server
 set_tests_properties(test_openapi_server PROPERTIES
     LABELS integration TIMEOUT 300 ENVIRONMENT "${python_environment}")
 
+add_test(NAME test_stream
+    COMMAND /usr/bin/python3 "${CMAKE_CURRENT_LIST_DIR}/test_stream.py")
+set_tests_properties(test_stream PROPERTIES
+    LABELS integration TIMEOUT 300 ENVIRONMENT "${python_environment}")
+
 # Documents and clients are the same in every build; a client in C cannot load a sanitized library just so.
 if(ASSENT_SANITIZE STREQUAL "")
     add_test(NAME test_openapi_document

@@ -24,10 +24,10 @@ JSON
 
 # Help names what there is and nothing else; wrong usage is 64.
 expect 0 "$assent" --help
-if grep -qE 'watch|explain|doctor|bench' "$work/out"; then
+if grep -qE 'explain|doctor|bench' "$work/out"; then
     fail "--help promises what does not exist"
 fi
-for command in submit status list history participants resolve journal demo; do
+for command in submit status list history participants watch resolve journal demo; do
     expect 0 "$assent" "$command" --help
 done
 expect 0 "$assent" --version
@@ -40,6 +40,9 @@ expect 64 "$assent" resolve x commit
 expect 64 "$assent" journal verify
 expect 64 "$assent" list --in-doubt --state committed
 expect 64 "$assent" list --api ftp://127.0.0.1
+expect 64 "$assent" watch --api ftp://127.0.0.1
+expect 64 "$assent" watch --count 0
+expect 64 "$assent" watch --after 'no id'
 says 'http://127.0.0.1:7400'
 expect 64 "$assent" submit "$work"
 
@@ -62,6 +65,7 @@ grep -q geheim "$work/out" && fail "the password was repeated"
 write o-1 1.00
 expect 69 "$assent" submit "$request"
 expect 69 "$assent" list
+expect 69 "$assent" watch
 
 expect 0 "$assent" demo up --dir "$demo" --port "$port"
 
