@@ -39,10 +39,11 @@ expect 64 "$assent" status
 expect 64 "$assent" resolve x commit
 expect 64 "$assent" journal verify
 expect 64 "$assent" list --in-doubt --state committed
-expect 64 "$assent" list --api ftp://127.0.0.1
-expect 64 "$assent" watch --api ftp://127.0.0.1
 expect 64 "$assent" watch --count 0
 expect 64 "$assent" watch --after 'no id'
+expect 64 "$assent" watch --api ftp://127.0.0.1
+says 'http://127.0.0.1:7400'
+expect 64 "$assent" list --api ftp://127.0.0.1
 says 'http://127.0.0.1:7400'
 expect 64 "$assent" submit "$work"
 
