@@ -79,6 +79,7 @@ case_expired_card() {
     is '.refusal.reason' row_count
     is '.refusal.participant' payment
     is '.refusal.was_reserved' true
+    is '.page.state | test("^abort")' true
     is '[.history[] | select(.kind == "voted-commit") | .participant] | sort | join(" ")' 'inventory order'
     is '[.history[] | select(.kind == "voted-abort") | .participant] | join(" ")' payment
     [ "$(ask inventory "SELECT stock FROM expired_card.products WHERE id = 'vase'")" = 0 ] || fail "vases are left"

@@ -31,6 +31,13 @@ struct checkout {
     uint64_t answered_ms;
 };
 
+/* Somebody who knows the key alone, as a page that was loaded again, and waits for the outcome. */
+struct page {
+    char *id;    /* owned; NULL: the transaction was not found */
+    char *state; /* owned; what the page was told, "" if nothing */
+    uint64_t told_ms;
+};
+
 static const char *const counters[] = {"bought", "refused", NULL};
 enum { BOUGHT, REFUSED };
 
@@ -151,6 +158,55 @@ static void show_history(struct kit *kit, json_t *events)
     json_object_set(kit->summary, "history", events);
 }
 
+/* The transaction that runs under this key. Returns owned; NULL: none is known. */
+static char *find_transaction(const struct kit *kit, const char *key)
+{
+    char *path = kit_text("/v1/transactions?limit=1&key=%s", key);
+    struct http_answer answer;
+    http_call(kit, path, NULL, NULL, PATIENT_MS, &answer);
+    json_t *body = answer.status == 200 ? json_loads(answer.body, 0, NULL) : NULL;
+    const char *id = json_string_value(
+        json_object_get(json_array_get(json_object_get(body, "transactions"), 0), "id"));
+    char *copy = id != NULL ? kit_text("%s", id) : NULL;
+    json_decref(body);
+    http_answer_done(&answer);
+    free(path);
+    return copy;
+}
+
+/* One request, however long it takes: no page asks again and again. */
+static void act_page(struct kit *kit, uint64_t index, void *context)
+{
+    struct page *page = context;
+    char *path = kit_text("/v1/transactions/%s?wait=30", page->id);
+    struct http_answer answer;
+    (void)index;
+    http_call(kit, path, NULL, NULL, PATIENT_MS, &answer);
+    page->told_ms = kit_now_ms();
+    page->state = answer_member(&answer, "state");
+    http_answer_done(&answer);
+    free(path);
+}
+
+static void tell_page(struct kit *kit, struct page *page, uint64_t refused_ms)
+{
+    const bool is_told = page->state != NULL && (strcmp(page->state, "aborting") == 0 ||
+                                                 strcmp(page->state, "aborted") == 0);
+    if (is_told) {
+        kit_say(kit, "%llu ms later a page that only waited for the outcome was told: %s",
+                (unsigned long long)(page->told_ms - refused_ms), page->state);
+        json_object_set_new(kit->summary, "page",
+                            json_pack("{s:I, s:s}", "told_after_ms",
+                                      (json_int_t)(page->told_ms - refused_ms), "state",
+                                      page->state));
+    } else {
+        kit_say(kit, "the page that waited heard nothing: assentd was killed meanwhile");
+        json_object_set_new(kit->summary, "page", json_null());
+    }
+    free(page->id);
+    free(page->state);
+}
+
 /* The checkout of one shopper with an expired card, slowly, to see what is there in between. */
 static void refuse_one(struct kit *kit, struct checkout *checkout)
 {
@@ -160,9 +216,14 @@ static void refuse_one(struct kit *kit, struct checkout *checkout)
     progress_stage(kit, "a checkout with an expired card", 1, counters);
     struct crowd *crowd = crowd_start(kit, 1, 1, act_checkout, checkout);
     const bool is_reserved = database_await(kit, "inventory", RESERVED, "t", RESERVED_MS);
+    struct page page = {.id = find_transaction(kit, checkout->cart)};
+    struct crowd *waiting = page.id != NULL ? crowd_start(kit, 1, 1, act_page, &page) : NULL;
     const uint64_t refused_ms = kit_now_ms();
     PQfinish(hold);
     crowd_wait(crowd);
+    if (waiting != NULL) {
+        crowd_wait(waiting);
+    }
     progress_end(kit);
     char *reason = answer_member(&checkout->answer, "reason");
     char *participant = answer_member(&checkout->answer, "participant");
@@ -172,6 +233,7 @@ static void refuse_one(struct kit *kit, struct checkout *checkout)
     kit_say(kit, "%llu ms later the page was told: %ld, %s at %s",
             (unsigned long long)(checkout->answered_ms - refused_ms), checkout->answer.status,
             reason, participant);
+    tell_page(kit, &page, refused_ms);
     json_object_set_new(kit->summary, "refusal",
                         json_pack("{s:b, s:I, s:I, s:s, s:s}", "was_reserved", is_reserved,
                                   "told_after_ms", (json_int_t)(checkout->answered_ms - refused_ms),
