@@ -404,9 +404,31 @@ static enum MHD_Result exchange_run(struct exchange *exchange)
     return call == NULL ? exchange_reply_problem(exchange) : exchange_post(exchange, call);
 }
 
+/* What the owner thread does not know. */
+static void metrics_add(struct exchange *exchange, struct api_answer *answer)
+{
+    struct gate *gate = exchange->gate;
+    gate_lock(gate);
+    const struct metric own[] = {
+        {"assent_streams", "Clients of the stream of changes.", "gauge", "",
+         (double)gate->stream_count},
+        {"assent_waits", "Requests that wait for an outcome.", "gauge", "",
+         (double)gate->wait_count},
+    };
+    gate_unlock(gate);
+    const size_t own_count = sizeof own / sizeof own[0];
+    answer->metrics =
+        alloc_resize(answer->metrics, answer->metric_count + own_count, sizeof own[0]);
+    memcpy(answer->metrics + answer->metric_count, own, sizeof own);
+    answer->metric_count += own_count;
+}
+
 static enum MHD_Result exchange_answer(struct exchange *exchange)
 {
     struct reply reply;
+    if (exchange->route == ROUTE_METRICS && exchange->call->answer.status == API_OK) {
+        metrics_add(exchange, &exchange->call->answer);
+    }
     reply_from_call(exchange->route, exchange->is_repeatable, exchange->call, &reply);
     api_call_free(exchange->call);
     exchange->call = NULL;

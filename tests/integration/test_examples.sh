@@ -53,10 +53,21 @@ client() {
     esac
 }
 
+# The interactive program, in those languages that have it.
+discount() {
+    local language=$1
+    shift
+    case $language in
+    c) "$HOME/example-c/discount" "$@" ;;
+    python) python3 "$work/source/examples/python/discount.py" "$@" ;;
+    node) node "$work/source/examples/node/discount.mjs" "$@" ;;
+    esac
+}
+
 # start LANGUAGE ARGUMENTS...: in the background; finish LANGUAGE CODE LINE waits and compares.
 declare -A started
 start() {
-    client "$@" >"$work/$1.out" 2>"$work/$1.err" &
+    "${program:-client}" "$@" >"$work/$1.out" 2>"$work/$1.err" &
     started[$1]=$!
 }
 finish() {
@@ -119,6 +130,9 @@ awk -v folder="$work" '
 for number in 101 102 103 105 106; do
     exactly_once "o-$number" 12.50
 done
+exactly_once o-107 20.00
+exactly_once o-108 18.00
+exactly_once o-109 18.00
 nowhere o-104
 export LD_LIBRARY_PATH=$HOME/.local/lib
 
@@ -209,7 +223,31 @@ for language in "${languages[@]}"; do
     exactly_once "pending-$language" 1.00
 done
 
-# 7. Nobody is there at all.
+# 7. Statement by statement, and the coordinator is killed: just after the decision, when the same commit tells the outcome; and before
+# it, when the transaction is gone and all begins anew. Without money nothing is left anywhere.
+program=discount
+for language in c python node; do
+    for point in c.decide.post_sync c.vote.recv; do
+        up --fault-point "$point:kill"
+        victim=$(pid assentd)
+        query order "DELETE FROM orders WHERE customer = 'c-7'"
+        query payment "DELETE FROM payments WHERE account = 'c-7'; UPDATE accounts SET balance = 1000 WHERE id = 'c-7'"
+        start "$language" "talk-$point-$language" c-7 10.05
+        await_end "$victim"
+        up
+        finish "$language" 0 "order talk-$point-$language: 10.05 paid after 0 earlier orders, 989.95 left"
+        exactly_once "talk-$point-$language" 10.05
+    done
+    expect 64 discount "$language" only-one
+    start "$language" "talk-poor-$language" c-3 99
+    finish "$language" 1 "order talk-poor-$language: declined: not enough money"
+    nowhere "talk-poor-$language"
+done
+query order "DELETE FROM orders WHERE customer = 'c-7'"
+query payment "DELETE FROM payments WHERE account = 'c-7'; UPDATE accounts SET balance = 10000 WHERE id = 'c-7'"
+
+# 8. Nobody is there at all.
+program=client
 victim=$(pid assentd)
 kill -9 "$victim"
 await_end "$victim"
@@ -218,6 +256,14 @@ for language in "${languages[@]}"; do
 done
 for language in "${languages[@]}"; do
     finish "$language" 69 "order nobody-$language: not available, nothing was done"
+    nowhere "nobody-$language"
+done
+program=discount
+for language in c python node; do
+    ASSENT_DEADLINE=1 start "$language" "nobody-$language" c-1 1.00
+    code=0
+    wait "${started[$language]}" || code=$?
+    [ "$code" -eq 69 ] || fail "$language: nobody is there, and the exit code is $code: $(cat "$work/$language.out")"
     nowhere "nobody-$language"
 done
 

@@ -630,7 +630,13 @@ static void test_metrics_are_prometheus_text(void **state)
                         "assent_transactions_total{state=\"aborted\"} 1.8446744073709552e+19\n"
                         "# HELP assent_in_doubt Branches in doubt.\n"
                         "# TYPE assent_in_doubt gauge\n"
-                        "assent_in_doubt 0.5\n");
+                        "assent_in_doubt 0.5\n"
+                        "# HELP assent_streams Clients of the stream of changes.\n"
+                        "# TYPE assent_streams gauge\n"
+                        "assent_streams 0\n"
+                        "# HELP assent_waits Requests that wait for an outcome.\n"
+                        "# TYPE assent_waits gauge\n"
+                        "assent_waits 0\n");
     wire_reply_done(&reply);
 }
 
