@@ -54,6 +54,7 @@ struct day {
     atomic_bool over;
     struct buyer shoppers[SHOPPERS], callers[CALLERS];
     pthread_t onlooker;
+    pthread_t watchers[2];
 };
 
 /* --- ThreadSanitizer -------------------------------------------------------------------------- */
@@ -204,6 +205,25 @@ static void *run_onlooker(void *user)
     return NULL;
 }
 
+/* Streams that are read for a moment and left: curl hangs up when its time is over. */
+static void *run_watcher(void *user)
+{
+    struct day *day = user;
+    char url[128];
+    (void)snprintf(url, sizeof url, "%s/v1/stream", stack_api(day->stack));
+    const struct http_request request = {.url = url, .timeout_ms = 300};
+    while (!atomic_load(&day->over)) {
+        struct http_reply reply;
+        struct error error;
+        if (http_perform(&request, &reply, &error)) { /* it drained and ended the stream */
+            http_reply_done(&reply);
+        } else {
+            (void)poll(NULL, 0, 5);
+        }
+    }
+    return NULL;
+}
+
 static void start_buyer(struct day *day, struct buyer *buyer, size_t number, void *(*run)(void *))
 {
     *buyer = (struct buyer){.stack = day->stack, .number = number, .over = &day->over};
@@ -224,6 +244,9 @@ static void load_begin(struct day *day)
         start_buyer(day, &day->callers[i], i, run_caller);
     }
     assert_int_equal(pthread_create(&day->onlooker, NULL, run_onlooker, day), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&day->watchers[i], NULL, run_watcher, day), 0);
+    }
 }
 
 static void load_end(struct day *day)
@@ -237,6 +260,9 @@ static void load_end(struct day *day)
         assert_int_equal(pthread_join(day->callers[i].thread, NULL), 0);
     }
     assert_int_equal(pthread_join(day->onlooker, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(day->watchers[i], NULL), 0);
+    }
 }
 
 struct progress {
