@@ -79,6 +79,7 @@ static void command_begins(struct sim_world *world, struct sim_database *databas
     backend->command_id = command->id;
     backend->command_kind = command->kind;
     backend->is_awaited = true;
+    backend->is_cancelled = false; /* one that came while nothing ran was for nothing */
     backend->execute.deadline_ms = deadline_ms;
     uint64_t left_ms = deadline_ms > world->now_ms ? deadline_ms - world->now_ms : 0;
     backend->lock_until_ms = world->now_ms + left_ms - left_ms / 8;
@@ -133,6 +134,9 @@ void backend_statement(struct sim_world *world, uint32_t agent, struct command *
         return;
     }
     law_statement(world, backend->attempt, statement->ordinal);
+    if (world_failed(world)) {
+        return; /* what follows has no meaning any more */
+    }
     blob_free(backend->execute.work);
     backend->execute.work = statement->execute.work;
     statement->execute.work = NULL;
