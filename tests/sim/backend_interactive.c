@@ -180,11 +180,25 @@ void backend_prepare_open(struct sim_world *world, uint32_t agent, struct comman
     command_begins(world, database, backend, command, command->as.prepare.deadline_ms);
     if (world->now_ms >= command->as.prepare.deadline_ms) { /* P-15 */
         backend_answer_no(world, database, backend, REASON_TIMEOUT, "");
+    } else {
+        if (!backend->by_rollback) {
+            backend_doom(world, backend, dooms, sizeof(dooms) / sizeof(dooms[0]));
+        }
+        backend->stage = BACKEND_PREPARE;
+        backend_later(world, database, backend, EVENT_BACKEND,
+                      world->now_ms + travel_ms(world) + backend_late_ms(world));
+    }
+}
+
+void backend_prepare_arrives(struct sim_world *world, struct sim_database *database,
+                             struct sim_backend *backend)
+{
+    if (backend->is_cancelled && backend->is_attached) {
+        backend_answer_no(world, database, backend, REASON_ROLLED_BACK_BY_CLIENT, "57014");
     } else if (backend->by_rollback) {
         backend_read_only_done(world, database, backend);
     } else {
-        backend_doom(world, backend, dooms, sizeof(dooms) / sizeof(dooms[0]));
-        backend_to_prepare(world, database, backend);
+        backend_prepare(world, database, backend);
     }
 }
 

@@ -96,6 +96,7 @@ struct sim_event {
     uint32_t process; /* SIM_NOBODY: nobody's inbox */
     uint32_t a, b;
     uint64_t incarnation, session, number, posted_ms;
+    uint64_t copy_of; /* explored: the tie of the message that this one is a copy of; 0: none */
     struct sim_event *next; /* in an inbox, or free */
     struct journal_head head;
     struct journal_floor floor;
@@ -381,7 +382,8 @@ struct sim_talk { /* a client that speaks statement by statement (P-22) */
     int64_t amount[SIM_STEPS_MAX];
     uint32_t regret_at; /* rolls back instead of this step; step_count: instead of the commit */
     struct gtrid gtrid;
-    uint32_t refusals; /* of this step */
+    uint32_t refusals;      /* of this step */
+    uint32_t afterthoughts; /* that are still to come when it is over */
     struct sim_random random;
 };
 
@@ -638,6 +640,8 @@ void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
 
 /* talk.c: clients that speak statement by statement */
 void talk_draw(struct sim_world *world, size_t op);
+/* The same for the explorer: nothing is drawn. */
+void talk_explore(struct sim_world *world, size_t op);
 void talk_go_on(struct sim_world *world, size_t op); /* says what is next */
 /* False: nothing was done (API_FAILED), and nobody answers. */
 bool talk_submit(struct sim_world *world, uint32_t coord, size_t call);
