@@ -233,6 +233,7 @@ static uint64_t digest_truths(const struct sim_world *world)
         hash = fold(hash, truth->told_rollback_mask);
         hash = fold(hash, digest_burials(world, truth));
         bool is_open = may_be_decided(world, truth);
+        hash = fold(hash, is_open && truth->has_lost_link);
         for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
              attempt = attempt->next_of_truth) {
             hash += fold(attempt->gid.attempt, digest_attempt(world, attempt, is_open));

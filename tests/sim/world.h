@@ -134,8 +134,10 @@ struct sim_attempt;
 struct sim_truth { /* of one gtrid */
     struct gtrid gtrid;
     uint32_t op, variant;
-    uint64_t deadline_ms; /* 0: no work was sent */
-    bool is_decided;      /* a COMMIT record is or was durable */
+    uint64_t deadline_ms;             /* 0: no work was sent */
+    uint64_t sessions[SIM_DATABASES]; /* that its work was sent on; 0: none */
+    bool has_lost_link; /* its coordinator heard that one of them ended, and had not decided it */
+    bool is_decided;    /* a COMMIT record is or was durable */
     uint32_t decided_journal;
     uint64_t decided_number;
     size_t gid_count;
@@ -702,6 +704,8 @@ struct sim_attempt *law_attempt_new(struct sim_world *world, const struct gid *g
 /* What arrives at a coordinator from the agent of a database. */
 void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t session,
                      const struct message *message);
+/* A coordinator hears that a session is over. */
+void law_coord_lost(struct sim_world *world, uint32_t coord, uint64_t session);
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready);
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number);
