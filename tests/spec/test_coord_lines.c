@@ -823,11 +823,14 @@ static void test_p07_acknowledgement_of_another_attempt_ends_nothing(void **stat
     struct gid other = pair.payment;
     other.attempt = pair.payment.attempt + 1;
     world_ack(&world, "payment", &other, ACK_ROLLED_BACK);
+    world_ack(&world, "payment", &other, ACK_HEURISTIC_COMMIT);
     assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTING);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
     assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
     world_ack(&world, "order", &pair.order, ACK_COMMITTED); /* the whole has committed */
     world_ack(&world, "payment", &other, ACK_ROLLED_BACK);
+    world_ack(&world, "payment", &other, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
     world_vote(&world, "payment", &pair.payment, VOTE_UNKNOWN);
     assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
     world_done(&world);
