@@ -133,8 +133,7 @@ void backend_statement(struct sim_world *world, uint32_t agent, struct command *
         backend_answer_no(world, database, backend, REASON_TIMEOUT, "");
         return;
     }
-    law_statement(world, backend->attempt, statement->ordinal);
-    if (world_failed(world)) {
+    if (!law_statement(world, backend->attempt, statement->ordinal)) {
         return; /* what follows has no meaning any more */
     }
     blob_free(backend->execute.work);

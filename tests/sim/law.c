@@ -878,14 +878,16 @@ void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent
 }
 
 /* P-22: its predecessors ran on this connection, each once, and nothing is missing. */
-void law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal)
+bool law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal)
 {
     if (ordinal != attempt->statements_begun + 1 ||
         attempt->statements_done != attempt->statements_begun) {
         law_broken(world, "P-22", "%s: statement %llu runs where %u were begun and %u done",
                    attempt->text, (unsigned long long)ordinal, attempt->statements_begun,
                    attempt->statements_done);
+        return false;
     }
+    return true;
 }
 
 /* ---- what a database does ---- */

@@ -710,7 +710,7 @@ void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number);
 /* A statement is handed to the connection of this attempt. */
-void law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal);
+bool law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal);
 /* A message that the agent listens to. */
 void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message);
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);
