@@ -111,6 +111,20 @@ static void add_test_command(const struct tree *tree, const struct words *names,
     free(pattern);
 }
 
+/* A word that begins with tests/ is a file of the tree. */
+static void add_arguments(const struct tree *tree, const char *arguments, struct words *argv)
+{
+    struct words own = {0};
+    words_split(&own, arguments);
+    for (size_t i = 0; i < own.count; i++) {
+        bool is_file = strncmp(own.items[i], "tests/", strlen("tests/")) == 0;
+        char *path = is_file ? file_path(tree->copy, own.items[i]) : NULL;
+        words_add(argv, is_file ? path : own.items[i]);
+        free(path);
+    }
+    words_done(&own);
+}
+
 static bool prepare(const struct tree *tree, enum stage stage, const char *arguments,
                     struct words *argv, struct error *ret_error)
 {
@@ -130,7 +144,7 @@ static bool prepare(const struct tree *tree, enum stage stage, const char *argum
                             ? file_path(tree->copy, stages[stage].program)
                             : tree_program(tree, program_of(tree, stage));
         words_add(argv, program);
-        words_split(argv, arguments);
+        add_arguments(tree, arguments, argv);
         free(program);
     }
     words_done(&targets);

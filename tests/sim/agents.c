@@ -492,10 +492,13 @@ static void timer_arm(struct sim_world *world, uint32_t index)
 static uint64_t explored_random(struct sim_world *world, uint32_t index,
                                 const struct agent_event *event)
 {
-    if (event->kind != AGENT_EVENT_MESSAGE || event->message->kind != MESSAGE_WORK) {
+    if (event->kind != AGENT_EVENT_MESSAGE ||
+        (event->message->kind != MESSAGE_WORK && event->message->kind != MESSAGE_STATEMENT)) {
         return 0;
     }
-    const struct gtrid *gtrid = &event->message->as.work.gtrid;
+    const struct gtrid *gtrid = event->message->kind == MESSAGE_WORK
+                                    ? &event->message->as.work.gtrid
+                                    : &event->message->as.statement.gtrid;
     const struct sim_truth *truth = law_truth_need(world, gtrid);
     uint64_t count = 0;
     for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;

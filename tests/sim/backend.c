@@ -235,9 +235,8 @@ static bool database_has_slot(const struct sim_database *database)
     return database->prepared_count < database->slot_count;
 }
 
-/* PREPARE TRANSACTION in the server. */
-static void backend_prepare(struct sim_world *world, struct sim_database *database,
-                            struct sim_backend *backend)
+void backend_prepare(struct sim_world *world, struct sim_database *database,
+                     struct sim_backend *backend)
 {
     struct sim_attempt *attempt = backend->attempt;
     if (backend->no_kind == SIM_PG_TAG) {
@@ -304,13 +303,18 @@ static enum reason no_reason(uint64_t bits, const char **ret_sqlstate)
     return noes[which].reason;
 }
 
-void backend_to_prepare(struct sim_world *world, struct sim_database *database,
-                        struct sim_backend *backend)
+uint64_t backend_late_ms(struct sim_world *world)
 {
+    return fault_strikes(world, SIM_PG_LATE) ? fault_below(world, world->late_max_ms) : 0;
+}
+
+static void backend_to_prepare(struct sim_world *world, struct sim_database *database,
+                               struct sim_backend *backend)
+{
+    uint64_t late_ms = backend_late_ms(world);
     backend->stage = BACKEND_PREPARE;
-    if (fault_strikes(world, SIM_PG_LATE)) {
-        backend_later(world, database, backend, EVENT_BACKEND,
-                      world->now_ms + fault_below(world, world->late_max_ms));
+    if (late_ms > 0) {
+        backend_later(world, database, backend, EVENT_BACKEND, world->now_ms + late_ms);
         return;
     }
     backend_prepare(world, database, backend);
@@ -476,7 +480,11 @@ void backend_event(struct sim_world *world, const struct sim_event *event)
         backend_held(world, database, backend);
         return;
     case BACKEND_PREPARE:
-        backend_prepare(world, database, backend);
+        if (backend->is_interactive) {
+            backend_prepare_arrives(world, database, backend);
+        } else {
+            backend_prepare(world, database, backend);
+        }
         return;
     case BACKEND_FINISH:
         backend_finishes(world, database, backend);

@@ -79,6 +79,7 @@ static void command_begins(struct sim_world *world, struct sim_database *databas
     backend->command_id = command->id;
     backend->command_kind = command->kind;
     backend->is_awaited = true;
+    backend->is_cancelled = false; /* one that came while nothing ran was for nothing */
     backend->execute.deadline_ms = deadline_ms;
     uint64_t left_ms = deadline_ms > world->now_ms ? deadline_ms - world->now_ms : 0;
     backend->lock_until_ms = world->now_ms + left_ms - left_ms / 8;
@@ -132,7 +133,9 @@ void backend_statement(struct sim_world *world, uint32_t agent, struct command *
         backend_answer_no(world, database, backend, REASON_TIMEOUT, "");
         return;
     }
-    law_statement(world, backend->attempt, statement->ordinal);
+    if (!law_statement(world, backend->attempt, statement->ordinal)) {
+        return; /* what follows has no meaning any more */
+    }
     blob_free(backend->execute.work);
     backend->execute.work = statement->execute.work;
     statement->execute.work = NULL;
@@ -176,11 +179,25 @@ void backend_prepare_open(struct sim_world *world, uint32_t agent, struct comman
     command_begins(world, database, backend, command, command->as.prepare.deadline_ms);
     if (world->now_ms >= command->as.prepare.deadline_ms) { /* P-15 */
         backend_answer_no(world, database, backend, REASON_TIMEOUT, "");
+    } else {
+        if (!backend->by_rollback) {
+            backend_doom(world, backend, dooms, sizeof(dooms) / sizeof(dooms[0]));
+        }
+        backend->stage = BACKEND_PREPARE;
+        backend_later(world, database, backend, EVENT_BACKEND,
+                      world->now_ms + travel_ms(world) + backend_late_ms(world));
+    }
+}
+
+void backend_prepare_arrives(struct sim_world *world, struct sim_database *database,
+                             struct sim_backend *backend)
+{
+    if (backend->is_cancelled && backend->is_attached) {
+        backend_answer_no(world, database, backend, REASON_ROLLED_BACK_BY_CLIENT, "57014");
     } else if (backend->by_rollback) {
         backend_read_only_done(world, database, backend);
     } else {
-        backend_doom(world, backend, dooms, sizeof(dooms) / sizeof(dooms[0]));
-        backend_to_prepare(world, database, backend);
+        backend_prepare(world, database, backend);
     }
 }
 

@@ -27,11 +27,15 @@ void backend_doom(struct sim_world *world, struct sim_backend *backend, const en
 /* Read-only: ends by ROLLBACK. */
 void backend_read_only_done(struct sim_world *world, struct sim_database *database,
                             struct sim_backend *backend);
-void backend_to_prepare(struct sim_world *world, struct sim_database *database,
-                        struct sim_backend *backend);
+/* PREPARE TRANSACTION in the server; and how much later than usual. */
+void backend_prepare(struct sim_world *world, struct sim_database *database,
+                     struct sim_backend *backend);
+uint64_t backend_late_ms(struct sim_world *world);
 
-/* backend_interactive.c: the statement has its rows, and the transaction stays open. */
+/* backend_interactive.c: the statement has its rows, and the transaction stays open; PREPARE has come to the server. */
 void backend_statement_done(struct sim_world *world, struct sim_database *database,
                             struct sim_backend *backend);
+void backend_prepare_arrives(struct sim_world *world, struct sim_database *database,
+                             struct sim_backend *backend);
 
 #endif

@@ -74,6 +74,9 @@ static void clients_init_explored(struct sim_world *world)
             op->account[k] = (uint32_t)i;
             op->amount[k] = k == 0 ? -1 : 1;
         }
+        if (world->options.is_spoken) {
+            talk_explore(world, i);
+        }
         act_later(world, i, ACT_SEND, 300);
     }
 }

@@ -367,6 +367,7 @@ static void take_simple(struct sim_world *world, uint32_t index, const struct si
         for (size_t i = 0; i < SIM_DATABASES; i++) {
             coord->sessions[i] = coord->sessions[i] == event->session ? 0 : coord->sessions[i];
         }
+        law_coord_lost(world, index, event->session);
         step_event.kind = COORD_EVENT_PEER_DOWN;
         step_event.session = event->session;
         break;

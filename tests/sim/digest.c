@@ -64,6 +64,9 @@ static uint64_t digest_result(const struct command_result *result)
         hash = fold(hash, result->witness.epoch);
         hash = fold(hash, result->witness.head.number);
     }
+    if (result->kind == COMMAND_STATEMENT && result->results != NULL) {
+        hash = fold(hash, map_hash_bytes(result->results->bytes, result->results->size_bytes));
+    }
     for (size_t i = 0; i < result->row_count; i++) {
         hash = fold(hash, map_hash_bytes(result->rows[i].gid_text, GID_TEXT_SIZE));
     }
@@ -92,16 +95,24 @@ static uint64_t digest_session(struct sim_world *world, const struct sim_event *
            (known == event->session);
 }
 
-/* How many of the same direction of the same session come before it: messages, and its UP and DOWN. */
+/* How many of the same direction of the same session must come before it: messages, and its UP and DOWN; and is it held to that order
+ * itself, or a copy? */
 static uint64_t digest_rank(const struct sim_world *world, const struct sim_event *event)
 {
     uint64_t rank = 0;
     for (size_t i = 0; i < world->queue.count; i++) {
         const struct sim_event *other = world->queue.slots[i].event;
-        rank += other->session == event->session && other->process == event->process &&
-                other->tie < event->tie;
+        rank += explore_is_before(other, event);
     }
-    return rank;
+    return rank << 1 | (event->copy_of != 0);
+}
+
+/* What it says, and not which of its client's attempts to say it. */
+static uint64_t digest_call(uint64_t hash, const struct sim_call *call)
+{
+    hash = fold(fold(hash, call->kind), call->op);
+    hash = fold(fold(hash, call->seq), call->incarnation);
+    return fold(fold(hash, call->gtrid.epoch), call->gtrid.sequence);
 }
 
 /* What is still to come, as a set; of one direction of one session in order. */
@@ -127,6 +138,9 @@ static uint64_t digest_event(struct sim_world *world, const struct sim_event *ev
     }
     if (event->kind == EVENT_AGENT_RESULT) {
         return fold(hash, digest_result(&event->as.result));
+    }
+    if (event->kind == EVENT_COORD_SUBMIT && world->options.is_spoken) {
+        return digest_call(hash, &world->calls[event->number - 1]);
     }
     if (event->kind == EVENT_COORD_SUBMIT || event->kind == EVENT_CLIENT) {
         return fold(hash, event->number);
@@ -197,7 +211,9 @@ static uint64_t digest_attempt(const struct sim_world *world, const struct sim_a
     const struct sim_process *process = &world->agents[attempt->database].process;
     uint64_t alive = process->is_alive ? process->incarnation : 0;
     bool is_its = attempt->made_by == alive;
-    return (uint64_t)(is_its && attempt->is_abandoned) << 8 | (uint64_t)is_its << 7 |
+    uint64_t spoken = (uint64_t)attempt->statements_begun << 20 | (uint64_t)attempt->statements_done
+                                                                      << 12;
+    return spoken | (uint64_t)(is_its && attempt->is_abandoned) << 8 | (uint64_t)is_its << 7 |
            (uint64_t)attempt->is_prepared << 6 | (uint64_t)attempt->is_committed << 5 |
            (uint64_t)attempt->is_rolled_back << 4 |
            (uint64_t)(attempt->reply_ok &&
@@ -217,6 +233,7 @@ static uint64_t digest_truths(const struct sim_world *world)
         hash = fold(hash, truth->told_rollback_mask);
         hash = fold(hash, digest_burials(world, truth));
         bool is_open = may_be_decided(world, truth);
+        hash = fold(hash, is_open && truth->has_lost_link);
         for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
              attempt = attempt->next_of_truth) {
             hash += fold(attempt->gid.attempt, digest_attempt(world, attempt, is_open));
@@ -234,6 +251,11 @@ static uint64_t digest_clients(const struct sim_world *world)
         hash = fold(hash, op->tries);
         hash = fold(hash, (uint64_t)op->calls_open << 8 | (uint64_t)op->is_settled << 2 |
                               (uint64_t)op->saw_committed << 1 | op->saw_aborted);
+        if (op->is_interactive) {
+            hash = fold(hash, (uint64_t)op->talk.phase << 32 | op->talk.step);
+            hash = fold(hash, op->talk.refusals);
+            hash = fold(fold(hash, op->talk.gtrid.epoch), op->talk.gtrid.sequence);
+        }
     }
     return hash;
 }

@@ -267,6 +267,7 @@ static void run_schedule(struct explorer *explorer, struct sim_verdict *verdict,
                              .op_count = explorer->options->op_count,
                              .participant_count = 2,
                              .is_unreduced = explorer->options->is_unreduced,
+                             .is_spoken = explorer->options->is_spoken,
                              .want_state_coverage = explorer->options->wants_state_coverage,
                              .trace = trace};
     explorer->depth = 0;

@@ -193,13 +193,22 @@ static size_t due_find(const struct sim_world *world, size_t *slots)
     return count;
 }
 
-/* Of one session's direction only the first may come: UP, then messages in order. */
-static bool is_behind(const struct sim_world *world, const size_t *slots, size_t index)
+bool explore_is_before(const struct sim_event *other, const struct sim_event *event)
+{
+    if (event->session == 0 || other->session != event->session ||
+        other->process != event->process || other->copy_of != 0) {
+        return false;
+    }
+    return event->copy_of != 0 ? other->tie <= event->copy_of : other->tie < event->tie;
+}
+
+/* Of one session's direction only the first may come: UP, then messages in order. A copy comes any time after the message that it is
+ * of, and nobody waits for it. */
+static bool is_behind(const struct sim_world *world, const size_t *slots, size_t due, size_t index)
 {
     const struct sim_event *event = world->queue.slots[slots[index]].event;
-    for (size_t i = 0; event->session != 0 && i < index; i++) {
-        const struct sim_event *other = world->queue.slots[slots[i]].event;
-        if (other->session == event->session && other->process == event->process) {
+    for (size_t i = 0; i < due; i++) {
+        if (explore_is_before(world->queue.slots[slots[i]].event, event)) {
             return true;
         }
     }
@@ -214,7 +223,7 @@ static void events_find(const struct explore_options *options, struct sim_world 
     size_t due = due_find(world, slots);
     for (size_t i = 0; i < due; i++) {
         const struct sim_event *event = world->queue.slots[slots[i]].event;
-        if (is_behind(world, slots, i)) {
+        if (is_behind(world, slots, due, i)) {
             continue;
         }
         if (explore_is_moot(world, event) || is_idle(world, event) ||
@@ -234,7 +243,9 @@ static void events_find(const struct explore_options *options, struct sim_world 
 static bool may_be_done_unheard(const struct sim_backend *backend)
 {
     return backend->stage == BACKEND_FINISH ||
-           (backend->stage == BACKEND_BODY && !backend->is_split && !backend->by_rollback);
+           (backend->stage == BACKEND_PREPARE && !backend->by_rollback) ||
+           (backend->stage == BACKEND_BODY && !backend->is_split && !backend->is_interactive &&
+            !backend->by_rollback);
 }
 
 static void database_faults_find(const struct sim_world *world, uint32_t index,
@@ -382,6 +393,7 @@ static void duplicate(struct sim_world *world, size_t slot)
     *copy = *event;
     copy->next = free_next;
     network_share(&event->as.message, &copy->as.message);
+    copy->copy_of = event->copy_of != 0 ? event->copy_of : event->tie;
     queue_push(world, copy, world->now_ms); /* comes when it likes, behind the first */
 }
 

@@ -31,6 +31,9 @@ void explore_act(struct sim_world *world, const struct explore_action *action);
 /* To the next timer, which is due then. False: there is none left. */
 bool explore_pass_time(struct sim_world *world);
 
+/* Must the other one come first? A session delivers in order. */
+bool explore_is_before(const struct sim_event *other, const struct sim_event *event);
+
 /* Nobody will take it, or it will mean nothing: its process, connection or timer is of the past. */
 bool explore_is_moot(const struct sim_world *world, const struct sim_event *event);
 

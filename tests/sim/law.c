@@ -290,6 +290,10 @@ static void commit_is_voted(struct sim_world *world, uint32_t coord,
         law_broken(world, "P-1", "%s is decided commit by a start that did not begin it",
                    gtrid_say(&commit->gtrid));
     }
+    if (truth->has_lost_link) {
+        law_broken(world, "P-2", "%s is decided commit after a link that it was sent on was lost",
+                   gtrid_say(&commit->gtrid));
+    }
     if (world->now_ms >= truth->deadline_ms) {
         law_broken(world, "P-15", "%s is decided commit after its deadline",
                    gtrid_say(&commit->gtrid));
@@ -331,6 +335,20 @@ static bool is_being_decided(const struct sim_coord *its, const struct gtrid *gt
         }
     }
     return false;
+}
+
+/* P-2: what was not decided when a link was lost on which its work had gone out can not be decided commit any more, whatever comes on
+ * another link: the participant was away, and what it had voted for may have gone with its database. */
+void law_coord_lost(struct sim_world *world, uint32_t coord, uint64_t session)
+{
+    const struct sim_coord *its = &world->coords[coord];
+    for (struct sim_truth *truth = world->truth_list; truth != NULL; truth = truth->next) {
+        for (uint32_t i = 0; i < world->database_count; i++) {
+            bool is_its = session != 0 && truth->sessions[i] == session;
+            truth->has_lost_link =
+                truth->has_lost_link || (is_its && !is_being_decided(its, &truth->gtrid));
+        }
+    }
 }
 
 /* P-14: when a participant says, on a session that goes on, that its database is another one than before, what was voted
@@ -524,6 +542,17 @@ static void work_is_known(struct sim_world *world, const struct gtrid *gtrid,
     }
 }
 
+static void work_went_out(struct sim_world *world, uint32_t coord, const struct gtrid *gtrid,
+                          uint64_t session)
+{
+    struct sim_truth *truth = law_truth_need(world, gtrid);
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        if (session != 0 && world->coords[coord].sessions[i] == session) {
+            truth->sessions[i] = session;
+        }
+    }
+}
+
 static const char *session_participant(const struct sim_world *world, uint32_t coord,
                                        uint64_t session)
 {
@@ -552,9 +581,11 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
         if (message->kind == MESSAGE_WORK) {
             work_is_known(world, &message->as.work.gtrid, message->as.work.work,
                           message->as.work.remaining_ms);
+            work_went_out(world, coord, &message->as.work.gtrid, send->session);
         } else if (message->kind == MESSAGE_STATEMENT) {
             work_is_known(world, &message->as.statement.gtrid, message->as.statement.work,
                           message->as.statement.remaining_ms);
+            work_went_out(world, coord, &message->as.statement.gtrid, send->session);
         }
         return;
     case MESSAGE_COMMIT:
@@ -847,14 +878,16 @@ void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent
 }
 
 /* P-22: its predecessors ran on this connection, each once, and nothing is missing. */
-void law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal)
+bool law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal)
 {
     if (ordinal != attempt->statements_begun + 1 ||
         attempt->statements_done != attempt->statements_begun) {
         law_broken(world, "P-22", "%s: statement %llu runs where %u were begun and %u done",
                    attempt->text, (unsigned long long)ordinal, attempt->statements_begun,
                    attempt->statements_done);
+        return false;
     }
+    return true;
 }
 
 /* ---- what a database does ---- */

@@ -198,6 +198,16 @@ static uint64_t until(uint64_t due_ms, uint64_t now_ms)
     return due_ms == UINT64_MAX ? UINT64_MAX : due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
+static bool has_session(const struct agent *agent, uint64_t session)
+{
+    for (size_t i = 0; i < agent->peer_count; i++) {
+        if (agent->peers[i]->session == session) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t digest_branch(const struct agent *agent, const struct agent_branch *branch)
 {
     uint64_t hash = fold(branch->gid.attempt, branch->state);
@@ -208,6 +218,12 @@ static uint64_t digest_branch(const struct agent *agent, const struct agent_bran
     hash = fold(hash, branch->seen_scan == agent->scan_number);
     hash = fold(hash, branch->tries);
     hash = fold(hash, (uint64_t)branch->proof.kind << 1 | (branch->compare_mark != 0));
+    if (branch->ordinal != 0) {
+        uint64_t flags =
+            (uint64_t)(branch->results != NULL) << 1 | has_session(agent, branch->session);
+        hash = fold(fold(hash, branch->ordinal), flags);
+        hash = fold(hash, until(branch->deadline_ms, agent->now_ms));
+    }
     return fold(hash, until(branch->timer.node.due_ms, agent->now_ms));
 }
 

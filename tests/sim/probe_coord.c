@@ -192,6 +192,9 @@ static uint64_t digest_branch(const struct coord *coord, const struct branch *br
     hash = fold(hash, (uint64_t)branch->has_gid << 3 | (uint64_t)branch->recorded << 2 |
                           (uint64_t)(branch->session == participant->session) << 1 |
                           (branch->told_session == participant->session));
+    if (branch->ordinal != 0) {
+        hash = fold(fold(hash, branch->ordinal), branch->gid.attempt);
+    }
     return fold(hash, branch->has_gid ? branch->gid.attempt : 0);
 }
 
@@ -210,6 +213,12 @@ static uint64_t digest_txn(const struct coord *coord, const struct txn *txn)
         hash = fold(hash, until(txn->deadline_ms, now_ms));
         hash = fold(hash, until(txn->retry_ms, now_ms));
         hash = fold(hash, until(txn->answer_by_ms, now_ms));
+    }
+    if (txn->interactive != NULL) {
+        const struct interactive *open = txn->interactive;
+        hash = fold(fold(hash, open->count), open->running);
+        hash = fold(fold(hash, open->call_count), open->answer_count);
+        hash = fold(hash, txn->state == TXN_OPEN ? until(open->idle_by_ms, now_ms) : 0);
     }
     for (size_t i = 0; i < txn->branch_count; i++) {
         hash = fold(hash, digest_branch(coord, &txn->branches[i]));

@@ -22,6 +22,7 @@ struct sim_event *queue_new(struct sim_world *world, enum sim_event_kind kind)
     event->b = 0;
     event->session = 0;
     event->number = 0;
+    event->copy_of = 0;
     event->posted_ms = 0;
     event->next = NULL;
     event->as.message.kind = 0;

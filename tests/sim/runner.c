@@ -19,7 +19,6 @@
 #define JOBS_MAX         256
 #define ONE_TWICE_IN     20 /* five per cent of the seeds run twice and must agree to the bit */
 #define ONE_CANARY_IN    100
-#define ONE_COVERED_IN   4 /* state pairs are counted in a part of the seeds: it costs time */
 #define PROGRESS_EVERY_S 1
 
 struct share {             /* of one process */
@@ -102,13 +101,10 @@ static void sums_add(struct runner_sums *sums, const struct sim_verdict *verdict
 
 static void run_seed(struct shared *shared, struct share *share, uint64_t seed)
 {
-    struct sim_options options = {.seed = seed,
-                                  .want_state_coverage = sim_mix(seed, 96) % ONE_COVERED_IN == 0};
+    struct sim_options options = {.seed = seed, .want_state_coverage = true};
     struct sim_verdict verdict;
     guard_run(&options, &verdict);
-    if (options.want_state_coverage) {
-        coverage_note_seed(&share->coverage, seed);
-    }
+    coverage_note_seed(&share->coverage, seed);
     sums_add(&share->sums, &verdict);
     if (verdict.failed) {
         failure_keep(shared, seed, CANARY_NONE, verdict.rule, verdict.text);

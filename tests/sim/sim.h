@@ -49,9 +49,10 @@ struct sim_options {
     size_t strike_count;
     const struct sim_strike *strikes;
     enum sim_canary canary;
-    struct trace *trace;      /* may be NULL */
-    bool is_explored;         /* no delays and no faults of its own: explore.c chooses */
-    bool is_unreduced;        /* explored: nothing is left out (explore.h) */
+    struct trace *trace; /* may be NULL */
+    bool is_explored;    /* no delays and no faults of its own: explore.c chooses */
+    bool is_unreduced;   /* explored: nothing is left out (explore.h) */
+    bool is_spoken;      /* explored: transactions are spoken statement by statement (talk.c) */
     bool want_state_coverage; /* (state, event) pairs of every event, which costs time */
 };
 

@@ -53,6 +53,21 @@ void talk_draw(struct sim_world *world, size_t index)
                           : UINT32_MAX;
 }
 
+/* The money goes from the first database to the others, and a part of it to another account of the first one, by a second statement
+ * there. */
+void talk_explore(struct sim_world *world, size_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    op->is_interactive = true;
+    op->has_key = false;
+    op->talk.random.is_still = true;
+    op->talk.regret_at = UINT32_MAX;
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        step_add(&op->talk, i, op->account[i], i == 0 ? op->amount[i] - 1 : op->amount[i]);
+    }
+    step_add(&op->talk, 0, op->account[0] + 2, 1);
+}
+
 uint32_t talk_steps(const struct sim_op *op, uint32_t database)
 {
     uint32_t count = 0;
@@ -109,10 +124,41 @@ static void interrupt(struct sim_world *world, size_t index)
     }
 }
 
+/* It is over for its client; and later somebody says something of it once more, as from a queue that was forgotten. */
+static void settle(struct sim_world *world, uint32_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    op->is_settled = true;
+    if (op->talk.gtrid.sequence != 0 && fault_strikes(world, SIM_CLIENT_TWICE)) {
+        op->talk.afterthoughts = 3;
+        clients_later(world, index, fault_below(world, 6000));
+    }
+}
+
+/* All that there is to say, since what is rare is the situation: a heuristic outcome, an operator's word. A commit only of a whole one:
+ * what this client was told is over may be open at a coordinator on another copy of the journal. */
+static void say_afterwards(struct sim_world *world, size_t index)
+{
+    static const enum call_kind kinds[] = {CALL_COMMIT, CALL_STATEMENT, CALL_ROLLBACK};
+    struct sim_talk *talk = &world->ops[index].talk;
+    if (talk->afterthoughts == 0 || !coord_proc_serves(world, world->main_coord)) {
+        return;
+    }
+    enum call_kind kind = kinds[--talk->afterthoughts];
+    if (kind != CALL_COMMIT || talk->step == talk->step_count) {
+        say(world, index, kind, 0);
+    }
+    clients_later(world, index, 5);
+}
+
 void talk_go_on(struct sim_world *world, size_t index)
 {
     struct sim_op *op = &world->ops[index];
-    if (op->is_settled || op->calls_open > 0) {
+    if (op->is_settled) {
+        say_afterwards(world, index);
+        return;
+    }
+    if (op->calls_open > 0) {
         return;
     }
     if (!coord_proc_serves(world, world->main_coord)) { /* connection refused: nothing was done */
@@ -132,12 +178,13 @@ void talk_go_on(struct sim_world *world, size_t index)
 void talk_unanswered(struct sim_world *world, uint32_t index)
 {
     struct sim_op *op = &world->ops[index];
+    bool is_explored = world->options.is_explored; /* nobody asks on its behalf later */
     if (op->is_settled || op->calls_open > 0 ||
-        (op->tries >= TRIES_MAX && world->phase == PHASE_CHAOS)) {
+        (op->tries >= TRIES_MAX && world->phase == PHASE_CHAOS && !is_explored)) {
         return;
     }
     op->tries++;
-    clients_later(world, index, 50 + sim_below(&op->talk.random, 300));
+    clients_later(world, index, is_explored ? 500 : 50 + sim_below(&op->talk.random, 300));
 }
 
 static struct blob *step_work(const struct sim_op *op, uint32_t index, uint32_t step)
@@ -233,8 +280,9 @@ static void think(struct sim_world *world, uint32_t index)
 static void over(struct sim_world *world, uint32_t index)
 {
     struct sim_op *op = &world->ops[index];
-    if (op->tries >= TRIES_MAX || world->phase != PHASE_CHAOS || sim_one_in(&op->talk.random, 2)) {
-        op->is_settled = true;
+    if (op->tries >= TRIES_MAX || world->phase != PHASE_CHAOS || world->options.is_explored ||
+        sim_one_in(&op->talk.random, 2)) {
+        settle(world, index);
         return;
     }
     op->tries++;
@@ -274,13 +322,18 @@ static void done(struct sim_world *world, struct sim_call *call, const struct ap
             think(world, call->op);
         }
         return;
-    case CALL_COMMIT:
+    case CALL_COMMIT: {
+        bool was_settled = op->is_settled;
         clients_told_committed(world, call, &answer->views[0]);
+        if (!was_settled) {
+            settle(world, call->op);
+        }
         return;
+    }
     case CALL_ROLLBACK:
         told_aborted(world, call, answer);
         if (is_current) {
-            op->is_settled = true;
+            settle(world, call->op);
         }
         return;
     case CALL_SUBMIT:
@@ -297,7 +350,7 @@ static void refused(struct sim_world *world, uint32_t index)
     struct sim_talk *talk = &op->talk;
     talk->refusals++;
     if (talk->refusals >= REFUSALS_MAX && talk->phase == TALK_OPENING) {
-        op->is_settled = true;
+        settle(world, index);
         return;
     }
     if (talk->refusals >= REFUSALS_MAX && talk->phase == TALK_SPEAKING) {
@@ -335,7 +388,7 @@ void talk_answered(struct sim_world *world, struct sim_call *call, const struct 
     case API_UNKNOWN_PARTICIPANT:
     case API_LIMIT:
         if (is_current && call->kind == CALL_ROLLBACK && answer->status == API_CONFLICT) {
-            op->is_settled = true; /* a commit of its was under way */
+            settle(world, call->op); /* a commit of its was under way */
         } else if (is_current) {
             refused(world, call->op);
         }
@@ -343,7 +396,7 @@ void talk_answered(struct sim_world *world, struct sim_call *call, const struct 
     case API_NOT_FOUND:
     case API_EXPIRED:
         if (is_current) {
-            op->is_settled = true;
+            settle(world, call->op);
         }
         return;
     case API_OUTCOME_UNKNOWN:

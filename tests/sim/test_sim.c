@@ -397,15 +397,12 @@ static void test_explore_ends_where_memory_is_bounded(void **state)
 }
 
 /* Every (state, event) pair that is reached, and every kind of notice. */
-static void explore_pairs(uint32_t op_count, uint32_t fault_count, bool is_unreduced,
-                          struct coverage *pairs, struct explore_result *result)
+static void explore_pairs(struct explore_options options, struct coverage *pairs,
+                          struct explore_result *result)
 {
     struct coverage *before = sim_coverage;
     sim_coverage = pairs;
-    const struct explore_options options = {.op_count = op_count,
-                                            .fault_count = fault_count,
-                                            .is_unreduced = is_unreduced,
-                                            .wants_state_coverage = true};
+    options.wants_state_coverage = true;
     explore_run(&options, result);
     sim_coverage = before;
     assert_false(result->verdict.failed);
@@ -416,13 +413,21 @@ static void explore_pairs(uint32_t op_count, uint32_t fault_count, bool is_unred
 static void test_explore_leaves_out_nothing_that_matters(void **state)
 {
     (void)state;
-    static const uint32_t worlds[][2] = {{1, 0}, {1, 1}, {2, 0}};
+    static const struct explore_options worlds[] = {
+        {.op_count = 1, .fault_count = 0},
+        {.op_count = 1, .fault_count = 1},
+        {.op_count = 2, .fault_count = 0},
+        {.op_count = 1, .fault_count = 0, .is_spoken = true},
+        {.op_count = 1, .fault_count = 1, .is_spoken = true},
+    };
     for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
         struct coverage *all = alloc_zeroed(sizeof(*all)), *some = alloc_zeroed(sizeof(*some));
         struct explore_result *whole = alloc_zeroed(sizeof(*whole));
         struct explore_result *reduced = alloc_zeroed(sizeof(*reduced));
-        explore_pairs(worlds[i][0], worlds[i][1], true, all, whole);
-        explore_pairs(worlds[i][0], worlds[i][1], false, some, reduced);
+        struct explore_options unreduced = worlds[i];
+        unreduced.is_unreduced = true;
+        explore_pairs(unreduced, all, whole);
+        explore_pairs(worlds[i], some, reduced);
         const uint64_t *is = (const uint64_t *)(const void *)some;
         const uint64_t *was = (const uint64_t *)(const void *)all;
         for (size_t k = 0; k < sizeof(*all) / sizeof(*was); k++) {

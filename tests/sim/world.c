@@ -56,11 +56,21 @@ static void process_kill(struct sim_world *world, uint32_t index)
     }
 }
 
+/* Few come by there, and it must have been died at. */
+static uint32_t point_chances(enum fault_point point)
+{
+    return point == FAULT_C_FORCE_POST_LOG ? 8 : 1;
+}
+
 bool world_point(struct sim_world *world, uint32_t process, enum fault_point point)
 {
     bool is_coord = process < SIM_COORDS;
+    bool strikes = false;
     coverage_point(point);
-    if (!fault_strikes(world, is_coord ? SIM_COORD_POINT : SIM_AGENT_POINT)) {
+    for (uint32_t i = 0; i < point_chances(point) && !strikes; i++) {
+        strikes = fault_strikes(world, is_coord ? SIM_COORD_POINT : SIM_AGENT_POINT);
+    }
+    if (!strikes) {
         return false;
     }
     TRACE(world, is_coord ? LANE_COORD(process) : LANE_AGENT(process - SIM_COORDS), "dies at %s",
@@ -349,7 +359,11 @@ static void config_draw(struct sim_world *world)
         world->database_count = world->options.participant_count;
     }
     if (world->options.is_explored) {
-        world->coord_config = (struct coord_config){.max_active = 64};
+        world->coord_config = (struct coord_config){.max_active = 64,
+                                                    .interactive_max = 4,
+                                                    .interactive_idle_ms = 2000,
+                                                    .interactive_result_bytes = 1000};
+        world->agent_config.interactive_max = 4;
         world->agent_config.sweep_interval_ms = 2000;
         world->agent_config.inquiry_grace_ms = 1000;
         world->agent_config.tombstone_max = 100;

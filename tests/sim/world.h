@@ -96,6 +96,7 @@ struct sim_event {
     uint32_t process; /* SIM_NOBODY: nobody's inbox */
     uint32_t a, b;
     uint64_t incarnation, session, number, posted_ms;
+    uint64_t copy_of; /* explored: the tie of the message that this one is a copy of; 0: none */
     struct sim_event *next; /* in an inbox, or free */
     struct journal_head head;
     struct journal_floor floor;
@@ -133,8 +134,10 @@ struct sim_attempt;
 struct sim_truth { /* of one gtrid */
     struct gtrid gtrid;
     uint32_t op, variant;
-    uint64_t deadline_ms; /* 0: no work was sent */
-    bool is_decided;      /* a COMMIT record is or was durable */
+    uint64_t deadline_ms;             /* 0: no work was sent */
+    uint64_t sessions[SIM_DATABASES]; /* that its work was sent on; 0: none */
+    bool has_lost_link; /* its coordinator heard that one of them ended, and had not decided it */
+    bool is_decided;    /* a COMMIT record is or was durable */
     uint32_t decided_journal;
     uint64_t decided_number;
     size_t gid_count;
@@ -381,7 +384,8 @@ struct sim_talk { /* a client that speaks statement by statement (P-22) */
     int64_t amount[SIM_STEPS_MAX];
     uint32_t regret_at; /* rolls back instead of this step; step_count: instead of the commit */
     struct gtrid gtrid;
-    uint32_t refusals; /* of this step */
+    uint32_t refusals;      /* of this step */
+    uint32_t afterthoughts; /* that are still to come when it is over */
     struct sim_random random;
 };
 
@@ -638,6 +642,8 @@ void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
 
 /* talk.c: clients that speak statement by statement */
 void talk_draw(struct sim_world *world, size_t op);
+/* The same for the explorer: nothing is drawn. */
+void talk_explore(struct sim_world *world, size_t op);
 void talk_go_on(struct sim_world *world, size_t op); /* says what is next */
 /* False: nothing was done (API_FAILED), and nobody answers. */
 bool talk_submit(struct sim_world *world, uint32_t coord, size_t call);
@@ -698,11 +704,13 @@ struct sim_attempt *law_attempt_new(struct sim_world *world, const struct gid *g
 /* What arrives at a coordinator from the agent of a database. */
 void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database, uint64_t session,
                      const struct message *message);
+/* A coordinator hears that a session is over. */
+void law_coord_lost(struct sim_world *world, uint32_t coord, uint64_t session);
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready);
 void law_durable(struct sim_world *world, uint32_t disk, const struct record *records, size_t count,
                  uint64_t first_number);
 /* A statement is handed to the connection of this attempt. */
-void law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal);
+bool law_statement(struct sim_world *world, const struct sim_attempt *attempt, uint64_t ordinal);
 /* A message that the agent listens to. */
 void law_agent_hears(struct sim_world *world, uint32_t agent, const struct message *message);
 void law_agent_ready(struct sim_world *world, uint32_t agent, const struct agent_ready *ready);

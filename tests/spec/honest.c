@@ -144,6 +144,17 @@ static void say_execute(const struct command_result *result, char text[HONEST_TE
     }
 }
 
+/* It is never in doubt: without PREPARE nothing of it can stay. */
+static void say_statement(const struct command_result *result, char text[HONEST_TEXT])
+{
+    if (result->class == PG_OK) {
+        assert_non_null(result->results);
+        add(text, "open");
+    } else {
+        say_execute(result, text);
+    }
+}
+
 static void say_witness(const struct witness *witness, char text[HONEST_TEXT])
 {
     (void)snprintf(text, HONEST_TEXT,
@@ -157,10 +168,13 @@ static void say_witness(const struct witness *witness, char text[HONEST_TEXT])
 static void say_result(const struct honest_side *side, const struct command_result *result,
                        char text[HONEST_TEXT])
 {
-    if (result->kind == COMMAND_EXECUTE) {
+    if (result->kind == COMMAND_EXECUTE || result->kind == COMMAND_PREPARE) {
         say_execute(result, text);
+    } else if (result->kind == COMMAND_STATEMENT) {
+        say_statement(result, text);
     } else if (result->class != PG_OK || result->kind == COMMAND_FINISH ||
-               result->kind == COMMAND_STORE_WITNESS || result->kind == COMMAND_ROTATE) {
+               result->kind == COMMAND_CLOSE || result->kind == COMMAND_STORE_WITNESS ||
+               result->kind == COMMAND_ROTATE) {
         add(text, class_text(result->class));
     } else if (result->kind == COMMAND_PROVE) {
         add(text, proved_text(result->proved));
@@ -188,6 +202,27 @@ static void make_execute(struct honest_side *side, const struct honest_op *op,
         .deadline_ms = side->now_ms(side) + (op->timeout_ms != 0 ? op->timeout_ms : LONG_MS),
         .work = side->work(side, op),
     };
+}
+
+static void make_statement(struct honest_side *side, const struct honest_op *op,
+                           struct command *command)
+{
+    make_execute(side, op, command);
+    struct command_execute execute = command->as.execute;
+    command->kind = COMMAND_STATEMENT;
+    command->as.statement =
+        (struct command_statement){.execute = execute, .ordinal = ++side->said[op->gid]};
+}
+
+static void make_prepare(struct honest_side *side, const struct honest_op *op,
+                         struct command *command)
+{
+    make_execute(side, op, command);
+    blob_free(command->as.execute.work);
+    struct command_execute prepare = command->as.execute;
+    prepare.work = NULL;
+    command->kind = COMMAND_PREPARE;
+    command->as.prepare = prepare;
 }
 
 static void make_audit(const struct honest_side *side, const struct honest_op *op,
@@ -232,6 +267,17 @@ static bool make_command(struct honest_side *side, const struct honest_op *op,
     case HONEST_EXECUTE:
     case HONEST_BEGIN:
         make_execute(side, op, command);
+        return true;
+    case HONEST_SAY:
+    case HONEST_SAY_BEGIN:
+        make_statement(side, op, command);
+        return true;
+    case HONEST_PREPARE:
+        make_prepare(side, op, command);
+        return true;
+    case HONEST_CLOSE:
+        command->kind = COMMAND_CLOSE;
+        command->as.close = gid;
         return true;
     case HONEST_CANCEL:
         command->kind = COMMAND_CANCEL;
@@ -290,11 +336,12 @@ static void answered(struct honest_side *side, const struct honest_op *op, uint6
 {
     const struct command_result *result = side->await(side, id);
     assert_int_equal(result->id, id);
-    if (result->kind == COMMAND_EXECUTE && result->class == PG_OK) {
+    bool prepares = result->kind == COMMAND_EXECUTE || result->kind == COMMAND_PREPARE;
+    if (prepares && result->class == PG_OK) {
         side->proofs[op->gid] = result->proof;
     }
     say_result(side, result, text);
-    if (result->kind == COMMAND_EXECUTE || result->kind == COMMAND_FINISH) {
+    if (prepares || result->kind == COMMAND_FINISH) {
         char tag[HONEST_TEXT] = "";
         side->tag(side, op, tag);
         if (tag[0] != '\0') {
@@ -311,6 +358,7 @@ static void run_command(struct honest_side *side, const struct honest_op *op,
     case HONEST_CANCEL: /* has no answer of its own */
         break;
     case HONEST_BEGIN:
+    case HONEST_SAY_BEGIN:
         side->open[op->gid] = id;
         side->await_wait(side, op);
         break;

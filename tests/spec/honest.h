@@ -23,6 +23,10 @@ enum honest_kind {
     HONEST_BEGIN,       /* EXECUTE; goes on when the branch waits for a row */
     HONEST_ANSWER,      /* of a branch that was begun */
     HONEST_CANCEL,
+    HONEST_SAY,       /* STATEMENT, the next of its branch, and its answer */
+    HONEST_SAY_BEGIN, /* goes on when the statement waits for a row; HONEST_ANSWER has its answer */
+    HONEST_PREPARE,   /* of a branch that was said statement by statement */
+    HONEST_CLOSE,
     HONEST_COMMIT, /* FINISH */
     HONEST_ROLLBACK,
     HONEST_PROVE_COMMIT, /* expected to be committed */
@@ -35,6 +39,7 @@ enum honest_kind {
     HONEST_ROTATE, /* twice: a partition is first left, then emptied */
     /* What the agent is not asked for. */
     HONEST_AWAIT_PREPARED, /* a branch that nobody waits for any more gets there */
+    HONEST_AWAIT_GONE,     /* the server ends the branch that is open and idle, by itself */
     HONEST_AGENT_DIES,     /* and another one is started; what is in the server goes on */
     HONEST_CRASH,          /* the server, and it recovers */
     HONEST_COPY,           /* its files are put aside */
@@ -42,6 +47,7 @@ enum honest_kind {
     HONEST_PROMOTE,        /* it goes on on a new timeline */
     HONEST_HUMAN_COMMIT,
     HONEST_HUMAN_ROLLBACK,
+    HONEST_HUMAN_ENDS,    /* pg_terminate_backend of the branch that is open and idle */
     HONEST_HUMAN_HOLDS,   /* COMMIT PREPARED by hand is under way */
     HONEST_HUMAN_LETS_GO, /* and done */
     HONEST_FOREIGN,       /* another role prepares a transaction */
@@ -56,6 +62,7 @@ enum honest_flaw {
     FLAW_STATEMENT,
     FLAW_NOT_PREPARABLE,
     FLAW_FAILED_BLOCK, /* PREPARE TRANSACTION finds a failed block: its tag is ROLLBACK, and no error comes */
+    FLAW_IDLE_FOR_EVER, /* set_config takes away the limit under which the server ends an idle branch: none */
     FLAW_COUNT,
 };
 
@@ -72,7 +79,7 @@ struct honest_op {
     enum honest_kind kind;
     uint32_t gid; /* attempt; attempts that differ by tens are of one transaction */
     uint32_t account;
-    int32_t amount;    /* added to it */
+    int32_t amount;    /* added to it; a statement without one only looks */
     bool is_split;     /* one row is expected, so PREPARE waits for the statement's answer */
     bool is_read_only; /* declared so */
     bool is_serializable;
@@ -104,6 +111,7 @@ struct honest_side {
     const char *script;
     uint64_t next_id;
     uint64_t open[HONEST_GIDS];       /* command of a branch that was begun */
+    uint64_t said[HONEST_GIDS];       /* statements of a branch, so far */
     struct proof proofs[HONEST_GIDS]; /* of its vote */
 
     uint64_t (*now_ms)(struct honest_side *side);

@@ -121,7 +121,8 @@ static struct blob *model_work(struct honest_side *side, const struct honest_op 
     struct sim_work work;
     (void)side;
     memset(&work, 0, sizeof(work));
-    work.account_count = 1;
+    bool only_looks = op->amount == 0 && (op->kind == HONEST_SAY || op->kind == HONEST_SAY_BEGIN);
+    work.account_count = only_looks ? 0 : 1;
     work.account[0] = op->account;
     work.amount[0] = op->amount;
     work.is_split = op->is_split;
@@ -145,10 +146,14 @@ static struct sim_backend *backend_of(struct model *model, uint32_t number)
 static void doom(struct model *model, const struct honest_op *op)
 {
     static const uint64_t bits[FLAW_COUNT] = {
-        [FLAW_CONSTRAINT] = 0, [FLAW_SERIALIZATION] = 1,  [FLAW_DEADLOCK] = 2,
-        [FLAW_STATEMENT] = 3,  [FLAW_NOT_PREPARABLE] = 4, [FLAW_FAILED_BLOCK] = 0};
+        [FLAW_CONSTRAINT] = 0,   [FLAW_SERIALIZATION] = 1,  [FLAW_DEADLOCK] = 2,
+        [FLAW_STATEMENT] = 3,    [FLAW_NOT_PREPARABLE] = 4, [FLAW_FAILED_BLOCK] = 0,
+        [FLAW_IDLE_FOR_EVER] = 0};
     struct sim_backend *backend = backend_of(model, op->gid);
     assert_non_null(backend);
+    if (op->flaw == FLAW_IDLE_FOR_EVER) {
+        return; /* what the model has no words for changes nothing */
+    }
     if (op->flaw != FLAW_NONE) {
         backend->no_kind = op->flaw == FLAW_FAILED_BLOCK ? SIM_PG_TAG : SIM_PG_NO;
         backend->no_bits = bits[op->flaw];
@@ -167,17 +172,21 @@ static void model_submit(struct honest_side *side, const struct honest_op *op,
                          struct command *command)
 {
     struct model *model = model_of(side);
-    bool executes = command->kind == COMMAND_EXECUTE;
+    bool executes = command->kind == COMMAND_EXECUTE || command->kind == COMMAND_STATEMENT;
+    bool prepares = command->kind == COMMAND_PREPARE;
     bool is_odd = op->flaw != FLAW_NONE || op->standby_is_away;
-    if (executes && law_attempt(model->world, &command->as.execute.gid) == NULL) {
-        (void)law_attempt_new(model->world, &command->as.execute.gid);
-    }
     struct gid gid = honest_gid(op->gid);
+    if (executes && law_attempt(model->world, &gid) == NULL) {
+        (void)law_attempt_new(model->world, &gid);
+    }
     struct sim_attempt *attempt = law_attempt(model->world, &gid);
     if (attempt != NULL) {
         attempt->tag = NULL;
     }
-    warn(model, op->standby_is_away && !executes ? UINT32_MAX : 0);
+    warn(model, op->standby_is_away && !executes && !prepares ? UINT32_MAX : 0);
+    if (prepares && is_odd) {
+        doom(model, op); /* it may be done at once */
+    }
     assert_true(edge_submit(model->world, 0, command));
     if (executes && is_odd) {
         doom(model, op);
@@ -230,6 +239,12 @@ static void model_await_wait(struct honest_side *side, const struct honest_op *o
 
 /* ---- behind the agent's back ---- */
 
+static bool is_gone(struct model *model, const void *what)
+{
+    const struct honest_op *op = what;
+    return backend_of(model, op->gid) == NULL;
+}
+
 static bool is_prepared(struct model *model, const void *what)
 {
     return database_prepared(database_of(model), what) != NULL;
@@ -253,6 +268,13 @@ static void model_act(struct honest_side *side, const struct honest_op *op, cons
     switch (op->kind) {
     case HONEST_AWAIT_PREPARED:
         run_until(model, is_prepared, gid, "a late prepare");
+        return;
+    case HONEST_AWAIT_GONE:
+        run_until(model, is_gone, op, "the server ends an idle branch");
+        return;
+    case HONEST_HUMAN_ENDS:
+        assert_non_null(backend_of(model, op->gid));
+        backend_terminate(world, database, backend_of(model, op->gid));
         return;
     case HONEST_AGENT_DIES:
         agent_proc_kill(world, 0);

@@ -403,8 +403,122 @@ static const struct honest_op promotion[] = {
     {0},
 };
 
+/* P-22: statement by statement on one connection, which is never another one. */
+static const struct honest_op spoken[] = {
+    {HONEST_SAY, .gid = 1, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_SAY, .gid = 1, .account = 2, .amount = 5, .says = "open"},
+    {HONEST_SAY, .gid = 1, .says = "open"}, /* only looks */
+    {HONEST_SCAN, .says = ""},
+    {HONEST_EXECUTE, .gid = 2, .account = 2, .amount = 1, .timeout_ms = 800,
+     .says = "no lock_timeout 55P03"}, /* what is open is locked */
+    {HONEST_PREPARE, .gid = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_SAY, .gid = 1, .says = "no participant_unavailable"}, /* its connection is free again */
+    {HONEST_PREPARE, .gid = 1, .says = "no participant_unavailable"},
+    {HONEST_CLOSE, .gid = 1, .says = "ok"}, /* what is gone is closed */
+    {HONEST_SCAN, .says = "1"},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
+    {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
+    {HONEST_SAY, .gid = 3, .account = 3, .amount = -10, .says = "open"},
+    {HONEST_CLOSE, .gid = 3, .says = "ok"},
+    {HONEST_PROVE_ROLLBACK, .gid = 3, .fence = true, .says = "absent"},
+    {HONEST_PREPARE, .gid = 3, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 4, .is_read_only = true, .says = "open"},
+    {HONEST_PREPARE, .gid = 4, .is_read_only = true, .says = "read-only ROLLBACK"},
+    {HONEST_SAY, .gid = 5, .is_read_only = true, .is_serializable = true, .says = "open"},
+    {HONEST_PREPARE, .gid = 5, .is_read_only = true, .is_serializable = true,
+     .says = "yes by xid PREPARE TRANSACTION"},
+    {HONEST_ROLLBACK, .gid = 5, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_EXECUTE, .gid = 6, .account = 3, .amount = 1, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_ROLLBACK, .gid = 6, .says = "ok ROLLBACK PREPARED"},
+    {0},
+};
+
+/* A statement that fails is the end of its branch, and of its locks. */
+static const struct honest_op spoken_in_vain[] = {
+    {HONEST_SAY, .gid = 1, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_SAY, .gid = 1, .flaw = FLAW_CONSTRAINT, .says = "no constraint 23505"},
+    {HONEST_SAY, .gid = 1, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 2, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_SAY, .gid = 2, .flaw = FLAW_SERIALIZATION, .says = "no serialization 40001"},
+    {HONEST_SAY, .gid = 3, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_SAY, .gid = 3, .flaw = FLAW_DEADLOCK, .says = "no deadlock 40P01"},
+    {HONEST_PREPARE, .gid = 3, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 4, .flaw = FLAW_STATEMENT, .says = "no statement_failed 42P01"},
+    {HONEST_SAY, .gid = 5, .account = 1, .amount = -2000, .says = "no constraint 23514"},
+    {HONEST_SAY, .gid = 6, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_PREPARE, .gid = 6, .flaw = FLAW_FAILED_BLOCK, .says = "no statement_failed ROLLBACK"},
+    {HONEST_SAY, .gid = 7, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_PREPARE, .gid = 7, .standby_is_away = true,
+     .says = "unknown participant_unavailable PREPARE TRANSACTION"},
+    {HONEST_LOOK, .gid = 7, .says = "7"},
+    {HONEST_ROLLBACK, .gid = 7, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_SCAN, .says = ""},
+    {0},
+};
+
+/* Statements that wait for a row: until its time is over, until they are cancelled, until they get it. */
+static const struct honest_op spoken_and_waiting[] = {
+    {HONEST_EXECUTE, .gid = 1, .account = 1, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_SAY, .gid = 2, .account = 2, .amount = 1, .says = "open"},
+    {HONEST_SAY, .gid = 2, .account = 1, .amount = 1, .timeout_ms = 800,
+     .says = "no lock_timeout 55P03"},
+    {HONEST_SAY, .gid = 3, .account = 2, .amount = 1, .says = "open"}, /* free again */
+    {HONEST_SAY_BEGIN, .gid = 3, .account = 1, .amount = 1},
+    {HONEST_CANCEL, .gid = 3},
+    {HONEST_ANSWER, .gid = 3, .says = "no rolled_back_by_client 57014"},
+    {HONEST_SAY, .gid = 4, .account = 2, .amount = 1, .says = "open"},
+    {HONEST_CANCEL, .gid = 4}, /* nothing runs that it could end, and what comes is not meant */
+    {HONEST_SAY, .gid = 4, .says = "open"},
+    {HONEST_SAY_BEGIN, .gid = 4, .account = 1, .amount = 2},
+    {HONEST_COMMIT, .gid = 1, .says = "ok COMMIT PREPARED"},
+    {HONEST_ANSWER, .gid = 4, .says = "open"},
+    {HONEST_PREPARE, .gid = 4, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
+    {HONEST_SAY, .gid = 5, .account = 1, .amount = 1, .says = "open"},
+    {HONEST_SAY_BEGIN, .gid = 6, .account = 1, .amount = 1},
+    {HONEST_LOOK, .gid = 6, .says = "not found"}, /* the fence ends the branch's own backend */
+    {HONEST_ANSWER, .gid = 6, .says = "no participant_unavailable 57P01"},
+    {HONEST_SAY, .gid = 5, .says = "open"}, /* others are spared */
+    {HONEST_CLOSE, .gid = 5, .says = "ok"},
+    {0},
+};
+
+/* What ends an open branch without its agent: the server's limit, which client SQL cannot lift, a person, a crash; and the agent's own
+ * death. Each frees its locks, and nobody goes on with it. */
+static const struct honest_op spoken_and_lost[] = {
+    {HONEST_SAY, .gid = 1, .account = 1, .amount = -10, .timeout_ms = 1500, .says = "open"},
+    {HONEST_AWAIT_GONE, .gid = 1},
+    {HONEST_SAY, .gid = 1, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 2, .account = 1, .amount = -10, .timeout_ms = 1500, .says = "open"},
+    {HONEST_SAY, .gid = 2, .flaw = FLAW_IDLE_FOR_EVER, .timeout_ms = 1500, .says = "open"},
+    {HONEST_AWAIT_GONE, .gid = 2},
+    {HONEST_SAY, .gid = 2, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 3, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_HUMAN_ENDS, .gid = 3},
+    {HONEST_SAY, .gid = 3, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 4, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_CRASH, .says = "same history"},
+    {HONEST_SAY, .gid = 4, .says = "no participant_unavailable"},
+    {HONEST_PREPARE, .gid = 4, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 5, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_AGENT_DIES},
+    {HONEST_SAY, .gid = 5, .says = "no participant_unavailable"},
+    {HONEST_SAY, .gid = 6, .account = 1, .amount = -10, .says = "open"},
+    {HONEST_PREPARE, .gid = 6, .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_CRASH, .says = "same history"}, /* and what is prepared stays */
+    {HONEST_SCAN, .says = "6"},
+    {HONEST_COMMIT, .gid = 6, .says = "ok COMMIT PREPARED"},
+    {HONEST_SCAN, .says = ""},
+    {0},
+};
+
 const struct honest_script honest_scripts[] = {
     {"commit and rollback", PROOF_ROW, commit_and_rollback, "1=990 | prepared | rows 1"},
+    {"statement by statement", PROOF_ROW, spoken, "1=990 2=1005 | prepared | rows 1"},
+    {"statements that fail", PROOF_ROW, spoken_in_vain, "- | prepared | rows"},
+    {"statements that wait", PROOF_ROW, spoken_and_waiting, "1=992 2=1001 | prepared | rows 1 4"},
+    {"open branches that are lost", PROOF_ROW, spoken_and_lost, "1=990 | prepared | rows 6"},
     {"read-only branches", PROOF_ROW, read_only, "- | prepared | rows"},
     {"failing statements", PROOF_ROW, failing_statements, "1=990 | prepared | rows 11"},
     {"failed blocks", PROOF_ROW, failed_blocks, "1=997 | prepared | rows 11"},

@@ -52,6 +52,9 @@ static void must(bool done, const struct error *error)
 #define CANCEL_WAITS                                                                               \
     "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
+#define IDLE_BRANCHES                                                                              \
+    "FROM pg_stat_activity WHERE usename = '" WORLD_ROLE "' AND state LIKE 'idle in transaction%'"
+
 static PGconn *connect_human(struct server *server)
 {
     char *conninfo = pgcluster_conninfo_for(server->world->cluster, WORLD_DATABASE, "postgres");
@@ -95,6 +98,7 @@ static void edge_start(struct server *server)
     struct pg_options options = world_options(server->world);
     options.finisher_count = 1;
     options.proof = server->proof;
+    options.interactive_count = 2;
     world_start(server->world, &options);
     warm_up(server);
 }
@@ -126,12 +130,24 @@ static const char *flaw_sql(enum honest_flaw flaw)
         return "UPDATE nowhere SET amount = 1";
     case FLAW_NOT_PREPARABLE:
         return "CREATE TEMPORARY TABLE mine (id int)";
+    case FLAW_IDLE_FOR_EVER:
+        return "SELECT set_config('idle_in_transaction_session_timeout', '0', true)";
     case FLAW_FAILED_BLOCK: /* honest_wire.h */
     case FLAW_NONE:
     case FLAW_COUNT:
         break;
     }
     return NULL;
+}
+
+/* One statement at a time: the one that is flawed, or the change, or, without one, a look. */
+static struct blob *statement_work(const struct honest_op *op, const char *change)
+{
+    const char *flaw = flaw_sql(op->flaw);
+    return world_work(flaw != NULL      ? flaw
+                      : op->amount != 0 ? change
+                                        : "SELECT amount FROM account WHERE id = 0",
+                      NULL);
 }
 
 /* The comment tells which branch a backend runs. */
@@ -146,6 +162,9 @@ static struct blob *server_work(struct honest_side *side, const struct honest_op
     if (op->is_read_only) {
         (void)snprintf(sql, sizeof sql, "SELECT amount FROM account WHERE id = %u", op->account);
         return world_work(sql, NULL);
+    }
+    if (op->kind == HONEST_SAY || op->kind == HONEST_SAY_BEGIN) {
+        return statement_work(op, change);
     }
     if (op->is_split) {
         (void)snprintf(sql, sizeof sql,
@@ -271,6 +290,12 @@ static void ask_for_recovery(struct server *server)
     assert_int_equal(chown(path, status.st_uid, status.st_gid), 0);
 }
 
+/* Of the one branch that is open. */
+static void await_gone(struct server *server)
+{
+    world_await_sql(server->world, "SELECT count(*) " IDLE_BRANCHES, "0");
+}
+
 /* The server stops, something is done to its files, and it starts. */
 static void restart(struct server *server, const struct honest_op *op)
 {
@@ -319,6 +344,13 @@ static void server_act(struct honest_side *side, const struct honest_op *op, con
         (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_prepared_xacts WHERE gid = '%s'",
                        gid_text);
         world_await_sql(server->world, sql, "1");
+        return;
+    case HONEST_HUMAN_ENDS:
+        (void)world_sql(server->world, "SELECT pg_terminate_backend(pid) " IDLE_BRANCHES);
+        await_gone(server);
+        return;
+    case HONEST_AWAIT_GONE:
+        await_gone(server);
         return;
     case HONEST_AGENT_DIES:
         edge_stop(server);
@@ -441,6 +473,7 @@ void honest_server_begin(struct honest_side *side, const struct honest_script *s
     server->proof = script->proof;
     clear(server);
     memset(side->open, 0, sizeof side->open);
+    memset(side->said, 0, sizeof side->said);
     memset(side->proofs, 0, sizeof side->proofs);
     /* Numbers of commands are not used again, nor are those that the world gives. */
     side->next_id = side->next_id == 0 ? (uint64_t)1 << 40 : side->next_id;

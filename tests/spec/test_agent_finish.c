@@ -646,6 +646,66 @@ static void test_agent_p20_ack_names_the_attempt(void **state)
     assert_int_equal(ack(bench)->ack, ACK_COMMITTED);
 }
 
+/* Who is to end waits for what becomes of a branch that is being proved; what is only still told of it the next process finds out. */
+static void test_agent_drain_waits_for_the_proof_and_not_for_the_telling(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_rollback(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    uint64_t prove = bench_command(bench, COMMAND_PROVE)->id;
+    struct agent_event drain = {.kind = AGENT_EVENT_DRAIN};
+    bench_step(bench, &drain);
+    assert_false(bench->ready.drained);
+    bench_work(bench, 1); /* an old copy */
+    assert_int_equal(bench->ready.send_count + bench->ready.command_count, 0);
+    struct command_result result = {
+        .id = prove, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_COMMITTED};
+    bench_result(bench, &result);
+    assert_true(bench->ready.drained);
+    drain = (struct agent_event){.kind = AGENT_EVENT_DRAIN};
+    bench_step(bench, &drain);
+    assert_true(bench->ready.drained);
+}
+
+/* What a person ended is told; should its row be there after all (restored), it is a branch like any other again. */
+static void test_agent_h1_row_that_is_there_again_ends_the_telling(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_prepare(bench, 1);
+    bench_rollback(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    answer_prove(bench, PROOF_SAYS_COMMITTED);
+    bench_scan(bench, 1, &gid, 10);
+    assert_int_equal(bench_counters(bench).branches_live, 1);
+    bench_wait(bench, 2000);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 1);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_verdict(bench, &gid, VERDICT_ABORT);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 1);
+}
+
+/* P-8: nobody acts on a row of which its coordinator knew nothing; one that knows more ends that. */
+static void test_agent_p8_later_verdict_ends_what_was_unowned(void **state)
+{
+    struct bench *bench = *state;
+    for (uint64_t i = 0; i < 3; i++) {
+        struct gid gid = bench_gid(1 + i, 99);
+        bench_scan(bench, 1, &gid, 10);
+        bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+        assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+        if (i == 2) { /* it can be judged, but not yet: it is asked about again */
+            bench_verdict(bench, &gid, VERDICT_WAIT);
+            assert_int_equal(bench->ready.command_count, 0);
+            bench_wait(bench, 5000);
+            assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 1);
+        }
+        bench_verdict(bench, &gid, i == 0 ? VERDICT_COMMIT : VERDICT_ABORT);
+        assert_true(bench_command(bench, COMMAND_FINISH)->as.finish.commit == (i == 0));
+        bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_OK);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -678,6 +738,9 @@ int main(void)
         TEST(test_agent_p11_look_touches_only_its_own_rows),
         TEST(test_agent_p11_settled_agent_answers_at_once),
         TEST(test_agent_drain_waits_for_a_rollback_that_looks),
+        TEST(test_agent_drain_waits_for_the_proof_and_not_for_the_telling),
+        TEST(test_agent_h1_row_that_is_there_again_ends_the_telling),
+        TEST(test_agent_p8_later_verdict_ends_what_was_unowned),
         TEST(test_agent_p20_ack_names_the_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -576,6 +576,96 @@ static void test_agent_p22_statement_that_cannot_be_is_ignored(void **state)
     assert_int_equal(bench_counters(bench).branches_live, 0);
 }
 
+/* All that a coordinator says before the decision, once more; whoever has voted unknown says it again, nothing is executed. */
+static void say_late(struct bench *bench, const struct gid *gid, enum vote expected)
+{
+    for (int i = 0; i < 3; i++) {
+        if (i == 0) {
+            say_first(bench, gid->gtrid.sequence);
+        } else if (i == 1) {
+            say_statement(bench, SESSION, gid, 2, 5000);
+        } else {
+            say_prepare(bench, gid, 2);
+        }
+        assert_nothing_executed(bench);
+        assert_int_equal(bench->ready.command_count, 0);
+        assert_int_equal(bench->ready.send_count, expected == 0 ? 0 : 1);
+        if (expected != 0) {
+            assert_int_equal(vote(bench)->vote, expected);
+            assert_true(gid_equal(&vote(bench)->gid, gid));
+        }
+    }
+}
+
+static void answer_row(struct bench *bench, enum command_kind kind, const struct gid *gid)
+{
+    struct command_result result = {
+        .id = bench_command(bench, kind)->id, .kind = kind, .class = PG_OK, .row_count = 1};
+    result.rows = alloc_array(1, sizeof(*result.rows));
+    gid_format(gid, result.rows[0].gid_text);
+    bench_result(bench, &result);
+}
+
+/* PREPARE's reply was lost: until it is known what became of it, and after that, late copies of what was said before begin nothing, and
+ * hear that it is doubt (P-3: a row that was only found is no yes). */
+static void test_agent_p22_late_copies_hear_the_doubt(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = open_branch(bench, SEQUENCE, 2);
+    say_prepare(bench, &gid, 2);
+    bench_answer(bench, bench_command(bench, COMMAND_PREPARE)->id, COMMAND_PREPARE, PG_UNKNOWN);
+    uint64_t look = bench_command(bench, COMMAND_LOOK)->id;
+    say_late(bench, &gid, VOTE_UNKNOWN); /* looking */
+    bench_answer(bench, look, COMMAND_LOOK, PG_UNKNOWN);
+    say_late(bench, &gid, VOTE_UNKNOWN); /* unsure */
+    bench_wait(bench, 2000);
+    answer_row(bench, COMMAND_LOOK, &gid);
+    say_late(bench, &gid, VOTE_UNKNOWN); /* doubtful */
+    bench_verdict(bench, &gid, VERDICT_ABORT);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 1);
+}
+
+/* Whoever was told how it ends says nothing more about it, and nothing of it is done again. */
+static void test_agent_p22_late_copies_after_the_word_are_ignored(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = open_branch(bench, SEQUENCE, 2);
+    say_prepare(bench, &gid, 2);
+    uint64_t prepare = bench_command(bench, COMMAND_PREPARE)->id;
+    say_late(bench, &gid, 0); /* executing: its vote comes */
+    bench_rollback(bench, &gid);
+    say_late(bench, &gid, 0); /* cancelling */
+    bench_answer(bench, prepare, COMMAND_PREPARE, PG_OK);
+    uint64_t finish = bench_command(bench, COMMAND_FINISH)->id;
+    say_late(bench, &gid, 0); /* finishing */
+    bench_answer(bench, finish, COMMAND_FINISH, PG_RETRY);
+    say_late(bench, &gid, 0); /* paused */
+    bench_wait(bench, 2000);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    uint64_t prove = bench_command(bench, COMMAND_PROVE)->id;
+    say_late(bench, &gid, 0); /* proving */
+    struct command_result result = {
+        .id = prove, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_COMMITTED};
+    bench_result(bench, &result);
+    assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_HEURISTIC_COMMIT);
+    say_late(bench, &gid, 0); /* telling */
+    bench_wait(bench, 2000);
+    assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_HEURISTIC_COMMIT);
+}
+
+/* That the keeper lost its connection and has it again says nothing about a statement that runs on another one. */
+static void test_agent_p22_running_statement_outlasts_the_keepers_connection(void **state)
+{
+    struct bench *bench = *state;
+    say_first(bench, SEQUENCE);
+    uint64_t id = bench_command(bench, COMMAND_STATEMENT)->id;
+    bench_status(bench, HEALTH_DOWN, false);
+    bench_status(bench, HEALTH_UP, false);
+    assert_nothing_executed(bench);
+    answer_ok(bench, id);
+    assert_int_equal(answer(bench)->ordinal, 1);
+}
+
 #define P22(name) cmocka_unit_test_setup_teardown(test_agent_p22_##name, set_up, tear_down)
 
 int main(void)
@@ -609,6 +699,9 @@ int main(void)
         P22(work_and_statements_do_not_mix),
         P22(read_only_branch_repeats_its_vote),
         P22(statement_that_cannot_be_is_ignored),
+        P22(late_copies_hear_the_doubt),
+        P22(late_copies_after_the_word_are_ignored),
+        P22(running_statement_outlasts_the_keepers_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

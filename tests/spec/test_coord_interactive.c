@@ -895,6 +895,70 @@ static void test_p22_submission_takes_no_statements(void **state)
     assert_status(world, rollback_call(world, &pair.order.gtrid), API_CONFLICT);
 }
 
+static enum branch_state first_branch(const struct world *world, const struct gtrid *gtrid)
+{
+    struct txn_view view;
+    assert_true(coord_view(world->coord, gtrid, false, &view));
+    enum branch_state state = view.branches[0].state;
+    txn_view_done(&view);
+    return state;
+}
+
+/* A client, and a link, that come too late for a transaction with a finding that a person has to see. */
+static void say_too_late(struct world *world, const struct gid *gid, bool is_decided)
+{
+    enum branch_state before = first_branch(world, &gid->gtrid);
+    assert_status(world, say(world, &gid->gtrid, "order", 2, 0),
+                  is_decided ? API_CONFLICT : API_ABORTED);
+    assert_status(world, rollback_call(world, &gid->gtrid), is_decided ? API_CONFLICT : API_OK);
+    assert_status(world, commit_call(world, &gid->gtrid), is_decided ? API_OK : API_ABORTED);
+    answer_as(world, gid, 1, "rows");
+    assert_int_equal(world_count_sends(world, MESSAGE_STATEMENT), 0);
+    assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 0);
+    assert_int_equal(first_branch(world, &gid->gtrid), before);
+}
+
+/* H1, P-22: what was found out about a branch, and a person's word about it, stand whatever is still said of the transaction. */
+static void test_h1_interactive_finding_stands(void **state)
+{
+    struct world *world = *state;
+    static const struct {
+        bool is_decided;
+        enum ack finding;
+    } cases[] = {{true, ACK_HEURISTIC_ROLLBACK},
+                 {true, ACK_HAZARD},
+                 {false, ACK_HEURISTIC_COMMIT},
+                 {false, ACK_HAZARD}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gtrid gtrid = opened(world);
+        struct gid order = said(world, &gtrid, "order");
+        struct gid payment = said(world, &gtrid, "payment");
+        (void)commit_call(world, &gtrid);
+        world_vote(world, "order", &order, VOTE_COMMIT);
+        world_vote(world, "payment", &payment, cases[i].is_decided ? VOTE_COMMIT : VOTE_ABORT);
+        world_durable(world);
+        world_ack(world, "order", &order, cases[i].finding);
+        world_durable(world);
+        say_too_late(world, &order, cases[i].is_decided); /* the other branch may still be at it */
+        if (cases[i].is_decided) {
+            struct api_resolve resolve = {.gtrid = gtrid,
+                                          .action = RESOLVE_FORGET,
+                                          .participant = "order",
+                                          .comment = "seen"};
+            struct coord_event event = {
+                .kind = COORD_EVENT_RESOLVE, .call = world->next_call++, .resolve = &resolve};
+            world_step(world, &event);
+            world_durable(world);
+            assert_int_equal(first_branch(world, &gtrid), BRANCH_FORGOTTEN);
+            say_too_late(world, &order, true);
+            world_ack(world, "payment", &payment, ACK_HEURISTIC_ROLLBACK);
+            world_durable(world);
+        }
+        assert_int_equal(state_of(world, &gtrid), TXN_HEURISTIC);
+        say_too_late(world, &order, cases[i].is_decided);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -938,6 +1002,7 @@ int main(void)
         TEST(test_p22_finished_transactions_are_bounded_in_bytes),
         TEST(test_p08_interactive_open_transaction_is_undecided),
         TEST(test_p22_submission_takes_no_statements),
+        TEST(test_h1_interactive_finding_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -370,6 +370,16 @@ static void test_h1_outcomes_are_counted_apart(void **state)
     world_done(&world);
 }
 
+static void assert_late_votes_change_nothing(struct world *world, const struct gid *order,
+                                             enum branch_state state)
+{
+    static const enum vote votes[] = {VOTE_ABORT, VOTE_UNKNOWN, VOTE_COMMIT};
+    for (size_t i = 0; i < sizeof(votes) / sizeof(votes[0]); i++) {
+        world_vote(world, "order", order, votes[i]);
+        assert_int_equal(branch_of(world, &order->gtrid, 0), state);
+    }
+}
+
 /* H1: what was first found out about a branch stands until a person has seen it; another finding, or a vote from before,
  * changes nothing and is not recorded. */
 static void test_h1_first_outcome_stands(void **state)
@@ -385,7 +395,8 @@ static void test_h1_first_outcome_stands(void **state)
         {false, ACK_HEURISTIC_COMMIT, BRANCH_HEURISTIC_COMMIT},
         {false, ACK_HAZARD, BRANCH_HAZARD},
     };
-    static const enum ack later[] = {ACK_HEURISTIC_COMMIT, ACK_HEURISTIC_ROLLBACK, ACK_HAZARD};
+    static const enum ack later[] = {ACK_HEURISTIC_COMMIT, ACK_HEURISTIC_ROLLBACK, ACK_HAZARD,
+                                     ACK_COMMITTED, ACK_ROLLED_BACK};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct world world;
         world_init(&world);
@@ -402,8 +413,17 @@ static void test_h1_first_outcome_stands(void **state)
             assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
             assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), cases[i].becomes);
         }
-        world_vote(&world, "order", &pair.order, VOTE_ABORT);
-        assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), cases[i].becomes);
+        enum verdict verdict = cases[i].is_decided ? VERDICT_COMMIT : VERDICT_ABORT;
+        assert_late_votes_change_nothing(&world, &pair.order, cases[i].becomes);
+        assert_int_equal(world_inquire(&world, "order", &pair.order, NULL), verdict);
+        if (cases[i].is_decided) {
+            /* Also once a person has seen it, while the other branch goes on. */
+            resolve(&world, &pair.order, RESOLVE_FORGET, 90);
+            world_durable(&world);
+            assert_late_votes_change_nothing(&world, &pair.order, BRANCH_FORGOTTEN);
+            world_ack(&world, "order", &pair.order, ACK_COMMITTED);
+            assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_FORGOTTEN);
+        }
         world_done(&world);
     }
 }
@@ -510,6 +530,9 @@ static void test_p07_refusal_stands(void **state)
         assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_REFUSED);
         assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), i < 2 ? 1 : 0);
     }
+    assert_int_equal(world_inquire(&world, "order", &pair.order, NULL), VERDICT_ABORT);
+    world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_REFUSED);
     world_done(&world);
 }
 
@@ -776,6 +799,9 @@ static void test_p07_answer_to_another_copy_of_the_work_is_stale(void **state)
     other.attempt = pair.order.attempt + 1;
     vote_as(&world, &other, VOTE_ABORT);
     assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_PREPARED);
+    vote_as(&world, &pair.payment, VOTE_COMMIT);
+    vote_as(&world, &other, VOTE_ABORT); /* decided, and not durable yet */
+    assert_int_equal(branch_of(&world, &pair.order.gtrid, 0), BRANCH_PREPARED);
 
     (void)world_submit_with(&world, NULL, 1, ACK_MODE_COMPLETED, true);
     struct gtrid gtrid = world_last_gtrid(&world);
@@ -797,8 +823,34 @@ static void test_p07_acknowledgement_of_another_attempt_ends_nothing(void **stat
     struct gid other = pair.payment;
     other.attempt = pair.payment.attempt + 1;
     world_ack(&world, "payment", &other, ACK_ROLLED_BACK);
+    world_ack(&world, "payment", &other, ACK_HEURISTIC_COMMIT);
     assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTING);
     world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
+    assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
+    world_ack(&world, "order", &pair.order, ACK_COMMITTED); /* the whole has committed */
+    world_ack(&world, "payment", &other, ACK_ROLLED_BACK);
+    world_ack(&world, "payment", &other, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_appends(&world, RECORD_HEURISTIC), 0);
+    world_vote(&world, "payment", &pair.payment, VOTE_UNKNOWN);
+    assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
+    world_done(&world);
+}
+
+/* A person has a branch driven again, and its last acknowledgement comes while that is being written: there is nothing left to drive. */
+static void test_p05_word_that_is_durable_after_the_end_drives_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_committing(&world, NULL);
+    world_ack(&world, "order", &pair.order, ACK_COMMITTED);
+    resolve(&world, &pair.payment, RESOLVE_COMMIT, 90);
+    assert_int_equal(world_count_appends(&world, RECORD_RESOLVED), 1);
+    world_ack(&world, "payment", &pair.payment, ACK_COMMITTED);
+    assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, 90)->status, API_OK);
+    assert_int_equal(world_count_sends(&world, MESSAGE_COMMIT), 0);
     assert_int_equal(branch_of(&world, &pair.payment.gtrid, 1), BRANCH_COMMITTED);
     world_done(&world);
 }
@@ -1112,6 +1164,7 @@ int main(void)
         cmocka_unit_test(test_p07_votes_that_come_again),
         cmocka_unit_test(test_p07_answer_to_another_copy_of_the_work_is_stale),
         cmocka_unit_test(test_p07_acknowledgement_of_another_attempt_ends_nothing),
+        cmocka_unit_test(test_p05_word_that_is_durable_after_the_end_drives_nothing),
         cmocka_unit_test(test_time_line_is_bounded),
         cmocka_unit_test(test_participant_says_why_it_is_not_ready),
         cmocka_unit_test(test_h1_word_about_what_is_over_is_no_verdict),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks that every protocol rule has its tests: the table "The tests of each rule" in docs/PROTOCOL.md has a row for each
-# of P-1 to P-22, and each name in it is a test function or a test program that is there. Usage: check_rules.sh [SOURCE_DIR]
+# of P-1 to P-22, and each name in it is a test function or a test program that is there. So is each test that the simulator names in
+# place of a run of its own (coverage_impossible.c). Usage: check_rules.sh [SOURCE_DIR]
 set -euo pipefail
 
 source_dir="${1:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
@@ -15,7 +16,7 @@ complain() {
 rows="$(sed -n '/^### The tests of each rule/,/^### Invariants/p' docs/PROTOCOL.md | grep '^| P-' || true)"
 # A function counts if something besides its own definition names it (the list that main() runs), a program by its source.
 names="$({
-    grep -rhE --include='*.c' 'test_[a-z0-9_]+' tests | grep -vE '^static void test_|^ \*|^/\*' | grep -oE 'test_[a-z0-9_]+'
+    grep -rhE --include='*.c' --exclude=coverage_impossible.c 'test_[a-z0-9_]+' tests | grep -vE '^static void test_|^ \*|^/\*' | grep -oE 'test_[a-z0-9_]+'
     find tests -name '*.c' -printf '%f\n' | sed 's/\.c$//'
 } | sort -u)"
 
@@ -36,4 +37,14 @@ for rule in $(seq 1 22); do
         esac
     done
 done
+
+elsewheres=tests/sim/coverage_impossible.c
+if [ -f "$elsewheres" ]; then
+    for test in $(grep -oE '"test_[a-z0-9_]+"' "$elsewheres" | tr -d '"' | sort -u); do
+        grep -rqE --include='*.c' "^static void $test\(" tests || {
+            echo "$elsewheres: there is no test $test" >&2
+            status=1
+        }
+    done
+fi
 exit "$status"

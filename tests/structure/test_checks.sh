@@ -143,6 +143,9 @@ rules_case 'P-1 has no row' '| P-23 | `test_p01_a` | |'
 rules_case 'P-1 names no test' '| P-1 | | |'
 rules_case 'no test test_p01_b' '| P-1 | `test_p01_a`, `test_p01_b` | |'
 rules_case 'no test begins with test_p02_' '| P-1 | `test_p02_*` | |'
+mkdir "$scratch/tree/tests/sim"
+printf '    {"branch", "prepared", "VOTE abort", "test_p01_c"},\n' >"$scratch/tree/tests/sim/coverage_impossible.c"
+expect_failure 'there is no test test_p01_c' "$here/check_rules.sh" "$scratch/tree"
 
 # errors_case WANTED FILE SED: this tree's code and page, with one file changed.
 errors_case() {
