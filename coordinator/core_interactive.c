@@ -188,6 +188,31 @@ static void answer_forgotten(struct coord_ready *ready, uint64_t call, enum api_
              "no decision to commit was ever recorded");
 }
 
+/* No COMMIT is known of it: what that means (P-8). */
+static void answer_presumed(const struct coord *coord, uint64_t call, const struct gtrid *gtrid,
+                            enum api_status aborted, struct coord_ready *ready)
+{
+    enum api_status status = API_NOT_FOUND;
+    switch (coord_presume(coord, gtrid)) {
+    case VERDICT_WAIT:
+        status = API_OUTCOME_UNKNOWN;
+        break;
+    case VERDICT_UNKNOWN: /* trimmed, or never given out */
+        status = journal_id_equal(&gtrid->journal, &coord->config.journal) &&
+                         is_below(gtrid, &coord->floor)
+                     ? API_EXPIRED
+                     : API_NOT_FOUND;
+        break;
+    case VERDICT_ABORT:
+        answer_forgotten(ready, call, aborted, gtrid);
+        return;
+    case VERDICT_COMMIT:
+    case VERDICT_NOTED:
+        break;
+    }
+    ready_answer(ready, call, status);
+}
+
 void interactive_answer_absent(struct coord *coord, const struct coord_event *event,
                                const struct gtrid *gtrid, enum api_status aborted,
                                struct coord_ready *ready)
@@ -208,25 +233,7 @@ void interactive_answer_absent(struct coord *coord, const struct coord_event *ev
         ready_answer(ready, event->call, API_OUTCOME_UNKNOWN);
         return;
     }
-    enum api_status status = API_NOT_FOUND;
-    switch (coord_presume(coord, gtrid)) {
-    case VERDICT_WAIT:
-        status = API_OUTCOME_UNKNOWN;
-        break;
-    case VERDICT_UNKNOWN: /* trimmed, or never given out */
-        status = journal_id_equal(&gtrid->journal, &coord->config.journal) &&
-                         is_below(gtrid, &coord->floor)
-                     ? API_EXPIRED
-                     : API_NOT_FOUND;
-        break;
-    case VERDICT_ABORT:
-        answer_forgotten(ready, event->call, aborted, gtrid);
-        return;
-    case VERDICT_COMMIT:
-    case VERDICT_NOTED:
-        break;
-    }
-    ready_answer(ready, event->call, status);
+    answer_presumed(coord, event->call, gtrid, aborted, ready);
 }
 
 bool interactive_answer_early(const struct coord *coord, uint64_t call, struct coord_ready *ready)
@@ -303,17 +310,26 @@ static void close_by_rollback(struct coord *coord, struct txn *txn, uint64_t cal
     }
 }
 
+/* A note about one branch does not tell how the transaction ended: before every participant has reported nobody knows, and below
+ * the floor its COMMIT may be forgotten (P-8). */
+static bool is_unjudged_note(const struct coord *coord, const struct txn *txn)
+{
+    return txn_is_a_note(txn) && coord_presume(coord, &txn->gtrid) != VERDICT_ABORT;
+}
+
 void interactive_close(struct coord *coord, const struct coord_event *event,
                        struct coord_ready *ready)
 {
     const struct interactive_end *end = event->end;
+    const enum api_status aborted = end->commit ? API_ABORTED : API_OK;
     struct txn *txn = txn_find(coord, &end->gtrid);
     if (interactive_answer_early(coord, event->call, ready)) {
         return;
     }
     if (txn == NULL) {
-        interactive_answer_absent(coord, event, &end->gtrid, end->commit ? API_ABORTED : API_OK,
-                                  ready);
+        interactive_answer_absent(coord, event, &end->gtrid, aborted, ready);
+    } else if (is_unjudged_note(coord, txn)) {
+        answer_presumed(coord, event->call, &end->gtrid, aborted, ready);
     } else if (txn->interactive == NULL && !txn->recovered) {
         interactive_answer_conflict(ready, event->call, "it is no interactive transaction");
     } else if (!end->commit) {

@@ -84,6 +84,7 @@ struct participant {
     uint64_t
         left_number; /* a sweep from here on has seen every branch of an abort that was left to it; 0: none */
     uint64_t in_doubt;
+    uint64_t open; /* branches of transactions in OPEN */
     uint64_t votes_yes, votes_no, heuristics;
     bool has_known;
     uint64_t welcome_history; /* of the WELCOME that counts on this session */

@@ -18,6 +18,10 @@ static bool branch_is_heuristic(const struct branch *branch)
            branch->state == BRANCH_HAZARD;
 }
 
+/* P-4: nobody is told that it will commit before that is durable. */
+static const char is_being_decided[] =
+    "the decision to commit is being written to the journal; look at the transaction again";
+
 /* Why this can not be done, or NULL if it can. */
 static const char *resolve_objection(const struct txn *txn, const struct branch *branch,
                                      enum resolve_action action)
@@ -32,9 +36,15 @@ static const char *resolve_objection(const struct txn *txn, const struct branch 
         if (!txn->decided_commit) {
             return "the transaction is not decided commit; a branch of it can not be committed";
         }
+        if (txn->state == TXN_DECIDING) {
+            return is_being_decided;
+        }
         return (heuristic || branch->state == BRANCH_COMMITTING) ? NULL
                                                                  : "the branch is finished already";
     case RESOLVE_ROLLBACK:
+        if (txn->state == TXN_DECIDING) {
+            return is_being_decided;
+        }
         if (txn->decided_commit) {
             return heuristic
                        ? "the transaction is decided commit; acknowledge the branch's outcome "
@@ -216,7 +226,10 @@ void resolve_durable(struct coord *coord, const struct pending *pending, struct 
     if (resolve->action == RESOLVE_ROLLBACK && txn->decided_commit) {
         /* The last vote came while the record was being written: the decision stands (P-2), and is told so. */
         resolve_conflict(pending->call,
-                         "the transaction was decided commit meanwhile; it will commit", ready);
+                         txn->state == TXN_DECIDING
+                             ? is_being_decided
+                             : "the transaction was decided commit meanwhile; it will commit",
+                         ready);
         return;
     }
     if (resolve->action == RESOLVE_COMMIT && !txn->decided_commit) {

@@ -249,6 +249,7 @@ static struct branch *statement_branch(struct coord *coord, struct txn *txn, uin
                               .read_only = statement->read_only,
                               .session = participant->session};
     branch_move(coord, branch, BRANCH_WORKING);
+    coord->participants[index]->open++;
     return branch;
 }
 

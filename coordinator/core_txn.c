@@ -123,6 +123,9 @@ void txn_move(struct coord *coord, struct txn *txn, enum txn_state state)
     }
     coord->open_count += state == TXN_OPEN;
     coord->open_count -= txn->state == TXN_OPEN;
+    for (size_t i = 0; i < txn->branch_count && txn->state == TXN_OPEN; i++) {
+        coord->participants[txn->branches[i].participant]->open--;
+    }
     txn->state = state;
 }
 

@@ -233,18 +233,6 @@ void coord_view_entry(const struct journal_entry *entry, bool want_events,
     }
 }
 
-static uint64_t open_branches(const struct coord *coord, uint32_t participant)
-{
-    uint64_t count = 0;
-    for (const struct txn *txn = coord->newest; txn != NULL && coord->open_count > 0;
-         txn = txn->older) {
-        for (size_t i = 0; i < txn->branch_count && txn->state == TXN_OPEN; i++) {
-            count += txn->branches[i].participant == participant;
-        }
-    }
-    return count;
-}
-
 size_t coord_participants(const struct coord *coord, struct participant_view **ret_views)
 {
     struct participant_view *views =
@@ -269,7 +257,7 @@ size_t coord_participants(const struct coord *coord, struct participant_view **r
         to->oldest_prepared_ms = from->oldest_prepared_ms;
         to->swept_number = from->swept_number;
         to->in_doubt = from->in_doubt;
-        to->open = open_branches(coord, (uint32_t)i);
+        to->open = from->open;
         to->votes_yes = from->votes_yes;
         to->votes_no = from->votes_no;
         to->heuristics = from->heuristics;

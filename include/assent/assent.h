@@ -316,7 +316,8 @@ ASSENT_API struct assent_answer *assent_execute_again(struct assent_transaction 
 ASSENT_API struct assent_answer *assent_commit(struct assent_transaction *transaction,
                                                enum assent_ack ack);
 /* Rolls it back, also while a statement runs. ASSENT_ABORTED: it is, now or before; ASSENT_REFUSED:
- * it has committed, or is about to. Returns owned, never NULL. */
+ * it has committed; ASSENT_UNKNOWN: the decision to commit is being written, or the answer was lost.
+ * May be called again. Returns owned, never NULL. */
 ASSENT_API struct assent_answer *assent_rollback(struct assent_transaction *transaction);
 
 /* ---- Answers ---- */

@@ -590,25 +590,38 @@ static void test_p22_commit_of_another_count_is_a_conflict(void **state)
     assert_int_equal(world_count_sends(world, MESSAGE_PREPARE), 2);
 }
 
+static void assert_open_branches(const struct world *world, uint64_t order, uint64_t payment)
+{
+    struct participant_view *views = NULL;
+    assert_int_equal(coord_participants(world->coord, &views), 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(views[i].open, strcmp(views[i].name, "order") == 0 ? order : payment);
+    }
+    free(views);
+}
+
 /* The gauges tell what is open, and where it holds connections. */
 static void test_p22_open_transactions_are_counted(void **state)
 {
     struct world *world = *state;
     struct coord_counters counters;
-    struct participant_view *views = NULL;
     struct gtrid gtrid = opened(world);
-    (void)opened(world);
+    struct gtrid other = opened(world);
     (void)said(world, &gtrid, "order");
     coord_counters_read(world->coord, &counters);
     assert_int_equal(counters.open, 2);
-    assert_int_equal(coord_participants(world->coord, &views), 2);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(views[i].open, strcmp(views[i].name, "order") == 0);
-    }
-    free(views);
+    assert_open_branches(world, 1, 0);
+    (void)said(world, &gtrid, "payment");
+    (void)said(world, &gtrid, "order");
+    assert_open_branches(world, 1, 1);
+    (void)said(world, &other, "order");
+    assert_open_branches(world, 2, 1);
     assert_status(world, rollback_call(world, &gtrid), API_OK);
     coord_counters_read(world->coord, &counters);
     assert_int_equal(counters.open, 1);
+    assert_open_branches(world, 1, 0);
+    (void)commit_call(world, &other); /* what is being prepared is not open any more */
+    assert_open_branches(world, 0, 0);
 }
 
 /* P-4: while the decision is on its way to the journal nobody knows how it ends, and a rollback says so: it waits, and a deadline

@@ -751,6 +751,76 @@ static void test_p08_only_what_was_noted_is_forgotten(void **state)
     world_done(&world);
 }
 
+/* P-4: an operator who asks for a rollback while the COMMIT record is being written is not told that the transaction will commit: it may
+ * yet be one that no journal knows. Nor where the last vote came while the record of the operator's word was being written. */
+static void test_p04_operator_is_not_told_a_decision_that_is_being_written(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_decided(&world, NULL);
+    static const enum resolve_action actions[] = {RESOLVE_COMMIT, RESOLVE_ROLLBACK};
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        ask_to_resolve(&world, &pair.order.gtrid, "order", actions[i], 5);
+        assert_int_equal(world_answer(&world, 5)->status, API_CONFLICT);
+        assert_non_null(strstr(world_answer(&world, 5)->text, "is being written"));
+        assert_int_equal(world.ready.append_count, 0);
+    }
+    world_durable(&world);
+
+    pair = world_begin(&world, NULL);
+    ask_to_resolve(&world, &pair.order.gtrid, "order", RESOLVE_ROLLBACK, 6);
+    struct coord_event durable = {.kind = COORD_EVENT_DURABLE, .token = world.last_token};
+    world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+    world_vote(&world, "payment", &pair.payment, VOTE_COMMIT);
+    assert_non_null(world_append(&world, RECORD_COMMIT));
+    world_step(&world, &durable);
+    assert_int_equal(world_answer(&world, 6)->status, API_CONFLICT);
+    assert_non_null(strstr(world_answer(&world, 6)->text, "is being written"));
+    world_done(&world);
+}
+
+static uint64_t close_as(struct world *world, const struct gtrid *gtrid, bool commit)
+{
+    struct interactive_end end = {.gtrid = *gtrid, .commit = commit};
+    struct coord_event event = {.kind = COORD_EVENT_CLOSE, .call = world->next_call++, .end = &end};
+    world_step(world, &event);
+    return event.call;
+}
+
+/* P-8, P-10: that only a note about one branch is known does not tell a client that the transaction aborted: before every participant
+ * has reported nobody knows, and below the floor its COMMIT may have been forgotten. */
+static void test_p08_a_note_tells_no_client_how_it_ended(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one();
+    world_init_from(&world, &one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record record = {.kind = RECORD_HEURISTIC};
+    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    record.as.heuristic.ack = ACK_HEURISTIC_COMMIT;
+    for (int is_commit = 0; is_commit < 2; is_commit++) {
+        one.floor = (struct journal_floor){0};
+        world_init_from(&world, &one, &record, 1);
+        world_durable(&world);
+        uint64_t call = close_as(&world, &gtrid, is_commit);
+        assert_int_equal(world_answer(&world, call)->status, API_OUTCOME_UNKNOWN);
+        connect_both(&world);
+        call = close_as(&world, &gtrid, is_commit);
+        assert_int_equal(world_answer(&world, call)->status, is_commit ? API_ABORTED : API_OK);
+        world_done(&world);
+        one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
+        world_init_from(&world, &one, &record, 1);
+        world_durable(&world);
+        connect_both(&world);
+        call = close_as(&world, &gtrid, is_commit);
+        assert_int_equal(world_answer(&world, call)->status, API_EXPIRED);
+        world_done(&world);
+    }
+}
+
 /* A heuristic outcome that nobody has acknowledged is there again after a restart. */
 static void test_h1_heuristic_outcome_survives_a_restart(void **state)
 {
@@ -802,6 +872,8 @@ int main(void)
         cmocka_unit_test(test_p08_a_person_judges_what_only_a_note_names),
         cmocka_unit_test(test_p08_a_person_does_not_judge_a_commit_below_the_floor),
         cmocka_unit_test(test_p08_only_what_was_noted_is_forgotten),
+        cmocka_unit_test(test_p04_operator_is_not_told_a_decision_that_is_being_written),
+        cmocka_unit_test(test_p08_a_note_tells_no_client_how_it_ended),
         cmocka_unit_test(test_h1_heuristic_outcome_survives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
