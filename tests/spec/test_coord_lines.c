@@ -810,6 +810,11 @@ static void test_p07_answer_to_another_copy_of_the_work_is_stale(void **state)
     vote_as(&world, &read_only, VOTE_UNKNOWN);
     world_ack(&world, "payment", &read_only, ACK_ROLLED_BACK);
     assert_int_equal(branch_of(&world, &gtrid, 1), BRANCH_READ_ONLY);
+    struct gid order = world_gid(&gtrid, "order", 9);
+    vote_as(&world, &order, VOTE_COMMIT); /* decided, and not durable yet */
+    assert_int_equal(world_count_appends(&world, RECORD_COMMIT), 1);
+    world_ack(&world, "payment", &read_only, ACK_ROLLED_BACK);
+    assert_int_equal(branch_of(&world, &gtrid, 1), BRANCH_READ_ONLY);
     world_done(&world);
 }
 
