@@ -143,8 +143,9 @@ static struct assent_answer *statement_ask(struct assent_transaction *transactio
     } else if (answer->outcome == ASSENT_UNKNOWN) {
         branch->is_begun = true; /* perhaps */
         transaction->is_unsure = true;
-    } else if (answer->outcome == ASSENT_ABORTED) {
-        transaction->is_unsure = false;
+    } else if (answer->outcome == ASSENT_ABORTED ||
+               strcmp(assent_answer_reason(answer), "limit") == 0) {
+        transaction->is_unsure = false; /* a copy still on its way is beyond the limit, too */
     }
     return answer;
 }

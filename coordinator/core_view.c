@@ -13,13 +13,21 @@ static bool branch_in_doubt(const struct branch *branch)
            (branch->state == BRANCH_ROLLING_BACK && branch->has_gid);
 }
 
+/* P-4: that it was decided is told when that is durable. */
+static bool event_is_told(const struct txn *txn, const struct txn_event *event)
+{
+    return txn->state != TXN_DECIDING || strcmp(event->kind, "decided-commit") != 0;
+}
+
 static void view_events(const struct coord *coord, const struct txn *txn, struct txn_view *view)
 {
     view->events = alloc_array(txn->event_count, sizeof(view->events[0]));
-    view->event_count = txn->event_count;
     for (size_t i = 0; i < txn->event_count; i++) {
         const struct txn_event *event = &txn->events[i];
-        struct txn_event_view *to = &view->events[i];
+        if (!event_is_told(txn, event)) {
+            continue;
+        }
+        struct txn_event_view *to = &view->events[view->event_count++];
         to->wall_ms = event->wall_ms;
         to->since_start_us = txn->recovered ? 0 : (event->now_ms - txn->created_ms) * 1000;
         to->kind = event->kind;
@@ -46,7 +54,7 @@ void txn_view_fill(const struct coord *coord, const struct txn *txn, bool want_e
     view->completed = txn_completed(txn);
     view->acknowledged = txn->state == TXN_HEURISTIC && txn->end_written;
     view->created_wall_ms = txn->created_wall_ms;
-    view->decided_wall_ms = txn->decided_wall_ms;
+    view->decided_wall_ms = txn->state == TXN_DECIDING ? 0 : txn->decided_wall_ms; /* P-4 */
     view->ended_wall_ms = txn->ended_wall_ms;
     failure_copy(&txn->failure, &view->failure);
     snprintf(view->failure_text, sizeof(view->failure_text), "%s", txn->failure_text);

@@ -131,6 +131,28 @@ static void test_view_events_tell_who_and_when(void **state)
     world_done(&world);
 }
 
+/* P-4: who looks while the COMMIT record is being written sees a transaction whose branches have voted, not one that was decided. */
+static void test_p04_view_tells_no_decision_before_it_is_durable(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_decided(&world, NULL);
+    for (int is_durable = 0; is_durable < 2; is_durable++) {
+        struct txn_view view;
+        assert_true(coord_view(world.coord, &pair.order.gtrid, true, &view));
+        bool is_told = false;
+        for (size_t i = 0; i < view.event_count; i++) {
+            is_told = is_told || strcmp(view.events[i].kind, "decided-commit") == 0;
+        }
+        assert_int_equal(is_told, is_durable);
+        assert_int_equal(view.decided_wall_ms != 0, is_durable);
+        txn_view_done(&view);
+        world_durable(&world);
+    }
+    world_done(&world);
+}
+
 /* What is not known is not shown. */
 static void test_view_of_what_is_not_known_is_none(void **state)
 {
@@ -403,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_view_rollback_in_doubt_only_by_name),
         cmocka_unit_test(test_view_names_failure_and_key),
         cmocka_unit_test(test_view_events_tell_who_and_when),
+        cmocka_unit_test(test_p04_view_tells_no_decision_before_it_is_durable),
         cmocka_unit_test(test_view_of_what_is_not_known_is_none),
         cmocka_unit_test(test_list_by_state_in_pages),
         cmocka_unit_test(test_list_by_key_and_participant),

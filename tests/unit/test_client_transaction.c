@@ -334,6 +334,22 @@ static void test_transaction_unknown_answer_is_asked_for_again(void **state)
     assent_transaction_free(transaction);
 }
 
+/* One that was beyond a limit is known not to be done, whichever copy of it arrives: the transaction can be committed without it. */
+static void test_transaction_beyond_a_limit_is_not_unsure(void **state)
+{
+    struct world *world = *state;
+    struct assent_transaction *transaction = opened(world);
+    expect(execute(transaction, "order", "SELECT 1"), ASSENT_ACTIVE, "");
+    world->status = API_OUTCOME_UNKNOWN;
+    expect(execute(transaction, "order", "SELECT 2"), ASSENT_UNKNOWN, "");
+    world->status = API_LIMIT;
+    expect(assent_execute_again(transaction), ASSENT_REFUSED, "limit");
+    world->status = API_OK;
+    world->state = TXN_COMMITTED;
+    expect(assent_commit(transaction, ASSENT_ACK_COMPLETED), ASSENT_COMMITTED, "");
+    assent_transaction_free(transaction);
+}
+
 /* Without a coordinator nothing is done, and it is said so. */
 static void test_transaction_without_coordinator_is_unavailable(void **state)
 {
@@ -496,6 +512,7 @@ int main(void)
         world_test(test_transaction_mistakes_are_told_here),
         world_test(test_transaction_modes_belong_to_the_branch),
         world_test(test_transaction_unknown_answer_is_asked_for_again),
+        world_test(test_transaction_beyond_a_limit_is_not_unsure),
         cmocka_unit_test(test_transaction_without_coordinator_is_unavailable),
         cmocka_unit_test(test_edge_statement_is_checked),
         cmocka_unit_test(test_edge_open_and_close_are_checked),
