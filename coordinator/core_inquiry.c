@@ -16,7 +16,7 @@ static bool inquiry_epoch_is_ours(const struct coord *coord, const struct gtrid 
     return false;
 }
 
-static bool inquiry_above_floor(const struct coord *coord, const struct gtrid *gtrid)
+bool inquiry_above_floor(const struct coord *coord, const struct gtrid *gtrid)
 {
     return gtrid->epoch > coord->floor.epoch ||
            (gtrid->epoch == coord->floor.epoch && gtrid->sequence > coord->floor.sequence);

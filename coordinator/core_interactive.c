@@ -93,8 +93,7 @@ void interactive_repeat(struct coord *coord, struct txn *txn, struct coord_ready
         struct branch *branch = &txn->branches[i];
         if (branch->state == BRANCH_WORKING && txn->state == TXN_PREPARING) {
             prepare_send(coord, txn, branch, ready);
-        } else if (branch->state == BRANCH_WORKING &&
-                   branch->participant == txn->interactive->running) {
+        } else if (branch->participant == txn->interactive->running) {
             statement_send(coord, txn, branch, ready);
         }
     }
@@ -169,12 +168,6 @@ void interactive_open(struct coord *coord, const struct coord_event *event,
     interactive_answer_view(coord, txn, event->call, API_OK, ready);
 }
 
-static bool is_below(const struct gtrid *gtrid, const struct journal_floor *floor)
-{
-    return gtrid->epoch < floor->epoch ||
-           (gtrid->epoch == floor->epoch && gtrid->sequence <= floor->sequence);
-}
-
 /* It was given out, and no COMMIT names it (P-1): as a look at it would show. */
 static void answer_forgotten(struct coord_ready *ready, uint64_t call, enum api_status status,
                              const struct gtrid *gtrid)
@@ -199,7 +192,7 @@ static void answer_presumed(const struct coord *coord, uint64_t call, const stru
         break;
     case VERDICT_UNKNOWN: /* trimmed, or never given out */
         status = journal_id_equal(&gtrid->journal, &coord->config.journal) &&
-                         is_below(gtrid, &coord->floor)
+                         !inquiry_above_floor(coord, gtrid)
                      ? API_EXPIRED
                      : API_NOT_FOUND;
         break;

@@ -355,6 +355,8 @@ uint64_t peer_swept_number(const struct coord *coord);
 /* core_inquiry.c */
 void inquiry_step(struct coord *coord, uint64_t session, const struct message_inquiry *inquiry,
                   const struct coord_prior *prior, struct coord_ready *ready);
+/* P-13: no trim has passed it. */
+bool inquiry_above_floor(const struct coord *coord, const struct gtrid *gtrid);
 
 /* core_audit.c */
 void audit_learn(struct participant *participant, const struct proof *proof);

@@ -265,7 +265,7 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
         interactive_answer_absent(coord, event, &statement->gtrid, API_ABORTED, ready);
         return;
     }
-    if (txn->interactive == NULL || txn->state != TXN_OPEN) {
+    if (txn->state != TXN_OPEN) {
         if (txn->interactive != NULL && !txn->decided_commit && txn->state != TXN_PREPARING) {
             txn_wait(txn, event->call, ACK_MODE_DECIDED, false);
             txn_answer(coord, txn, false,

@@ -112,12 +112,9 @@ static void statement_begin(struct agent *agent, struct agent_peer *peer,
     statement_run(agent, branch, statement);
 }
 
+/* Its session is welcomed: with the end of that it would have been given up. */
 static void answer_send(struct agent *agent, const struct agent_branch *branch)
 {
-    const struct agent_peer *peer = agent_peer_find(agent, branch->session);
-    if (peer == NULL || peer->state != PEER_WELCOMED) {
-        return;
-    }
     struct message *message = agent_send(agent, branch->session, MESSAGE_ANSWER);
     message->as.answer.gid = branch->gid;
     message->as.answer.ordinal = branch->ordinal;
