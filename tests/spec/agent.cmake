@@ -5,11 +5,15 @@ target_link_libraries(test_agent_harness PUBLIC assent_agent_core PkgConfig::cmo
 add_library(test_agent_hostile STATIC agent_hostile.c)
 target_link_libraries(test_agent_hostile PUBLIC test_agent_harness)
 
-foreach(name IN ITEMS votes finish interactive peers compare mutants)
+foreach(name IN ITEMS votes finish peers compare mutants)
     if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/test_agent_${name}.c)
         assent_test(NAME test_agent_${name} SOURCES test_agent_${name}.c
             LIBS test_agent_harness LABELS spec)
     endif()
+endforeach()
+
+foreach(name IN ITEMS interactive statement) # P-22
+    assent_test(NAME test_agent_${name} SOURCES test_agent_${name}.c agent_talk.c LIBS test_agent_harness LABELS spec)
 endforeach()
 
 assent_test(NAME test_agent_random SOURCES test_agent_random.c LIBS test_agent_hostile LABELS spec)
