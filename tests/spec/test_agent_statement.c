@@ -50,13 +50,14 @@ static void test_agent_p22_prepare_before_the_answer_votes_no(void **state)
 }
 
 /* A newer session of the same coordinator takes over: what began on the older one ends with that, and does not hold its locks
- * until somebody asks for it. */
+ * until somebody asks for it. P-10: the older one, which speaks for nobody any more, gets no vote. */
 static void test_agent_p22_newer_session_ends_open_branches(void **state)
 {
     struct bench *bench = *state;
     struct gid gid = open_branch(bench, SEQUENCE, 1);
     bench_welcome(bench, SESSION + 1, EPOCH, NONCE);
     assert_true(gid_equal(&bench_command(bench, COMMAND_CLOSE)->as.close, &gid));
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
 }
 
 /* The late end of the older session does not touch what began on the newer one. */

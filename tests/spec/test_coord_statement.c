@@ -109,6 +109,24 @@ static void test_p02_read_only_vote_before_prepare_is_doubt(void **state)
     assert_true(gid_equal(&world_send(world, MESSAGE_ROLLBACK, 0)->as.rollback.gid, &gid));
 }
 
+/* P-11, P-20: a doubt that names no attempt leaves the branch without a name: it is told to roll back by its transaction alone, and
+ * no gid is shown to anybody who looks, since there is none to search the database for. */
+static void test_p11_doubt_without_an_attempt_has_no_gid(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    (void)say(world, &gtrid, "order", 0, 0);
+    struct gid nameless = world_gid(&gtrid, "order", 0);
+    world_vote(world, "order", &nameless, VOTE_UNKNOWN);
+    assert_int_equal(world_count_sends(world, MESSAGE_ROLLBACK), 1);
+    assert_false(world_send(world, MESSAGE_ROLLBACK, 0)->as.rollback.has_gid);
+    struct txn_view view;
+    assert_true(coord_view(world->coord, &gtrid, false, &view));
+    assert_int_equal(view.branches[0].state, BRANCH_ROLLING_BACK);
+    assert_false(view.branches[0].has_gid);
+    txn_view_done(&view);
+}
+
 /* ---- what is sent again ---- */
 
 /* What is repeated is the statement that runs, and nothing of branches that have answered. */
@@ -413,6 +431,7 @@ int main(void)
         talk_test(test_p22_answer_about_nothing_is_stale),
         talk_test(test_p20_vote_of_another_attempt_does_not_abort),
         talk_test(test_p02_read_only_vote_before_prepare_is_doubt),
+        talk_test(test_p11_doubt_without_an_attempt_has_no_gid),
         talk_test(test_p22_only_what_runs_is_sent_again),
         talk_test(test_p15_interactive_statement_at_the_deadline_aborts),
         talk_test(test_p22_only_who_joined_is_told_that_it_is_a_repetition),
