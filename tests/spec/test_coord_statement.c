@@ -4,6 +4,7 @@
 #include "tests/lib/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/spec/coord_talk.h"
@@ -398,6 +399,38 @@ static void test_p22_rollback_is_answered_with_the_transaction(void **state)
     assert_int_equal(view->branch_count, 1);
 }
 
+/* P-4: a rollback that comes when the deadline is over and everybody else has been told that nobody knows hears the same; it does
+ * not wait for the journal. */
+static void test_p04_rollback_after_the_deadline_is_told_unknown(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    uint64_t commit = commit_call(world, &gtrid);
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    world_tick(world, 600000);
+    assert_status(world, commit, API_OUTCOME_UNKNOWN);
+    assert_status(world, rollback_call(world, &gtrid), API_OUTCOME_UNKNOWN);
+}
+
+/* What is shown as open at a participant is what waits for a client there, and not whatever else has a branch there: an operator
+ * looks for transactions that somebody forgot. */
+static void test_p22_only_open_branches_are_shown_as_open(void **state)
+{
+    struct world *world = *state;
+    struct gtrid closed = opened(world);
+    (void)said(world, &closed, "order");
+    (void)commit_call(world, &closed);
+    struct gtrid gtrid = opened(world);
+    (void)said(world, &gtrid, "order");
+    (void)world_begin(world, NULL); /* a submission to both */
+    struct participant_view *views = NULL;
+    assert_int_equal(coord_participants(world->coord, &views), 2);
+    assert_int_equal(views[0].open, 1);
+    assert_int_equal(views[1].open, 0);
+    free(views);
+}
+
 /* A commit that is repeated after a restart waits for the branches that have not acknowledged, and no longer than a client may be
  * silent: then it hears that it is committed, and where that is still to be done. */
 static void test_p22_commit_repeated_after_a_restart_is_answered_in_time(void **state)
@@ -445,6 +478,8 @@ int main(void)
         talk_test(test_p04_statement_after_the_commit_is_no_abort),
         cmocka_unit_test(test_p04_statement_to_a_submission_is_no_abort),
         talk_test(test_p22_rollback_is_answered_with_the_transaction),
+        talk_test(test_p04_rollback_after_the_deadline_is_told_unknown),
+        talk_test(test_p22_only_open_branches_are_shown_as_open),
         cmocka_unit_test(test_p22_commit_repeated_after_a_restart_is_answered_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
