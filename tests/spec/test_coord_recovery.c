@@ -810,6 +810,8 @@ static void test_p08_a_note_tells_no_client_how_it_ended(void **state)
         connect_both(&world);
         call = close_as(&world, &gtrid, is_commit);
         assert_int_equal(world_answer(&world, call)->status, is_commit ? API_ABORTED : API_OK);
+        /* H1: the client sees that somebody committed one branch by hand, not a clean abort. */
+        assert_int_equal(world_answer(&world, call)->views[0].state, TXN_HEURISTIC);
         world_done(&world);
         one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
         world_init_from(&world, &one, &record, 1);
