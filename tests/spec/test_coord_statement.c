@@ -413,6 +413,22 @@ static void test_p04_rollback_after_the_deadline_is_told_unknown(void **state)
     assert_status(world, rollback_call(world, &gtrid), API_OUTCOME_UNKNOWN);
 }
 
+/* P-4: while the decision is being written its own event alone is kept back: the timeline still shows what the branches did. */
+static void test_p04_timeline_goes_on_while_the_decision_is_written(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid gid = said(world, &gtrid, "order");
+    (void)commit_call(world, &gtrid);
+    world_vote(world, "order", &gid, VOTE_COMMIT);
+    struct txn_view view;
+    assert_true(coord_view(world->coord, &gtrid, true, &view));
+    assert_int_not_equal(view.event_count, 0);
+    assert_string_equal(view.events[0].kind, "opened");
+    assert_string_equal(view.events[view.event_count - 1].kind, "voted-commit");
+    txn_view_done(&view);
+}
+
 /* What is shown as open at a participant is what waits for a client there, and not whatever else has a branch there: an operator
  * looks for transactions that somebody forgot. */
 static void test_p22_only_open_branches_are_shown_as_open(void **state)
@@ -479,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_p04_statement_to_a_submission_is_no_abort),
         talk_test(test_p22_rollback_is_answered_with_the_transaction),
         talk_test(test_p04_rollback_after_the_deadline_is_told_unknown),
+        talk_test(test_p04_timeline_goes_on_while_the_decision_is_written),
         talk_test(test_p22_only_open_branches_are_shown_as_open),
         cmocka_unit_test(test_p22_commit_repeated_after_a_restart_is_answered_in_time),
     };
