@@ -258,6 +258,8 @@ static void test_interactive_other_history_ends_the_branch(void **state)
         assert_over(asks_prepare ? prepare(&gid)
                                  : say(&gid, 2, "UPDATE item SET amount = 60 WHERE id = 7"),
                     REASON_PARTICIPANT_UNAVAILABLE);
+        world_await_sql(world, IDLE_IN_BRANCH,
+                        "0"); /* that server learns it from the end of its connection */
         assert_row_is_free(7);
     }
     assert_int_equal(world_prepared_count(world), 0);
