@@ -254,7 +254,8 @@ static bool read_gid(struct read_cursor *cursor, struct gid *ret_gid)
 
 static bool read_proof(struct read_cursor *cursor, struct proof *ret_proof)
 {
-    return read_array_of(cursor, 6) && read_enum(cursor, PROOF_NONE, PROOF_XID, &ret_proof->kind) &&
+    return read_array_of(cursor, 6) &&
+           read_enum(cursor, PROOF_NONE, PROOF_EXTERNAL, &ret_proof->kind) &&
            read_u32(cursor, &ret_proof->timeline) && read_u32(cursor, &ret_proof->database_oid) &&
            read_uint(cursor, UINT64_MAX, &ret_proof->xid8) &&
            read_uint(cursor, UINT64_MAX, &ret_proof->system_id) &&

@@ -90,6 +90,11 @@ static const struct field prepare_fields[] = {
     PLAIN(3, FIELD_U64, prepare.remaining_ms),
 };
 
+static const struct field verify_fields[] = {
+    PLAIN(1, FIELD_GID, verify.gid),
+    PLAIN(2, FIELD_U64, verify.remaining_ms),
+};
+
 static const struct field answer_fields[] = {
     PLAIN(1, FIELD_GID, answer.gid),
     PLAIN(2, FIELD_U64, answer.ordinal),
@@ -127,6 +132,7 @@ static const struct field vote_fields[] = {
      .max = REASON_COUNT - 1},
     TEXT(6, vote.failure.sqlstate),
     OPTIONAL(7, FIELD_BLOB, vote.failure.report),
+    TEXT(8, vote.owner),
 };
 
 static const struct field ack_fields[] = {
@@ -178,6 +184,8 @@ struct field_list fields_of(enum message_kind kind)
         return LIST(statement_fields);
     case MESSAGE_PREPARE:
         return LIST(prepare_fields);
+    case MESSAGE_VERIFY:
+        return LIST(verify_fields);
     case MESSAGE_WITNESS:
         return LIST(witness_fields);
     case MESSAGE_WELCOME:

@@ -28,6 +28,8 @@ const char *message_kind_text(enum message_kind kind)
         return "statement";
     case MESSAGE_PREPARE:
         return "prepare";
+    case MESSAGE_VERIFY:
+        return "verify";
     case MESSAGE_WITNESS:
         return "witness";
     case MESSAGE_WELCOME:
@@ -78,6 +80,7 @@ void message_done(struct message *message)
     case MESSAGE_VERDICT:
     case MESSAGE_HEAD:
     case MESSAGE_PREPARE:
+    case MESSAGE_VERIFY:
     case MESSAGE_WITNESS:
     case MESSAGE_WELCOME:
     case MESSAGE_FENCED:

@@ -19,6 +19,9 @@
  * A branch of an interactive transaction has STATEMENTs and a PREPARE in place of WORK (P-22, docs/adr/0014):
  *   STATEMENT  one of its statements ANSWER  its results; what failed is a VOTE
  *   PREPARE    there are no more: vote
+ *
+ * A branch that the application prepares itself (docs/adr/0016) has a VERIFY in their place:
+ *   VERIFY     is it prepared? vote
  */
 #ifndef ASSENT_COMMON_MESSAGES_H
 #define ASSENT_COMMON_MESSAGES_H
@@ -29,6 +32,7 @@
 #define HASH_BYTES       32
 #define ADDRESS_SIZE     256 /* "tcp://127.0.0.1:7401" with the final NUL */
 #define HEALTH_TEXT_SIZE 256
+#define OWNER_SIZE       64 /* of a role's name, with the final NUL */
 
 enum message_kind {
     MESSAGE_CLAIM = 1,
@@ -40,6 +44,7 @@ enum message_kind {
     MESSAGE_AUDIT,
     MESSAGE_STATEMENT,
     MESSAGE_PREPARE,
+    MESSAGE_VERIFY,
     MESSAGE_WITNESS = 16,
     MESSAGE_WELCOME,
     MESSAGE_FENCED,
@@ -109,6 +114,12 @@ struct message_statement {
 struct message_prepare {
     struct gid gid;
     uint64_t count; /* of the branch's statements: every one was answered */
+    uint64_t remaining_ms;
+};
+
+/* P-3: a branch that the application prepares itself. Its gid was given out by the coordinator. */
+struct message_verify {
+    struct gid gid;
     uint64_t remaining_ms;
 };
 
@@ -192,6 +203,8 @@ struct message_vote {
     struct proof proof;     /* with VOTE_COMMIT */
     struct blob *results;   /* with VOTE_COMMIT and VOTE_READONLY */
     struct failure failure; /* with VOTE_ABORT and VOTE_UNKNOWN */
+    char
+        owner[OWNER_SIZE]; /* with VOTE_COMMIT of an external branch: who prepared it, for people */
 };
 
 enum ack {
@@ -264,6 +277,7 @@ struct message {
         struct message_audit audit;
         struct message_statement statement;
         struct message_prepare prepare;
+        struct message_verify verify;
         struct message_witness witness;
         struct message_welcome welcome;
         struct message_fenced fenced;

@@ -58,6 +58,7 @@ enum proof_kind {
     PROOF_NONE = 0, /* read-only branch: nothing to prove */
     PROOF_ROW,      /* the gid stands in assent.outcome, in the branch's own transaction */
     PROOF_XID,      /* pg_xact_status of xid8, while identity, timeline and LSN order hold */
+    PROOF_EXTERNAL, /* the same, of a branch that the application prepared; its row is the voted one only with this xid (P-20) */
 };
 
 struct proof {

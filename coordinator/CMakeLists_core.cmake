@@ -2,6 +2,7 @@
 assent_pure_library(assent_coord_core
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/core.c
             ${CMAKE_CURRENT_LIST_DIR}/core_audit.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_external.c
             ${CMAKE_CURRENT_LIST_DIR}/core_finish.c
             ${CMAKE_CURRENT_LIST_DIR}/core_inquiry.c
             ${CMAKE_CURRENT_LIST_DIR}/core_interactive.c

@@ -23,7 +23,8 @@ enum api_operation {
     API_READY, /* /readyz */
     API_OPEN,  /* an interactive transaction (docs/adr/0014) */
     API_STATEMENT,
-    API_CLOSE, /* commit or roll back */
+    API_CLOSE,    /* commit or roll back */
+    API_EXTERNAL, /* a gid for a branch that the application prepares itself (docs/adr/0016) */
 };
 
 enum api_status {
@@ -35,8 +36,8 @@ enum api_status {
     API_UNKNOWN_PARTICIPANT, /* text names it */
     API_NOT_FOUND,
     API_EXPIRED, /* below the retention floor */
-    API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE: not possible in this state; text says why and what is */
-    API_LIMIT, /* STATEMENT: beyond a configured limit, which limit_name and text name; nothing was done */
+    API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE, EXTERNAL: not possible in this state; text says why and what is */
+    API_LIMIT, /* STATEMENT, EXTERNAL: beyond a configured limit, which limit_name and text name; nothing was done */
     API_FAILED, /* an internal error; text */
 };
 
@@ -80,7 +81,8 @@ struct api_answer {
     uint64_t seq;           /* its number */
     const char *limit_name; /* LIMIT: static */
     uint64_t limit;
-    bool has_next; /* LIST: more would follow; continue after views[view_count - 1] */
+    struct gid gid; /* EXTERNAL: to prepare under; replayed: the one before it never commits */
+    bool has_next;  /* LIST: more would follow; continue after views[view_count - 1] */
     size_t participant_count;
     struct participant_view *participants; /* owned */
     size_t metric_count;
@@ -100,6 +102,7 @@ struct api_call {
     uint32_t timeout_ms;                    /* OPEN */
     struct interactive_statement statement; /* STATEMENT; its work is taken by the owner */
     struct interactive_end end;             /* CLOSE */
+    struct interactive_external external;   /* EXTERNAL */
     struct api_answer answer;
     void (*done)(struct api_call *call);
     void *user;

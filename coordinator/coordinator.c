@@ -336,6 +336,9 @@ static void step_call(struct coordinator *coordinator, struct api_call *call)
     } else if (call->operation == API_CLOSE) {
         event.kind = COORD_EVENT_CLOSE;
         event.end = &call->end;
+    } else if (call->operation == API_EXTERNAL) {
+        event.kind = COORD_EVENT_EXTERNAL;
+        event.external = &call->external;
     } else {
         calls_answer(coordinator, call);
         return;

@@ -424,6 +424,7 @@ void calls_answer(struct coordinator *coordinator, struct api_call *call)
     case API_OPEN:
     case API_STATEMENT:
     case API_CLOSE:
+    case API_EXTERNAL:
         call->answer.status = API_FAILED;
         break;
     }

@@ -67,6 +67,7 @@ static void fault_sent(const struct message *messages, size_t count, bool before
         case MESSAGE_HEALTH:
         case MESSAGE_STATEMENT:
         case MESSAGE_PREPARE:
+        case MESSAGE_VERIFY:
         case MESSAGE_ANSWER:
             break;
         }

@@ -363,6 +363,7 @@ static void message_step(struct coord *coord, struct coord_event *event, struct 
     case MESSAGE_AUDIT:
     case MESSAGE_STATEMENT:
     case MESSAGE_PREPARE:
+    case MESSAGE_VERIFY:
         coord->counters.stale_messages++; /* ours to say, not to hear */
         return;
     }
@@ -405,6 +406,9 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
         return;
     case COORD_EVENT_CLOSE:
         interactive_close(coord, event, ready);
+        return;
+    case COORD_EVENT_EXTERNAL:
+        external_ask(coord, event, ready);
         return;
     case COORD_EVENT_PEER_UP:
     case COORD_EVENT_PEER_DOWN:
@@ -481,6 +485,8 @@ bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *even
         gtrid = &event->statement->gtrid;
     } else if (event->kind == COORD_EVENT_CLOSE) {
         gtrid = &event->end->gtrid;
+    } else if (event->kind == COORD_EVENT_EXTERNAL) {
+        gtrid = &event->external->gtrid;
     }
     if (gtrid == NULL || txn_find(coord, gtrid) != NULL) {
         return false;

@@ -64,7 +64,8 @@ enum coord_event_kind {
     /* Interactive transactions (P-22): */
     COORD_EVENT_OPEN,
     COORD_EVENT_STATEMENT,
-    COORD_EVENT_CLOSE, /* commit or roll back */
+    COORD_EVENT_CLOSE,    /* commit or roll back */
+    COORD_EVENT_EXTERNAL, /* the application prepares a branch itself (docs/adr/0016) */
 };
 
 struct coord_prior { /* what the journal knows, attached by the driver */
@@ -84,7 +85,7 @@ struct coord_event {
     enum coord_event_kind kind;
     uint64_t now_ms;  /* CLOCK_MONOTONIC, never going back */
     uint64_t wall_ms; /* for display only */
-    uint64_t random;  /* fresh random bits: jitter; START: the epoch's nonce */
+    uint64_t random;  /* fresh random bits: jitter, attempts (P-20); START: the epoch's nonce */
     /* START */
     const struct journal_state *state;
     size_t record_count;
@@ -94,13 +95,14 @@ struct coord_event {
     struct journal_head head;
     struct journal_floor floor;
     bool more; /* TRIMMED: another slice is due */
-    /* SUBMIT, RESOLVE, PARTICIPANT_REMOVE, OPEN, STATEMENT, CLOSE: echoed in the answer */
+    /* SUBMIT, RESOLVE, PARTICIPANT_REMOVE, OPEN, STATEMENT, CLOSE, EXTERNAL: echoed in the answer */
     uint64_t call;
     struct submission *submission; /* the step takes its contents */
     const struct api_resolve *resolve;
-    uint32_t timeout_ms;                     /* OPEN: of the decision, as in a submission */
-    struct interactive_statement *statement; /* STATEMENT: the step takes its work */
-    const struct interactive_end *end;       /* CLOSE */
+    uint32_t timeout_ms;                         /* OPEN: of the decision, as in a submission */
+    struct interactive_statement *statement;     /* STATEMENT: the step takes its work */
+    const struct interactive_end *end;           /* CLOSE */
+    const struct interactive_external *external; /* EXTERNAL */
     /* PEER_*, MESSAGE, PARTICIPANT_* */
     const char *participant;
     const char *address; /* PARTICIPANT_ADD; PEER_UP */

@@ -31,6 +31,7 @@ static enum verdict inquiry_in_memory(const struct coord *coord, struct txn *txn
     }
     if (!txn->decided_commit) {
         bool undecided = txn->state == TXN_ACTIVE || txn_is_at_work(txn);
+        undecided = undecided && !external_is_replaced(coord, txn, gid); /* P-20 */
         return undecided ? VERDICT_WAIT : VERDICT_ABORT;
     }
     if (txn->state == TXN_DECIDING) {

@@ -85,6 +85,17 @@ static void prepare_send(struct coord *coord, const struct txn *txn, const struc
     };
 }
 
+/* It has all its statements, or the application says that it is prepared. */
+static void vote_ask(struct coord *coord, const struct txn *txn, const struct branch *branch,
+                     struct coord_ready *ready)
+{
+    if (branch->is_external) {
+        external_verify_send(coord, txn, branch, ready);
+    } else {
+        prepare_send(coord, txn, branch, ready);
+    }
+}
+
 /* Its session is the one that it began on: a lost one has aborted the transaction (peer_down). */
 void interactive_repeat(struct coord *coord, struct txn *txn, struct coord_ready *ready)
 {
@@ -92,7 +103,7 @@ void interactive_repeat(struct coord *coord, struct txn *txn, struct coord_ready
     for (size_t i = 0; i < txn->branch_count; i++) {
         struct branch *branch = &txn->branches[i];
         if (branch->state == BRANCH_WORKING && txn->state == TXN_PREPARING) {
-            prepare_send(coord, txn, branch, ready);
+            vote_ask(coord, txn, branch, ready);
         } else if (branch->participant == txn->interactive->running) {
             statement_send(coord, txn, branch, ready);
         }
@@ -237,6 +248,84 @@ bool interactive_answer_early(const struct coord *coord, uint64_t call, struct c
     return !coord->running;
 }
 
+bool interactive_is_open(struct coord *coord, struct txn *txn, uint64_t call,
+                         struct coord_ready *ready)
+{
+    if (txn->state != TXN_OPEN) {
+        if (txn->interactive != NULL && !txn->decided_commit && txn->state != TXN_PREPARING) {
+            txn_wait(txn, call, ACK_MODE_DECIDED, false);
+            txn_answer(coord, txn, false,
+                       ready); /* with the reason why, and not before it is certain */
+        } else {
+            interactive_answer_conflict(ready, call,
+                                        "the transaction takes no statements (any more)");
+        }
+        return false;
+    }
+    if (coord->now_ms >= txn->deadline_ms) { /* a process that was stopped looks first (P-15) */
+        statement_call_add(txn->interactive, call);
+        interactive_timer(coord, txn, ready);
+        return false;
+    }
+    interactive_idle_later(coord, txn);
+    txn_set_timer(coord, txn);
+    return true;
+}
+
+bool interactive_is_beyond_limit(struct coord_ready *ready, uint64_t call, uint64_t count,
+                                 const char *limit_name, uint64_t limit)
+{
+    if (count <= limit) {
+        return false;
+    }
+    struct api_answer *answer = ready_answer(ready, call, API_LIMIT);
+    answer->limit_name = limit_name;
+    answer->limit = limit;
+    snprintf(answer->text, sizeof(answer->text),
+             "the transaction has as many as the configured limit \"%s\" of %" PRIu64 " allows",
+             limit_name, limit);
+    return true;
+}
+
+struct branch *interactive_branch(struct coord *coord, struct txn *txn, uint64_t call,
+                                  const char *name, bool *ret_is_new, struct coord_ready *ready)
+{
+    uint32_t index = 0;
+    const struct participant *participant = peer_find(coord, name, &index);
+    if (participant == NULL || !participant->configured) {
+        struct api_answer *answer = ready_answer(ready, call, API_UNKNOWN_PARTICIPANT);
+        snprintf(answer->participant, sizeof(answer->participant), "%s", name);
+        return NULL;
+    }
+    struct branch *branch = txn_branch(coord, txn, participant->name);
+    *ret_is_new = branch == NULL;
+    if (branch != NULL) {
+        return branch;
+    }
+    if (interactive_is_beyond_limit(ready, call, txn->branch_count + 1, "max_branches",
+                                    coord->config.max_branches)) {
+        return NULL;
+    }
+    const char *text = NULL;
+    enum reason obstacle = interactive_obstacle(coord, &text);
+    if (obstacle == REASON_NONE && !peer_ready(participant)) {
+        obstacle = REASON_PARTICIPANT_UNAVAILABLE;
+        text =
+            participant->text[0] != '\0' ? participant->text : "the participant is not connected";
+    }
+    if (obstacle != REASON_NONE) {
+        interactive_answer_refused(coord, call, obstacle, participant->name, text, ready);
+        return NULL;
+    }
+    txn->branches = alloc_resize(txn->branches, txn->branch_count + 1, sizeof(txn->branches[0]));
+    branch = &txn->branches[txn->branch_count++];
+    *branch = (struct branch){
+        .participant = index, .state = BRANCH_IDLE, .session = participant->session};
+    branch_move(coord, branch, BRANCH_WORKING);
+    coord->participants[index]->open++;
+    return branch;
+}
+
 static void close_by_commit(struct coord *coord, struct txn *txn, const struct coord_event *event,
                             struct coord_ready *ready)
 {
@@ -259,7 +348,7 @@ static void close_by_commit(struct coord *coord, struct txn *txn, const struct c
     }
     if (txn->branch_count == 0) {
         interactive_answer_conflict(ready, event->call,
-                                    "no statement was sent: there is nothing to commit");
+                                    "it has no branch: there is nothing to commit");
         return;
     }
     if (obstacle != REASON_NONE) {
@@ -274,8 +363,10 @@ static void close_by_commit(struct coord *coord, struct txn *txn, const struct c
     statements_end(txn);
     txn_move(coord, txn, TXN_PREPARING);
     for (size_t i = 0; i < txn->branch_count; i++) {
-        prepare_send(coord, txn, &txn->branches[i], ready);
-        txn_note(coord, txn, "prepare-sent", txn->branches[i].participant, NULL);
+        const struct branch *branch = &txn->branches[i];
+        vote_ask(coord, txn, branch, ready);
+        txn_note(coord, txn, branch->is_external ? "verify-sent" : "prepare-sent",
+                 branch->participant, NULL);
     }
     txn->retry_step_ms = coord->config.retry_min_ms;
     interactive_retry_later(coord, txn);

@@ -29,7 +29,19 @@ enum reason interactive_obstacle(const struct coord *coord, const char **ret_tex
 void interactive_idle_later(const struct coord *coord, struct txn *txn);
 void interactive_retry_later(struct coord *coord, struct txn *txn);
 
+/* Open, and its deadline has not passed; else false, and it was answered. The client counts as having spoken. */
+bool interactive_is_open(struct coord *coord, struct txn *txn, uint64_t call,
+                         struct coord_ready *ready);
+/* Nothing was done then, and the transaction stays open. True: it was answered. */
+bool interactive_is_beyond_limit(struct coord_ready *ready, uint64_t call, uint64_t count,
+                                 const char *limit_name, uint64_t limit);
+/* The branch of this participant, begun if there is none. NULL: it was answered. */
+struct branch *interactive_branch(struct coord *coord, struct txn *txn, uint64_t call,
+                                  const char *name, bool *ret_is_new, struct coord_ready *ready);
+
 /* core_statement.c */
+void statement_call_add(struct interactive *open,
+                        uint64_t call); /* waits like one for a statement */
 void statement_send(struct coord *coord, const struct txn *txn, const struct branch *branch,
                     struct coord_ready *ready);
 /* It takes no more statements: what was kept for their repetition is of no use any more. */

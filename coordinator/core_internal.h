@@ -9,6 +9,7 @@
  *   core_vote.c     WORK out, VOTE in, the decision
  *   core_interactive.c  OPEN, CLOSE, time and repetition of a transaction statement by statement (P-22)
  *   core_statement.c    STATEMENT and ANSWER, what is kept for a repetition
+ *   core_external.c     EXTERNAL, VERIFY: branches that the application prepares (P-3, P-20)
  *   core_finish.c   COMMIT and ROLLBACK out, ACK in, END; heuristic outcomes
  *   core_peer.c     participants: links, witnesses, claims, health (P-10, P-14)
  *   core_inquiry.c  INQUIRY (P-8)
@@ -98,6 +99,7 @@ struct branch {
     enum isolation isolation;
     bool read_only; /* as declared */
     bool has_gid;
+    bool is_external;      /* the application prepares it; its gid is known from the start */
     bool recorded;         /* has_gid, and the COMMIT record names it */
     uint64_t session;      /* that WORK went out on (P-7) */
     uint64_t told_session; /* last session that COMMIT or ROLLBACK went out on */
@@ -315,6 +317,15 @@ void interactive_repeat(struct coord *coord, struct txn *txn, struct coord_ready
 uint64_t interactive_due_ms(const struct txn *txn); /* of an open one, beside its deadline */
 void interactive_timer(struct coord *coord, struct txn *txn, struct coord_ready *ready);
 void interactive_drain(struct coord *coord, struct coord_ready *ready);
+
+/* core_external.c */
+void external_ask(struct coord *coord, const struct coord_event *event, struct coord_ready *ready);
+void external_verify_send(struct coord *coord, const struct txn *txn, const struct branch *branch,
+                          struct coord_ready *ready);
+/* P-20: it was given out for an external branch, and another one after it. */
+bool external_is_replaced(const struct coord *coord, struct txn *txn, const struct gid *gid);
+/* A yes proves what its kind of branch needs: of an external one the row's transaction id. */
+bool external_fits(const struct branch *branch, const struct message_vote *vote);
 
 /* core_statement.c */
 void interactive_statement(struct coord *coord, struct coord_event *event,

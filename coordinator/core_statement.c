@@ -29,7 +29,7 @@ static void calls_answer(struct coord *coord, struct txn *txn, enum api_status s
     open->call_count = 0;
 }
 
-static void calls_add(struct interactive *open, uint64_t call)
+void statement_call_add(struct interactive *open, uint64_t call)
 {
     if (open->call_count == open->call_capacity) {
         open->call_capacity = open->call_capacity == 0 ? 1 : open->call_capacity * 2;
@@ -149,7 +149,7 @@ static bool statement_by_number(struct coord *coord, struct txn *txn, uint64_t c
         if (memcmp(statement->hash, open->hash, BODY_HASH_BYTES) != 0) {
             ready_answer(ready, call, API_KEY_CONFLICT);
         } else {
-            calls_add(open, call); /* the client lost its patience, not its transaction */
+            statement_call_add(open, call); /* the client lost its patience, not its transaction */
         }
         return true;
     }
@@ -188,68 +188,34 @@ static bool statement_by_number(struct coord *coord, struct txn *txn, uint64_t c
     return false;
 }
 
-/* Nothing was done, and the transaction stays open. True: it was answered. */
-static bool is_beyond_limit(struct coord_ready *ready, uint64_t call, uint64_t count,
-                            const char *limit_name, uint64_t limit)
-{
-    if (count <= limit) {
-        return false;
-    }
-    struct api_answer *answer = ready_answer(ready, call, API_LIMIT);
-    answer->limit_name = limit_name;
-    answer->limit = limit;
-    snprintf(answer->text, sizeof(answer->text),
-             "the transaction has as many as the configured limit \"%s\" of %" PRIu64 " allows",
-             limit_name, limit);
-    return true;
-}
-
 /* The branch of this participant, begun if need be. NULL: it was answered. */
 static struct branch *statement_branch(struct coord *coord, struct txn *txn, uint64_t call,
                                        const struct interactive_statement *statement,
                                        struct coord_ready *ready)
 {
-    uint32_t index = 0;
-    const struct participant *participant = peer_find(coord, statement->participant, &index);
-    if (participant == NULL || !participant->configured) {
-        struct api_answer *answer = ready_answer(ready, call, API_UNKNOWN_PARTICIPANT);
-        snprintf(answer->participant, sizeof(answer->participant), "%s", statement->participant);
+    bool is_new = false;
+    struct branch *branch =
+        interactive_branch(coord, txn, call, statement->participant, &is_new, ready);
+    if (branch == NULL) {
         return NULL;
     }
-    struct branch *branch = txn_branch(coord, txn, participant->name);
-    if (branch != NULL) {
-        if (statement->has_mode && (statement->isolation != branch->isolation ||
-                                    statement->read_only != branch->read_only)) {
-            interactive_answer_conflict(
-                ready, call, "isolation and read_only are set by a branch's first statement");
-            return NULL;
-        }
+    if (is_new) {
+        branch->isolation = statement->isolation;
+        branch->read_only = statement->read_only;
         return branch;
     }
-    if (is_beyond_limit(ready, call, txn->branch_count + 1, "max_branches",
-                        coord->config.max_branches)) {
+    if (branch->is_external) {
+        interactive_answer_conflict(
+            ready, call,
+            "the application prepares this participant's branch itself: it takes no statements");
         return NULL;
     }
-    const char *text = NULL;
-    enum reason obstacle = interactive_obstacle(coord, &text);
-    if (obstacle == REASON_NONE && !peer_ready(participant)) {
-        obstacle = REASON_PARTICIPANT_UNAVAILABLE;
-        text =
-            participant->text[0] != '\0' ? participant->text : "the participant is not connected";
-    }
-    if (obstacle != REASON_NONE) {
-        interactive_answer_refused(coord, call, obstacle, participant->name, text, ready);
+    if (statement->has_mode &&
+        (statement->isolation != branch->isolation || statement->read_only != branch->read_only)) {
+        interactive_answer_conflict(
+            ready, call, "isolation and read_only are set by a branch's first statement");
         return NULL;
     }
-    txn->branches = alloc_resize(txn->branches, txn->branch_count + 1, sizeof(txn->branches[0]));
-    branch = &txn->branches[txn->branch_count++];
-    *branch = (struct branch){.participant = index,
-                              .state = BRANCH_IDLE,
-                              .isolation = statement->isolation,
-                              .read_only = statement->read_only,
-                              .session = participant->session};
-    branch_move(coord, branch, BRANCH_WORKING);
-    coord->participants[index]->open++;
     return branch;
 }
 
@@ -265,27 +231,12 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
         interactive_answer_absent(coord, event, &statement->gtrid, API_ABORTED, ready);
         return;
     }
-    if (txn->state != TXN_OPEN) {
-        if (txn->interactive != NULL && !txn->decided_commit && txn->state != TXN_PREPARING) {
-            txn_wait(txn, event->call, ACK_MODE_DECIDED, false);
-            txn_answer(coord, txn, false,
-                       ready); /* with the reason why, and not before it is certain */
-        } else {
-            interactive_answer_conflict(ready, event->call,
-                                        "the transaction takes no statements (any more)");
-        }
+    if (!interactive_is_open(coord, txn, event->call, ready)) {
         return;
     }
-    if (coord->now_ms >= txn->deadline_ms) { /* a process that was stopped looks first (P-15) */
-        calls_add(txn->interactive, event->call);
-        interactive_timer(coord, txn, ready);
-        return;
-    }
-    interactive_idle_later(coord, txn);
-    txn_set_timer(coord, txn);
     if (statement_by_number(coord, txn, event->call, statement, ready) ||
-        is_beyond_limit(ready, event->call, txn->interactive->count + 1, "max_statements",
-                        coord->config.max_statements)) {
+        interactive_is_beyond_limit(ready, event->call, txn->interactive->count + 1,
+                                    "max_statements", coord->config.max_statements)) {
         return;
     }
     struct branch *branch = statement_branch(coord, txn, event->call, statement, ready);
@@ -300,7 +251,7 @@ void interactive_statement(struct coord *coord, struct coord_event *event,
     open->running = branch->participant;
     open->is_repeatable = statement->seq != 0;
     memcpy(open->hash, statement->hash, BODY_HASH_BYTES);
-    calls_add(open, event->call);
+    statement_call_add(open, event->call);
     statement_note(coord, txn, "statement-sent", branch->participant);
     statement_send(coord, txn, branch, ready);
     txn->retry_step_ms = coord->config.retry_min_ms;

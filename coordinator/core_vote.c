@@ -162,7 +162,8 @@ static void vote_yes(struct coord *coord, struct txn *txn, struct branch *branch
     vote->results = NULL;
     coord->participants[branch->participant]->votes_yes++;
     audit_learn(coord->participants[branch->participant], &branch->proof);
-    txn_note(coord, txn, read_only ? "voted-read-only" : "voted-commit", branch->participant, NULL);
+    txn_note(coord, txn, read_only ? "voted-read-only" : "voted-commit", branch->participant,
+             vote->owner[0] != '\0' ? vote->owner : NULL);
     if (vote_all_in(txn)) {
         vote_decide(coord, txn, ready);
     }
@@ -173,8 +174,10 @@ static void vote_no(struct coord *coord, struct txn *txn, struct branch *branch,
 {
     /* A no after a yes is no promise that nothing is prepared: doubt. */
     bool unknown = vote->vote == VOTE_UNKNOWN || branch->state == BRANCH_PREPARED;
-    branch_move(coord, branch, unknown ? BRANCH_UNKNOWN : BRANCH_REFUSED);
-    if (unknown && vote->gid.attempt != 0) {
+    /* Nor is the no to an external one: its row may be there, or come, and is told to roll back. */
+    bool may_be_there = unknown || branch->is_external;
+    branch_move(coord, branch, may_be_there ? BRANCH_UNKNOWN : BRANCH_REFUSED);
+    if (may_be_there && vote->gid.attempt != 0) {
         branch->has_gid = true; /* its late prepare is told by name to roll back (P-11) */
         branch->gid = vote->gid;
     }
@@ -239,8 +242,9 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
                 coord->counters.stale_messages++; /* a yes names what it prepared */
                 return;
             }
-            if (!audit_accepts(sender, &vote->proof)) {
-                vote->vote = VOTE_UNKNOWN; /* P-14: of a database that no WELCOME has told of */
+            if (!external_fits(branch, vote) || !audit_accepts(sender, &vote->proof)) {
+                vote->vote =
+                    VOTE_UNKNOWN; /* P-14: of a database that no WELCOME has told of; P-20 */
                 vote->failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
                 vote_no(coord, txn, branch, vote, ready);
                 return;

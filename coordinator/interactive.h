@@ -22,6 +22,12 @@ struct interactive_statement {
     struct blob *work;             /* exactly one statement; owned */
 };
 
+/* The application prepares this participant's branch itself (docs/adr/0016). */
+struct interactive_external {
+    struct gtrid gtrid;
+    char participant[PARTICIPANT_NAME_SIZE];
+};
+
 struct interactive_end {
     struct gtrid gtrid;
     bool commit; /* false: roll back */

@@ -367,7 +367,7 @@ static void server_flush(struct agent_server *server)
 
 static void fault_on_receive(enum message_kind kind)
 {
-    if (kind == MESSAGE_WORK || kind == MESSAGE_PREPARE) {
+    if (kind == MESSAGE_WORK || kind == MESSAGE_PREPARE || kind == MESSAGE_VERIFY) {
         FAULT(FAULT_A_PREPARE_RECV);
     } else if (kind == MESSAGE_COMMIT) {
         FAULT(FAULT_A_COMMIT_RECV);
@@ -383,6 +383,9 @@ static uint64_t *message_remaining(struct message *message)
     }
     if (message->kind == MESSAGE_STATEMENT) {
         return &message->as.statement.remaining_ms;
+    }
+    if (message->kind == MESSAGE_VERIFY) {
+        return &message->as.verify.remaining_ms;
     }
     return message->kind == MESSAGE_PREPARE ? &message->as.prepare.remaining_ms : NULL;
 }
@@ -594,6 +597,7 @@ bool agent_server_start(const struct agent_settings *settings, struct policy *po
         .worker_count = settings->worker_count,
         .finisher_count = settings->finisher_count,
         .interactive_count = settings->core.interactive_max,
+        .external_count = settings->external_count,
         .queue_limit = settings->queue_limit,
         .max_result_bytes = settings->max_result_bytes,
         .proof = settings->proof,

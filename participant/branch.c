@@ -147,6 +147,9 @@ static void branch_result(struct agent *agent, struct agent_branch *branch,
     case BRANCH_PROVING:
         agent_proved(agent, branch, result);
         break;
+    case BRANCH_VERIFYING:
+        agent_verified(agent, branch, result);
+        break;
     case BRANCH_NEW:
     case BRANCH_UNSURE:
     case BRANCH_PREPARED:
@@ -227,6 +230,10 @@ static void message_subject(const struct message *message, const struct gtrid **
         *ret_gtrid = &message->as.prepare.gid.gtrid;
         *ret_participant = message->as.prepare.gid.participant;
         break;
+    case MESSAGE_VERIFY:
+        *ret_gtrid = &message->as.verify.gid.gtrid;
+        *ret_participant = message->as.verify.gid.participant;
+        break;
     case MESSAGE_CLAIM:
     case MESSAGE_HEAD:
     case MESSAGE_AUDIT: /* looks at each of its gids itself */
@@ -289,6 +296,9 @@ static void message_hear(struct agent *agent, struct agent_peer *peer, struct me
         return;
     case MESSAGE_PREPARE:
         agent_prepare(agent, peer, &message->as.prepare);
+        return;
+    case MESSAGE_VERIFY:
+        agent_verify(agent, peer, &message->as.verify);
         return;
     case MESSAGE_CLAIM: /* heard in every state of the session: step_message */
         return;
@@ -385,6 +395,7 @@ static void branch_due(struct agent *agent, struct agent_branch *branch)
     case BRANCH_LOOKING:
     case BRANCH_FINISHING:
     case BRANCH_PROVING:
+    case BRANCH_VERIFYING:
     case BRANCH_DONE:
     case BRANCH_STATE_COUNT:
         break; /* waits for a result; nothing of its own falls due */
@@ -467,7 +478,7 @@ static bool is_drained(const struct agent *agent)
     static const enum branch_state busy[] = {BRANCH_EXECUTING, BRANCH_CANCELLING, BRANCH_LOOKING,
                                              BRANCH_UNSURE,    BRANCH_PREPARED,   BRANCH_FINISHING,
                                              BRANCH_PROVING,   BRANCH_PAUSED,     BRANCH_ANSWERING,
-                                             BRANCH_OPEN,      BRANCH_CLOSING};
+                                             BRANCH_OPEN,      BRANCH_CLOSING,    BRANCH_VERIFYING};
     if (!agent->is_draining || agent->erase_count > 0) {
         return false;
     }

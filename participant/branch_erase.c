@@ -58,6 +58,7 @@ void agent_branch_roll_back(struct agent *agent, struct agent_branch *branch)
     case BRANCH_UNSURE:
     case BRANCH_PROVING:
     case BRANCH_CLOSING:
+    case BRANCH_VERIFYING:
         branch->word = WORD_ROLLBACK; /* the result goes on with it */
         return;
     case BRANCH_CANCELLING:

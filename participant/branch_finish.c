@@ -34,6 +34,7 @@ void agent_branch_finish(struct agent *agent, struct agent_branch *branch)
     struct command *command = agent_command_for(agent, &branch->pending, COMMAND_FINISH);
     command->as.finish.gid = branch->gid;
     command->as.finish.commit = branch->word == WORD_COMMIT;
+    command->as.finish.proof = branch->proof;
 }
 
 static void branch_pause(struct agent *agent, struct agent_branch *branch, const char *detail)
@@ -134,14 +135,37 @@ void agent_branch_prove(struct agent *agent, struct agent_branch *branch)
         .gid = branch->gid,
         .proof = branch->proof,
         .expect_commit = branch->proves_commit,
-        .fence = !branch->certain,
+        /* Whoever may prepare an external one is nobody that a fence could end. */
+        .fence = !branch->certain && branch->proof.kind != PROOF_EXTERNAL,
     };
+}
+
+/* A right that is missing: it is tried again for ever, and an operator has to hear of it. What somebody prepared under the name of a
+ * voted branch (P-20). */
+static void finish_note(struct agent *agent, struct agent_branch *branch,
+                        const struct command_result *result)
+{
+    bool is_refused = result->class == PG_REFUSED;
+    if (is_refused) {
+        agent_text_copy(agent->refused_text, sizeof(agent->refused_text), result->detail);
+    }
+    if (is_refused != branch->is_refused) {
+        branch->is_refused = is_refused;
+        agent->refused_count += is_refused;
+        agent->refused_count -= !is_refused;
+        agent->health_due = true;
+    }
+    if (result->was_another) {
+        agent->counters.late_prepares++;
+        agent_notice(agent, AGENT_NOTICE_LATE_PREPARE, &branch->gid, "%s", result->detail);
+    }
 }
 
 void agent_finished(struct agent *agent, struct agent_branch *branch,
                     const struct command_result *result)
 {
     bool is_commit = branch->word == WORD_COMMIT;
+    finish_note(agent, branch, result);
     switch (result->class) {
     case PG_OK:
         agent_branch_end(agent, branch, is_commit ? ACK_COMMITTED : ACK_ROLLED_BACK, "");
@@ -245,6 +269,7 @@ static void branch_hear(struct agent *agent, struct agent_branch *branch, enum b
     case BRANCH_FINISHING:
     case BRANCH_PROVING:
     case BRANCH_PAUSED:
+    case BRANCH_VERIFYING:
         /* The word is kept; what runs now comes first and goes on with it (idempotent, P-7). */
         branch->word = word;
         branch->asked_by_gid = true;

@@ -142,6 +142,7 @@ static void late_hear(struct agent *agent, const struct agent_peer *peer,
     case BRANCH_UNSURE:
     case BRANCH_DOUBTFUL:
     case BRANCH_UNOWNED:
+    case BRANCH_VERIFYING: /* external: no coordinator sends it this */
         vote_unknown(agent, peer->session,
                      &branch->gid); /* P-3: not seen by this process, no yes */
         return;

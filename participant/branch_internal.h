@@ -7,6 +7,7 @@
  *   branch_state.c   the one table of states, look-up, birth and end of a branch
  *   branch_work.c    WORK in, EXECUTE's result, votes (P-2, P-3, P-9, P-19, P-20)
  *   branch_interactive.c  STATEMENT and PREPARE in, ANSWER out (P-22)
+ *   branch_external.c  VERIFY in (P-3, P-20)
  *   branch_finish.c  COMMIT, ROLLBACK, VERDICT in; FINISH, PROVE; acknowledgements (P-6, P-12)
  *   branch_erase.c   LOOK: late prepares, and ROLLBACK without a gid (P-9, P-11)
  *   branch_peer.c    coordinators: witness, claim, fencing, heads, health (P-10, P-14)
@@ -43,6 +44,13 @@
  *    v            v
  *   DONE <--------+
  *
+ *   VERIFY                                          A branch that the application prepares (docs/adr/0016). The
+ *    |                                              scan may have found it before, as DOUBTFUL.
+ *    v
+ *   VERIFYING --yes--> PREPARED
+ *    |     +--no, doubt--> DOUBTFUL
+ *    +-- a word came meanwhile --> FINISHING
+ *
  *   state       true in it                                   durable               entered in
  *   EXECUTING   a worker runs it; may prepare any moment     perhaps the row       work_execute
  *   CANCELLING  the same, and it was told to roll back, or   perhaps the row       roll_back
@@ -53,9 +61,11 @@
  *               being cancelled, or CLOSE runs
  *   LOOKING     EXECUTE ended in doubt; LOOK is running      perhaps the row       branch_doubt
  *   UNSURE      LOOK failed; it will be tried again          perhaps the row       agent_looked
+ *   VERIFYING   VERIFY runs; no vote of this process yet     perhaps the row       verify_run
  *   PREPARED    this process voted yes (P-3); it asks (P-6)  the row               branch_vote_yes
  *   DOUBTFUL    prepared, or over by somebody else's hand;   the row, or the end   scan, P-14,
- *               no valid vote of this process                                      row_compare
+ *               no valid yes of this process. External: or                         row_compare,
+ *               not prepared yet                                                   verified_no
  *   UNOWNED     prepared; its coordinator answered UNKNOWN   the row               agent_verdict
  *   FINISHING   the coordinator's word is carried out        the row, or the end   branch_finish
  *   PROVING     FINISH or LOOK found nothing: what became    unknown               agent_branch_
@@ -108,6 +118,7 @@ enum branch_state {
     BRANCH_ANSWERING,
     BRANCH_OPEN,
     BRANCH_CLOSING,
+    BRANCH_VERIFYING,
     BRANCH_STATE_COUNT,
 };
 
@@ -158,6 +169,8 @@ struct agent_branch {
     uint64_t deadline_ms;
     enum isolation isolation;
     bool is_declared_read_only; /* whatever the isolation */
+    char owner[OWNER_SIZE];     /* external, PREPARED: who prepared it */
+    bool is_refused;            /* FINISH was refused for want of a right: told in HEALTH */
     struct proof proof;
     enum vote vote;       /* 0: none given */
     struct blob *results; /* of the yes; OPEN: of the last statement, for its repetition */
@@ -307,7 +320,9 @@ struct agent {
     uint64_t rotate_id;
     bool rotate_wanted;
     uint32_t prepared_count, foreign_count;
-    uint64_t oldest_prepared_ms; /* age at the last scan */
+    uint64_t oldest_prepared_ms;         /* age at the last scan */
+    size_t refused_count;                /* branches that this role may not finish (is_refused) */
+    char refused_text[HEALTH_TEXT_SIZE]; /* of the last of them */
 
     struct agent_counters counters;
 };
@@ -378,6 +393,14 @@ void agent_branch_closed(struct agent *agent, struct agent_branch *branch,
 void agent_branch_give_up(struct agent *agent, struct agent_branch *branch, enum reason reason);
 void agent_branch_close(struct agent *agent, struct agent_branch *branch); /* without a vote */
 void agent_interactive_drain(struct agent *agent); /* gives up every branch that is open */
+
+/* branch_external.c */
+void agent_verify(struct agent *agent, struct agent_peer *peer,
+                  const struct message_verify *verify);
+void agent_verified(struct agent *agent, struct agent_branch *branch,
+                    struct command_result *result);
+/* A scan shows its row with this transaction id. */
+void agent_external_seen(struct agent *agent, struct agent_branch *branch, uint32_t xid);
 
 /* branch_finish.c */
 void agent_commit(struct agent *agent, const struct message_commit *commit);

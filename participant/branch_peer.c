@@ -611,7 +611,8 @@ void agent_health_send(struct agent *agent)
             .foreign_count = agent->foreign_count,
             .oldest_prepared_ms = agent->oldest_prepared_ms,
         };
+        bool is_refused = agent_database_up(agent) && agent->refused_count > 0;
         agent_text_copy(message->as.health.text, sizeof(message->as.health.text),
-                        agent->status.text);
+                        is_refused ? agent->refused_text : agent->status.text);
     }
 }

@@ -14,8 +14,8 @@
 #define TO(state) (1u << (state))
 
 static const unsigned allowed[BRANCH_STATE_COUNT] = {
-    [BRANCH_NEW] =
-        TO(BRANCH_EXECUTING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_FINISHING) | TO(BRANCH_ANSWERING),
+    [BRANCH_NEW] = TO(BRANCH_EXECUTING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_FINISHING) |
+                   TO(BRANCH_ANSWERING) | TO(BRANCH_VERIFYING),
     [BRANCH_EXECUTING] =
         TO(BRANCH_PREPARED) | TO(BRANCH_CANCELLING) | TO(BRANCH_LOOKING) | TO(BRANCH_DONE),
     [BRANCH_CANCELLING] = TO(BRANCH_FINISHING) | TO(BRANCH_LOOKING) | TO(BRANCH_DONE),
@@ -23,8 +23,9 @@ static const unsigned allowed[BRANCH_STATE_COUNT] = {
         TO(BRANCH_DOUBTFUL) | TO(BRANCH_UNSURE) | TO(BRANCH_FINISHING) | TO(BRANCH_PROVING),
     [BRANCH_UNSURE] = TO(BRANCH_LOOKING),
     [BRANCH_PREPARED] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_UNOWNED),
-    [BRANCH_DOUBTFUL] = TO(BRANCH_FINISHING) | TO(BRANCH_UNOWNED),
-    [BRANCH_UNOWNED] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL),
+    [BRANCH_DOUBTFUL] = TO(BRANCH_FINISHING) | TO(BRANCH_UNOWNED) | TO(BRANCH_VERIFYING),
+    [BRANCH_UNOWNED] = TO(BRANCH_FINISHING) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_VERIFYING),
+    [BRANCH_VERIFYING] = TO(BRANCH_PREPARED) | TO(BRANCH_DOUBTFUL) | TO(BRANCH_FINISHING),
     [BRANCH_FINISHING] = TO(BRANCH_DONE) | TO(BRANCH_PROVING) | TO(BRANCH_PAUSED),
     [BRANCH_PROVING] = TO(BRANCH_DONE) | TO(BRANCH_TELLING) | TO(BRANCH_PAUSED) |
                        TO(BRANCH_UNSURE) | TO(BRANCH_DOUBTFUL),
@@ -55,6 +56,7 @@ const char *agent_branch_state_text(enum branch_state state)
         [BRANCH_ANSWERING] = "answering",
         [BRANCH_OPEN] = "open",
         [BRANCH_CLOSING] = "closing",
+        [BRANCH_VERIFYING] = "verifying",
     };
     return names[state];
 }
@@ -133,6 +135,7 @@ void agent_branch_free(struct agent *agent, struct agent_branch *branch)
 {
     CHECK(branch->pending.id == 0); /* a result would come back to freed memory */
     agent->interactive_count -= branch_holds(branch, branch->state);
+    agent->refused_count -= branch->is_refused;
     agent_timer_set(agent, &branch->timer, UINT64_MAX);
     agent_sweep_resolved(agent, branch);
     agent_compare_resolved(agent, branch);

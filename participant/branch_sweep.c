@@ -118,8 +118,10 @@ void agent_branch_adopt(struct agent *agent, struct agent_branch *branch, uint64
 }
 
 /* NULL: there is no room; a later sweep comes back to it. */
-static struct agent_branch *row_seen(struct agent *agent, const struct gid *gid, uint64_t age_ms)
+static struct agent_branch *row_seen(struct agent *agent, const struct gid *gid,
+                                     const struct prepared_row *row)
 {
+    uint64_t age_ms = row->age_ms;
     struct agent_branch *branch = agent_branch_find(agent, gid);
     if (branch == NULL) {
         if (agent->live_count >= BRANCH_LIVE_MAX) {
@@ -134,6 +136,8 @@ static struct agent_branch *row_seen(struct agent *agent, const struct gid *gid,
         branch->asked_by_gid = false;
         branch->vote = VOTE_UNKNOWN;
         agent_branch_adopt(agent, branch, age_ms);
+    } else {
+        agent_external_seen(agent, branch, row->xid);
     }
     branch->seen_scan = agent->scan_number;
     return branch;
@@ -168,7 +172,7 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
         if (row->age_ms > agent->oldest_prepared_ms) {
             agent->oldest_prepared_ms = row->age_ms;
         }
-        struct agent_branch *branch = row_seen(agent, &gid, row->age_ms);
+        struct agent_branch *branch = row_seen(agent, &gid, row);
         if (branch == NULL) {
             is_complete = false;
         } else if (branch->state == BRANCH_UNOWNED || agent_session_for(agent, &gid.gtrid) == 0) {

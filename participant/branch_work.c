@@ -45,6 +45,7 @@ void agent_vote_again(struct agent *agent, const struct agent_branch *branch, ui
     case VOTE_COMMIT:
         message->as.vote.proof = branch->proof;
         message->as.vote.results = blob_share(branch->results);
+        agent_text_copy(message->as.vote.owner, sizeof(message->as.vote.owner), branch->owner);
         break;
     case VOTE_READONLY:
         message->as.vote.results = blob_share(branch->results);
@@ -108,7 +109,9 @@ static void work_repeated(struct agent *agent, uint64_t session, struct agent_br
     case BRANCH_ANSWERING:
     case BRANCH_OPEN:
     case BRANCH_CLOSING:
-        agent->counters.fenced++; /* it has statements: no coordinator sends it WORK */
+    case BRANCH_VERIFYING:
+        agent->counters
+            .fenced++; /* it has statements, or the application has: no coordinator sends it WORK */
         break;
     case BRANCH_DONE:
         if (branch->vote == VOTE_ABORT) {

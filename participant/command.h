@@ -28,6 +28,7 @@ enum command_kind {
     COMMAND_STATEMENT, /* one statement; the first one begins the transaction */
     COMMAND_PREPARE,   /* what EXECUTE does after its statements */
     COMMAND_CLOSE,     /* ROLLBACK */
+    COMMAND_VERIFY, /* a branch that the application prepares itself: is it there, durable, ours to finish? (P-3) */
 };
 
 struct command_execute {
@@ -55,6 +56,14 @@ struct command_statement {
 struct command_finish {
     struct gid gid;
     bool commit;
+    struct proof proof; /* PROOF_EXTERNAL, commit: only the row with this xid is meant (P-20) */
+};
+
+/* PG_OK: it is, with proof and owner. PG_ROLLED_BACK: no, and failure says why; a row may be there all the same, or come.
+ * PG_UNKNOWN: could not be looked at, or is not known on the standby. Nothing else. */
+struct command_verify {
+    struct gid gid;
+    uint64_t deadline_ms; /* CLOCK_MONOTONIC */
 };
 
 struct command_prove {
@@ -111,6 +120,7 @@ struct command {
         struct command_statement statement;
         struct command_execute prepare; /* without work */
         struct gid close;
+        struct command_verify verify;
     } as;
 };
 
@@ -144,16 +154,19 @@ struct command_result {
     enum pg_class class;
     char detail[HEALTH_TEXT_SIZE]; /* for people: what PostgreSQL said */
     struct proof
-        proof; /* EXECUTE, PREPARE; STORE_WITNESS: lsn, the position after it; SCAN: xid8, every
+        proof; /* EXECUTE, PREPARE, VERIFY; STORE_WITNESS: lsn, the position after it; SCAN: xid8, every
                                       lower one had ended; OUTCOMES: xid8, the last one of the page */
     struct blob *results; /* EXECUTE and STATEMENT, PG_OK; AUDIT: findings, one byte each; owned */
     struct failure
-        failure; /* EXECUTE, STATEMENT and PREPARE, PG_ROLLED_BACK and PG_UNKNOWN; owned */
+        failure; /* EXECUTE, STATEMENT, PREPARE and VERIFY, PG_ROLLED_BACK and PG_UNKNOWN; owned */
     enum proof_result proved; /* PROVE, with PG_OK */
     struct witness witness;   /* LOAD_WITNESS */
     size_t
         row_count; /* SCAN (all rows of this database with the prefix "assent:"), LOOK (matching rows), OUTCOMES */
     struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
+    char owner[OWNER_SIZE];    /* VERIFY, PG_OK */
+    /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid, and was rolled back. */
+    bool was_another;
     /* SCAN, where that was asked: no earlier incarnation's backend is left; if one is, detail names it. */
     bool is_alone;
 };

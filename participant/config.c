@@ -104,14 +104,15 @@ static bool read_agent(struct config_file *file, struct agent_settings *settings
 static bool check_connections(const struct config_file *file, const struct agent_settings *settings,
                               struct error *ret_error)
 {
-    const uint32_t count =
-        settings->worker_count + settings->finisher_count + settings->core.interactive_max;
+    const uint32_t count = settings->worker_count + settings->finisher_count +
+                           settings->core.interactive_max + settings->external_count;
     if (count <= PG_CONNECTIONS_MAX) {
         return true;
     }
     config_file_fail(file, SECTION_DATABASE, "workers", ret_error,
-                     "workers, finishers and interactive are %u connections together", count);
-    return error_hint(ret_error, "%d is the limit; defaults: 16, 4, 16", PG_CONNECTIONS_MAX);
+                     "workers, finishers, interactive and external are %u connections together",
+                     count);
+    return error_hint(ret_error, "%d is the limit; defaults: 16, 4, 16, 2", PG_CONNECTIONS_MAX);
 }
 
 static bool read_database(struct config_file *file, struct agent_settings *settings,
@@ -129,6 +130,7 @@ static bool read_database(struct config_file *file, struct agent_settings *setti
         !read_count(file, section, "finishers", 4, 1, 64, &settings->finisher_count, ret_error) ||
         !read_count(file, section, "interactive", 16, 0, 256, &settings->core.interactive_max,
                     ret_error) ||
+        !read_count(file, section, "external", 2, 1, 64, &settings->external_count, ret_error) ||
         !check_connections(file, settings, ret_error) ||
         !read_count(file, section, "queue", 256, 1, 100000, &settings->queue_limit, ret_error) ||
         !config_file_get_size_bytes(file, section, "max_result_bytes", 256 * 1024, 1024,
@@ -256,6 +258,7 @@ void agent_settings_log(const struct agent_settings *settings)
               LOG_S("token_file", settings->token_file), LOG_U("workers", settings->worker_count),
               LOG_U("finishers", settings->finisher_count),
               LOG_U("interactive", settings->core.interactive_max),
+              LOG_U("external", settings->external_count),
               LOG_U("queue", settings->queue_limit),
               LOG_U("max_result_bytes", settings->max_result_bytes),
               LOG_S("proof", settings->proof == PROOF_ROW ? "row" : "xid"));
@@ -291,6 +294,7 @@ const char *agent_settings_restart_key(const struct agent_settings *old,
         {"workers", old->worker_count != new->worker_count},
         {"finishers", old->finisher_count != new->finisher_count},
         {"interactive", old->core.interactive_max != new->core.interactive_max},
+        {"external", old->external_count != new->external_count},
         {"queue", old->queue_limit != new->queue_limit},
         {"max_result_bytes", old->max_result_bytes != new->max_result_bytes},
         {"proof", old->proof != new->proof},

@@ -37,6 +37,7 @@ struct agent_settings {
     char token_file[AGENT_PATH_SIZE];
     uint32_t worker_count;
     uint32_t finisher_count; /* and core.interactive_max: connections for interactive branches */
+    uint32_t external_count; /* for branches that applications prepare */
     uint32_t queue_limit;
     uint32_t max_result_bytes;
     enum proof_kind proof;

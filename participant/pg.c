@@ -116,6 +116,7 @@ void pg_refuse(struct pg *pg, struct command *command, enum reason reason, const
     case COMMAND_EXECUTE:
     case COMMAND_STATEMENT:
     case COMMAND_PREPARE:
+    case COMMAND_VERIFY:
         result.class = PG_ROLLED_BACK; /* nothing was sent */
         result.failure.reason = reason;
         result.failure.report = report_of(detail);
@@ -236,6 +237,7 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
     pg->options.token_file = alloc_string(options->token_file);
     pg->options.worker_count = options->worker_count == 0 ? 16 : options->worker_count;
     pg->options.finisher_count = options->finisher_count == 0 ? 4 : options->finisher_count;
+    pg->options.external_count = options->external_count == 0 ? 2 : options->external_count;
     pg->options.queue_limit = options->queue_limit == 0 ? 10000 : options->queue_limit;
     pg->options.max_result_bytes =
         options->max_result_bytes == 0 ? 256 * 1024 : options->max_result_bytes;
@@ -244,7 +246,8 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
     if (pg->options.participant == NULL || !participant_name_valid(pg->options.participant)) {
         return error_set(ret_error, ERROR_INVALID, "the participant's name is not valid");
     }
-    if (pg->options.worker_count + pg->options.finisher_count + pg->options.interactive_count >
+    if (pg->options.worker_count + pg->options.finisher_count + pg->options.interactive_count +
+            pg->options.external_count >
         PG_CONNECTIONS_MAX) {
         return error_set(ret_error, ERROR_LIMIT, "more than %d connections", PG_CONNECTIONS_MAX);
     }
@@ -257,9 +260,9 @@ static bool copy_options(struct pg *pg, const struct pg_options *options, struct
 static void init_sync(struct pg *pg)
 {
     pthread_condattr_t monotonic;
-    pthread_cond_t *const conds[] = {&pg->execute_open,       &pg->execute_closed,
-                                     &pg->interactive_wanted, &pg->finish_wanted,
-                                     &pg->keeper_wanted,      &pg->finish_idle};
+    pthread_cond_t *const conds[] = {
+        &pg->execute_open,    &pg->execute_closed, &pg->interactive_wanted, &pg->finish_wanted,
+        &pg->external_wanted, &pg->keeper_wanted,  &pg->finish_idle};
     (void)pthread_mutex_init(&pg->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -271,6 +274,7 @@ static void init_sync(struct pg *pg)
     queue_init(&pg->finish);
     queue_init(&pg->keeper);
     queue_init(&pg->interactive);
+    queue_init(&pg->external);
 }
 
 static void init_member(struct pg *pg, size_t index)
@@ -286,9 +290,12 @@ static void init_member(struct pg *pg, size_t index)
     } else if (index < workers + pg->options.finisher_count) {
         member->kind = PG_MEMBER_FINISHER;
         role = "finisher";
-    } else if (index < pg->member_count - 1) {
+    } else if (index < workers + pg->options.finisher_count + pg->options.interactive_count) {
         member->kind = PG_MEMBER_INTERACTIVE;
         role = "interactive";
+    } else if (index < pg->member_count - 1) {
+        member->kind = PG_MEMBER_EXTERNAL;
+        role = "external";
     }
     (void)pthread_cond_init(&member->job_wanted, NULL);
     member->target.conninfo = pg->options.conninfo;
@@ -328,6 +335,8 @@ static void *(*thread_body(enum pg_member_kind kind))(void *)
         return pg_finisher_main;
     case PG_MEMBER_INTERACTIVE:
         return pg_interactive_main;
+    case PG_MEMBER_EXTERNAL:
+        return pg_external_main;
     case PG_MEMBER_KEEPER:
         break;
     }
@@ -364,8 +373,8 @@ bool pg_start(const struct pg_options *options, struct pg **ret_pg, struct error
         pg_free(pg);
         return false;
     }
-    pg->member_count =
-        pg->options.worker_count + pg->options.finisher_count + pg->options.interactive_count + 1;
+    pg->member_count = pg->options.worker_count + pg->options.finisher_count +
+                       pg->options.interactive_count + pg->options.external_count + 1;
     pg->members = alloc_array(pg->member_count, sizeof pg->members[0]);
     for (size_t i = 0; i < pg->member_count; i++) {
         init_member(pg, i);
@@ -394,7 +403,16 @@ static const char *enqueue(struct pg *pg, struct pg_job *job, enum reason *ret_r
         pg_queue_put(&pg->execute, job);
         (void)pthread_cond_signal(pg->workers_open > 0 ? &pg->execute_open : &pg->execute_closed);
         break;
+    case COMMAND_VERIFY:
+        pg_queue_put(&pg->external, job);
+        (void)pthread_cond_signal(&pg->external_wanted);
+        break;
     case COMMAND_FINISH:
+        if (job->command.as.finish.proof.kind == PROOF_EXTERNAL) {
+            pg_queue_put(&pg->external, job);
+            (void)pthread_cond_signal(&pg->external_wanted);
+            break;
+        }
         pg_queue_put(&pg->finish, job);
         (void)pthread_cond_signal(&pg->finish_wanted);
         break;
@@ -485,6 +503,7 @@ static void wake_all(struct pg *pg)
         (void)pthread_cond_broadcast(&pg->members[i].job_wanted);
     }
     (void)pthread_cond_broadcast(&pg->finish_wanted);
+    (void)pthread_cond_broadcast(&pg->external_wanted);
     (void)pthread_cond_broadcast(&pg->keeper_wanted);
 }
 
@@ -500,7 +519,8 @@ void pg_stop(struct pg *pg, uint32_t timeout_ms)
     refuse_queue(pg, &pg->interactive);
 
     (void)pthread_mutex_lock(&pg->mutex);
-    while ((pg->finish.count > 0 || pg->finishers_busy > 0) && clock_monotonic_ms() < deadline_ms) {
+    while ((pg->finish.count > 0 || pg->external.count > 0 || pg->finishers_busy > 0) &&
+           clock_monotonic_ms() < deadline_ms) {
         pg_cond_wait(&pg->finish_idle, &pg->mutex, deadline_ms);
     }
     pg->halted = true;
@@ -514,6 +534,7 @@ void pg_stop(struct pg *pg, uint32_t timeout_ms)
         }
     }
     refuse_queue(pg, &pg->finish);
+    refuse_queue(pg, &pg->external);
     refuse_queue(pg, &pg->keeper);
     pg_free(pg);
 }

@@ -3,7 +3,8 @@
  *
  * Threads: N workers with one connection each run EXECUTE; others, whose connection belongs to one interactive branch at a
  * time and is opened when first needed, run STATEMENT, PREPARE and CLOSE (P-22); the finishers, on connections of their own, run FINISH in
- * pipelines of whatever is waiting (never client SQL, P-5); one keeper thread with its own connection runs PROVE,
+ * pipelines of whatever is waiting (never client SQL, P-5); others, opened when first needed, VERIFY and
+ * FINISH what applications have prepared (docs/adr/0016); one keeper thread with its own connection runs PROVE,
  * LOOK, SCAN, witnesses, ROTATE and the identity checks (P-14). All connections are direct libpq ones in
  * the agent's login role, under deadlines with PQconsumeInput, reopened with backoff and jitter.
  */
@@ -14,7 +15,8 @@
 #include "participant/command.h"
 #include "participant/policy.h"
 
-#define PG_CONNECTIONS_MAX 500 /* of workers, finishers and interactive branches together */
+#define PG_CONNECTIONS_MAX                                                                         \
+    500 /* of workers, finishers, interactive and external branches together */
 
 struct pg_options {
     const char *participant;
@@ -24,6 +26,7 @@ struct pg_options {
     size_t worker_count;       /* default 16 */
     size_t finisher_count;     /* default 4 */
     size_t interactive_count;  /* connections for interactive branches, one each; 0: none */
+    size_t external_count;     /* for branches that applications prepare, default 2 */
     size_t queue_limit;        /* EXECUTEs waiting beyond it are refused with REASON_CAPACITY */
     uint32_t max_result_bytes; /* default 256 KiB */
     enum proof_kind proof;     /* PROOF_ROW (default) or PROOF_XID */

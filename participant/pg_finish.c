@@ -49,11 +49,14 @@ static bool take_batch(struct pg_member *member, struct batch *batch)
     return go_on;
 }
 
-static void put_answer(struct pg_member *member, const struct pg_job *job, enum pg_class class,
-                       const char *detail)
+void pg_finish_answer(struct pg_member *member, const struct pg_job *job,
+                      const struct pg_finish_answer *answer)
 {
-    struct command_result result = {.id = job->command.id, .kind = COMMAND_FINISH, .class = class};
-    pg_text_copy(result.detail, sizeof result.detail, detail);
+    struct command_result result = {.id = job->command.id,
+                                    .kind = COMMAND_FINISH,
+                                    .class = answer->class,
+                                    .was_another = answer->was_another};
+    pg_text_copy(result.detail, sizeof result.detail, answer->detail);
     pg_post(member->pg, &result);
 }
 
@@ -84,19 +87,11 @@ static bool send_batch(struct pg_member *member, const struct batch *batch)
     return true;
 }
 
-/* What became of one command of a batch. */
-struct answer {
-    enum pg_class class;
-    bool lost;   /* the connection is not to be trusted with what follows */
-    bool denied; /* 42501: prepared by another role */
-    char detail[HEALTH_TEXT_SIZE];
-};
-
 /* What the server said to one command. OK only with the right tag and without a WARNING (P-5). */
-static void judge(const struct pg_session *session, const struct command_finish *finish,
-                  PGresult *result, struct answer *ret_answer)
+void pg_finish_judge(const struct pg_session *session, const struct command_finish *finish,
+                     PGresult *result, struct pg_finish_answer *ret_answer)
 {
-    struct answer *answer = ret_answer;
+    struct pg_finish_answer *answer = ret_answer;
     answer->lost = false;
     answer->denied = false;
     if (PQresultStatus(result) == PGRES_COMMAND_OK) {
@@ -130,7 +125,7 @@ static void judge(const struct pg_session *session, const struct command_finish 
 
 /* One command's result, the NULL that ends it, and its Sync. Lost: nothing more is to be read. */
 static void read_answer(struct pg_session *session, const struct command_finish *finish,
-                        struct answer *ret_answer)
+                        struct pg_finish_answer *ret_answer)
 {
     PGresult *result = NULL;
     PGresult *end = NULL;
@@ -142,7 +137,7 @@ static void read_answer(struct pg_session *session, const struct command_finish 
     if (pg_session_result(session, deadline_ms, &result) != PG_WAIT_OK || result == NULL) {
         return;
     }
-    judge(session, finish, result, ret_answer);
+    pg_finish_judge(session, finish, result, ret_answer);
     PQclear(result);
     FAULT(finish->commit ? FAULT_A_COMMIT_RESULT : FAULT_A_RB_RESULT);
     /* Past this point the class is known; a connection that breaks now only harms the next command. */
@@ -154,56 +149,22 @@ static void read_answer(struct pg_session *session, const struct command_finish 
     ret_answer->lost = ret_answer->lost || !in_step;
 }
 
-static bool ask(struct pg_session *session, const struct pg_query *query, PGresult **ret_result)
+/* Our branch, but another role prepared it: whoever may become that role finishes it (pg_owner.c). Returns whether the
+ * connection may be used again. */
+static bool finish_denied(struct pg_member *member, const struct pg_job *job, bool alive)
 {
-    return pg_session_query(session, query, clock_monotonic_ms() + PG_FINISH_TIMEOUT_MS,
-                            ret_result) == PG_WAIT_OK;
-}
-
-/* Our branch, but another role prepared it: of a deferred trigger the last words run inside PREPARE, after our own, and
- * may have taken a role (P-3). Whoever prepared it finishes it, if the login role may become that role; if not, it is
- * refused and an operator has to. What remains: such a trigger can change synchronous_commit and client_min_messages in
- * the same way, and then PREPARE neither waits for the standby nor warns. Returns whether the connection may be used
- * again. */
-static bool finish_as_owner(struct pg_member *member, const struct pg_job *job, bool alive)
-{
-    struct pg_session *session = &member->session;
-    const struct command_finish *finish = &job->command.as.finish;
-    struct answer answer = {.class = PG_REFUSED, .detail = "prepared by another role"};
-    char gid[GID_TEXT_SIZE];
-    char sql[GID_TEXT_SIZE + 32];
-    gid_format(&finish->gid, gid);
-    (void)snprintf(sql, sizeof sql, "%s PREPARED '%s'", finish->commit ? "COMMIT" : "ROLLBACK",
-                   gid);
-    const struct pg_query take = {
-        .sql = "SELECT pg_catalog.set_config('role', p.owner, false)"
-               " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
-               " AND p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-               " AND pg_catalog.pg_has_role(session_user, p.owner, 'MEMBER')",
-        .param_count = 1,
-        .types = (const Oid[]){PG_OID_TEXT},
-        .values = (const char *const[]){gid},
-    };
-    PGresult *result = NULL;
-    alive = alive && ask(session, &take, &result);
-    bool taken = alive && PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
-    PQclear(result);
-    if (taken) {
-        result = NULL;
-        session->warned = false;
-        answer = (struct answer){
-            .class = PG_UNKNOWN, .lost = true, .detail = "no answer from PostgreSQL"};
-        if (ask(session, &(struct pg_query){.sql = sql}, &result)) {
-            judge(session, finish, result, &answer);
-        }
-        PQclear(result);
-        result = NULL;
-        alive = !answer.lost && ask(session, &(struct pg_query){.sql = "SET ROLE NONE"}, &result) &&
-                PQresultStatus(result) == PGRES_COMMAND_OK;
-        PQclear(result);
+    struct pg_finish_answer answer = {
+        .class = PG_UNKNOWN, .lost = true, .detail = "no answer from PostgreSQL"};
+    if (alive) {
+        pg_finish_as_owner(member, &job->command.as.finish, &answer);
     }
-    put_answer(member, job, answer.class, answer.detail);
-    return alive;
+    if (answer.class == PG_NOT_FOUND) { /* the server has just shown it to us */
+        answer.class = PG_REFUSED;
+        (void)snprintf(answer.detail, sizeof answer.detail, "%s",
+                       "prepared by another role, and not in this database");
+    }
+    pg_finish_answer(member, job, &answer);
+    return !answer.lost;
 }
 
 /* True if the connection may be used again. An error, even one that says nothing about its branch, is its command's
@@ -214,7 +175,7 @@ static bool run_batch(struct pg_member *member, const struct batch *batch)
     bool denied[PG_FINISH_BATCH_MAX] = {false};
     bool alive = send_batch(member, batch);
     for (size_t i = 0; i < batch->count; i++) {
-        struct answer answer = {
+        struct pg_finish_answer answer = {
             .class = PG_UNKNOWN, .lost = true, .detail = "no answer from PostgreSQL"};
         if (alive) {
             read_answer(session, &batch->jobs[i]->command.as.finish, &answer);
@@ -222,13 +183,13 @@ static bool run_batch(struct pg_member *member, const struct batch *batch)
         alive = alive && !answer.lost;
         denied[i] = answer.denied;
         if (!denied[i]) {
-            put_answer(member, batch->jobs[i], answer.class, answer.detail);
+            pg_finish_answer(member, batch->jobs[i], &answer);
         }
     }
     alive = alive && PQexitPipelineMode(session->conn) == 1;
     for (size_t i = 0; i < batch->count; i++) {
         if (denied[i]) {
-            alive = finish_as_owner(member, batch->jobs[i], alive);
+            alive = finish_denied(member, batch->jobs[i], alive);
         }
     }
     return alive;

@@ -53,6 +53,7 @@ static const struct gid *job_gid(const struct pg_job *job)
     case COMMAND_OUTCOMES:
     case COMMAND_AUDIT:
     case COMMAND_ROTATE:
+    case COMMAND_VERIFY:
         break;
     }
     CHECK(!"not a command of an interactive branch");
@@ -381,6 +382,7 @@ static bool carry_out(struct pg_member *member, struct pg_types *types, const st
     case COMMAND_OUTCOMES:
     case COMMAND_AUDIT:
     case COMMAND_ROTATE:
+    case COMMAND_VERIFY:
         break;
     }
     CHECK(!"not a command of an interactive branch");

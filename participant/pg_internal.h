@@ -31,6 +31,7 @@ enum pg_member_kind {
     PG_MEMBER_WORKER = 1,
     PG_MEMBER_FINISHER,
     PG_MEMBER_INTERACTIVE,
+    PG_MEMBER_EXTERNAL,
     PG_MEMBER_KEEPER
 };
 
@@ -81,26 +82,28 @@ struct pg {
     int stop_work_fd; /* readable: workers give up */
     int stop_all_fd;  /* readable: everybody gives up */
     size_t member_count;
-    struct pg_member *members; /* workers, finishers, interactive ones, keeper */
+    struct pg_member *members; /* workers, finishers, interactive and external ones, keeper */
 
     pthread_mutex_t mutex;
     pthread_cond_t execute_open;   /* for workers whose connection is open */
     pthread_cond_t execute_closed; /* for workers without one */
     pthread_cond_t interactive_wanted;
     pthread_cond_t finish_wanted;
+    pthread_cond_t external_wanted;
     pthread_cond_t keeper_wanted;
     pthread_cond_t finish_idle;
 
     /* Guarded by mutex. */
     struct pg_queue execute, finish, keeper;
     struct pg_queue interactive; /* first statements */
+    struct pg_queue external;    /* VERIFY and FINISH of external branches */
     bool stopping;               /* nothing new is taken */
     bool halted;                 /* nothing is carried out any more */
     size_t workers_open;
-    size_t finishers_busy;
-    bool identity_known; /* the keeper is connected and content: workers may work */
-    uint64_t accepts;    /* how often that began; failures before it say nothing about now */
-    bool recheck;        /* a worker met another server than the keeper knows */
+    size_t finishers_busy; /* and external ones */
+    bool identity_known;   /* the keeper is connected and content: workers may work */
+    uint64_t accepts;      /* how often that began; failures before it say nothing about now */
+    bool recheck;          /* a worker met another server than the keeper knows */
     struct identity identity;
     uint64_t generation;    /* of the server's history, as the keeper knows it */
     uint64_t lsn_seen;      /* the highest position that is certain to be on disk */
@@ -164,14 +167,40 @@ void pg_member_close(struct pg_member *member);
 /* pg_worker.c: what was run is answered. */
 void pg_member_answer(struct pg_member *member, struct command_result *result);
 
-/* Thread bodies: pg_worker.c, pg_interactive.c, pg_finish.c, pg_keeper.c */
+/* Thread bodies: pg_worker.c, pg_interactive.c, pg_finish.c, pg_external.c, pg_keeper.c */
 void *pg_worker_main(void *member);
 void *pg_interactive_main(void *member);
 void *pg_finisher_main(void *member);
+void *pg_external_main(void *member);
 void *pg_keeper_main(void *member);
 
 /* pg_interactive.c; mutex held. NULL, or the reason why the command cannot be carried out: then it is still the caller's. */
 const char *pg_interactive_put(struct pg *pg, struct pg_job *job, enum reason *ret_reason);
+
+/* What became of one FINISH. */
+struct pg_finish_answer {
+    enum pg_class class;
+    bool lost;        /* the connection is not to be trusted with what follows */
+    bool denied;      /* 42501: prepared by another role */
+    bool was_another; /* as in command_result */
+    char detail[HEALTH_TEXT_SIZE];
+};
+
+/* pg_finish.c: OK only with the right tag and without a WARNING (P-5). */
+void pg_finish_judge(const struct pg_session *session, const struct command_finish *finish,
+                     PGresult *result, struct pg_finish_answer *ret_answer);
+void pg_finish_answer(struct pg_member *member, const struct pg_job *job,
+                      const struct pg_finish_answer *answer);
+
+/* May the login role become this one? A member may; from version 16 on a membership can be without that. */
+#define PG_MAY_BECOME(owner)                                                                       \
+    "pg_catalog.pg_has_role(session_user, " owner ", CASE WHEN"                                    \
+    " pg_catalog.current_setting('server_version_num')::pg_catalog.int4"                           \
+    " OPERATOR(pg_catalog.>=) 160000 THEN 'SET' ELSE 'MEMBER' END)"
+
+/* pg_owner.c */
+void pg_finish_as_owner(struct pg_member *member, const struct command_finish *finish,
+                        struct pg_finish_answer *ret_answer);
 
 /* pg_execute.c */
 struct pg_types;

@@ -255,6 +255,7 @@ static bool carry_out(struct keeper *keeper, const struct command *command,
     case COMMAND_STATEMENT:
     case COMMAND_PREPARE:
     case COMMAND_CLOSE:
+    case COMMAND_VERIFY:
         break;
     }
     CHECK(!"a worker's or finisher's command");

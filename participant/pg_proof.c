@@ -263,13 +263,16 @@ bool pg_proof_look(struct pg_member *keeper, const struct command_look *look,
 
 /* ---- the proof ---- */
 
-static bool is_prepared(struct inquest *inquest, const char *gid_text, bool *ret_prepared)
+/* A gid is prepared once in a cluster. An application may have prepared it in the wrong database: then it is none of ours. */
+static bool is_prepared(struct inquest *inquest, const char *gid_text, bool is_external,
+                        bool *ret_prepared)
 {
     const struct pg_query query = {
-        .sql = "SELECT 1 FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1",
-        .param_count = 1,
-        .types = (const Oid[]){PG_OID_TEXT},
-        .values = (const char *const[]){gid_text},
+        .sql = "SELECT 1 FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
+               " AND (NOT $2 OR p.database OPERATOR(pg_catalog.=) pg_catalog.current_database())",
+        .param_count = 2,
+        .types = (const Oid[]){PG_OID_TEXT, PG_OID_BOOL},
+        .values = (const char *const[]){gid_text, is_external ? "true" : "false"},
     };
     PGresult *result = NULL;
     if (!inquest_ask(inquest, &query, &result)) {
@@ -422,19 +425,21 @@ static bool prove(struct inquest *inquest, const struct command_prove *command)
     char gid_text[GID_TEXT_SIZE];
     bool prepared = false;
     enum proof_result proved = PROOF_CANNOT_TELL;
+    bool is_external = command->proof.kind == PROOF_EXTERNAL;
     gid_format(&command->gid, gid_text);
     if ((command->fence && !fence(inquest, &command->gid.gtrid, &command->gid)) ||
-        !is_prepared(inquest, gid_text, &prepared)) {
+        !is_prepared(inquest, gid_text, is_external, &prepared)) {
         return false;
     }
     if (prepared) {
         proved = PROOF_SAYS_PREPARED;
     } else {
         bool answered = true;
-        if (command->proof.kind == PROOF_XID) {
+        if (command->proof.kind == PROOF_XID || (is_external && command->proof.xid8 != 0)) {
             answered = pg_prove_by_xid(inquest, &command->gid, &command->proof, &proved);
-        } else if (command->proof.kind == PROOF_NONE && !command->expect_commit &&
-                   inquest->keeper->pg->options.proof == PROOF_XID) {
+        } else if (!command->expect_commit &&
+                   (is_external || (command->proof.kind == PROOF_NONE &&
+                                    inquest->keeper->pg->options.proof == PROOF_XID))) {
             proved = PROOF_SAYS_ABSENT; /* nobody saw a vote, and there are no rows to look for */
         } else {
             answered = prove_by_row(inquest, command, gid_text, &proved);

@@ -79,7 +79,7 @@ static void edge_refuse(struct sim_world *world, uint32_t index, const struct co
 {
     struct command_result result = {.id = command->id, .kind = command->kind, .class = PG_UNKNOWN};
     if (command->kind == COMMAND_EXECUTE || command->kind == COMMAND_STATEMENT ||
-        command->kind == COMMAND_PREPARE) {
+        command->kind == COMMAND_PREPARE || command->kind == COMMAND_VERIFY) {
         result.class = PG_ROLLED_BACK;
         result.failure.reason = reason;
     } else if (command->kind == COMMAND_FINISH) {
@@ -418,6 +418,17 @@ bool edge_submit(struct sim_world *world, uint32_t index, struct command *comman
         }
         break;
     }
+    case COMMAND_VERIFY:
+        if (world_point(world, process, FAULT_A_PREP_PRE_SEND)) {
+            break;
+        }
+        if (edge_member_ready(world, index)) {
+            backend_verify(world, index, command);
+            (void)world_point(world, process, FAULT_A_PREP_IN_FLIGHT);
+        } else {
+            edge_refuse(world, index, command, REASON_PARTICIPANT_UNAVAILABLE);
+        }
+        break;
     case COMMAND_STATEMENT:
     case COMMAND_PREPARE:
     case COMMAND_CLOSE:
@@ -558,6 +569,9 @@ static uint64_t *message_remaining(struct message *message)
     if (message->kind == MESSAGE_STATEMENT) {
         return &message->as.statement.remaining_ms;
     }
+    if (message->kind == MESSAGE_VERIFY) {
+        return &message->as.verify.remaining_ms;
+    }
     return message->kind == MESSAGE_PREPARE ? &message->as.prepare.remaining_ms : NULL;
 }
 
@@ -612,7 +626,7 @@ static void take_result(struct sim_world *world, uint32_t index, struct sim_even
             return;
         }
         edge_note_executed(world, index, result);
-    } else if (result->kind == COMMAND_PREPARE) {
+    } else if (result->kind == COMMAND_PREPARE || result->kind == COMMAND_VERIFY) {
         if (world_point(world, process, FAULT_A_PREP_RESULT)) {
             return;
         }

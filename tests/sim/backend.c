@@ -106,7 +106,7 @@ bool backend_has_sent_prepare(const struct sim_backend *backend)
 static void backend_answer_lost(struct sim_world *world, struct sim_backend *backend)
 {
     struct command_result result = {.class = PG_UNKNOWN};
-    if (backend->stage != BACKEND_FINISH) {
+    if (backend->stage != BACKEND_FINISH && backend->stage != BACKEND_VERIFY) {
         result.class = backend_has_sent_prepare(backend) ? PG_UNKNOWN : PG_ROLLED_BACK;
         result.failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
     }
@@ -156,7 +156,7 @@ void backend_doom(struct sim_world *world, struct sim_backend *backend, const en
 }
 
 /* The same gid once more while it is prepared: it runs, and PREPARE will find the name taken. */
-static struct sim_attempt *attempt_double(struct sim_world *world, const struct sim_attempt *first)
+struct sim_attempt *backend_attempt_double(struct sim_world *world, const struct sim_attempt *first)
 {
     struct sim_attempt *second = alloc_zeroed(sizeof(*second));
     second->gid = first->gid;
@@ -178,7 +178,7 @@ void backend_execute(struct sim_world *world, uint32_t agent, struct command *co
     struct sim_attempt *attempt = law_attempt(world, &execute->gid);
     CHECK(attempt != NULL);
     if (attempt->is_prepared) {
-        attempt = attempt_double(world, attempt);
+        attempt = backend_attempt_double(world, attempt);
     }
     if (backend == NULL) {
         struct command_result result = {
@@ -444,6 +444,10 @@ static enum pg_class finish_class(struct sim_world *world, struct sim_database *
     if (fault_strikes(world, SIM_PG_REFUSED)) {
         return PG_REFUSED;
     }
+    enum pg_class settled = PG_OK;
+    if (backend_owner_settles(world, database, attempt, finish, &settled)) {
+        return settled;
+    }
     TRACE(world, LANE_DATABASE(database->index), "%s PREPARED %016llx",
           finish->commit ? "COMMIT" : "ROLLBACK", (unsigned long long)finish->gid.attempt);
     database_end(world, database, attempt, finish->commit);
@@ -488,6 +492,9 @@ void backend_event(struct sim_world *world, const struct sim_event *event)
         return;
     case BACKEND_FINISH:
         backend_finishes(world, database, backend);
+        return;
+    case BACKEND_VERIFY:
+        backend_verifies(world, database, backend);
         return;
     }
 }

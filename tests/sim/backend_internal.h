@@ -32,6 +32,14 @@ void backend_prepare(struct sim_world *world, struct sim_database *database,
                      struct sim_backend *backend);
 uint64_t backend_late_ms(struct sim_world *world);
 
+/* backend_external.c */
+void backend_verifies(struct sim_world *world, struct sim_database *database,
+                      struct sim_backend *backend);
+/* FINISH of a row that another role owns; true: it is settled, with *ret_class. */
+bool backend_owner_settles(struct sim_world *world, struct sim_database *database,
+                           struct sim_attempt *attempt, const struct command_finish *finish,
+                           enum pg_class *ret_class);
+
 /* backend_interactive.c: the statement has its rows, and the transaction stays open; PREPARE has come to the server. */
 void backend_statement_done(struct sim_world *world, struct sim_database *database,
                             struct sim_backend *backend);

@@ -19,7 +19,7 @@ struct agent;
 struct agent_event;
 
 #define COVERAGE_TABLES 3
-#define COVERAGE_STATES 16
+#define COVERAGE_STATES 20
 #define COVERAGE_EVENTS 32
 
 struct coverage {
@@ -59,6 +59,7 @@ enum coverage_coord_event {
     MEETS_CLOSE_COMMIT,
     MEETS_CLOSE_ROLLBACK,
     MEETS_ANSWER,
+    MEETS_EXTERNAL, /* asked for, by its client */
     MEETS_COORD_COUNT,
 };
 
@@ -94,6 +95,7 @@ enum coverage_agent_event {
     MEETS_FIRST_STATEMENT, /* again */
     MEETS_LATER_STATEMENT,
     MEETS_PREPARE,
+    MEETS_VERIFY,
     MEETS_AGENT_COUNT,
 };
 

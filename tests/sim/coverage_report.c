@@ -30,6 +30,7 @@ static const char *const coord_events[MEETS_COORD_COUNT] = {
     [MEETS_CLOSE_COMMIT] = "client's COMMIT",
     [MEETS_CLOSE_ROLLBACK] = "client's ROLLBACK",
     [MEETS_ANSWER] = "ANSWER",
+    [MEETS_EXTERNAL] = "client's EXTERNAL",
 };
 
 static const char *const agent_events[MEETS_AGENT_COUNT] = {
@@ -63,6 +64,7 @@ static const char *const agent_events[MEETS_AGENT_COUNT] = {
     [MEETS_FIRST_STATEMENT] = "STATEMENT 1",
     [MEETS_LATER_STATEMENT] = "STATEMENT n",
     [MEETS_PREPARE] = "PREPARE",
+    [MEETS_VERIFY] = "VERIFY",
 };
 
 struct table {

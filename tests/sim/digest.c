@@ -47,6 +47,8 @@ static uint64_t digest_message(const struct message *message)
         return fold(fold(hash, message->as.statement.attempt), message->as.statement.ordinal);
     case MESSAGE_PREPARE:
         return fold(fold(hash, message->as.prepare.gid.attempt), message->as.prepare.count);
+    case MESSAGE_VERIFY:
+        return fold(hash, message->as.verify.gid.attempt);
     case MESSAGE_ANSWER:
         return fold(fold(hash, message->as.answer.gid.attempt), message->as.answer.ordinal);
     case MESSAGE_HEALTH:

@@ -104,6 +104,10 @@ static bool processes_are_quiet(const struct sim_world *world, char ret_why[SIM_
 
 static bool clients_are_quiet(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
 {
+    if (world->applications_open > 0) {
+        (void)snprintf(ret_why, SIM_TEXT_SIZE, "an application has not prepared yet");
+        return false;
+    }
     for (size_t i = 0; i < world->op_count; i++) {
         if (!world->ops[i].is_settled) {
             (void)snprintf(ret_why, SIM_TEXT_SIZE, "the client of op %zu has no answer", i);

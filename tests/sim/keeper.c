@@ -23,7 +23,7 @@ static bool keeper_fence(struct sim_world *world, uint32_t agent, const struct g
     for (size_t i = 0; i < SIM_BACKENDS_MAX; i++) {
         struct sim_backend *backend = &database->backends[i];
         bool is_other = backend->agent != agent || backend->incarnation != incarnation;
-        bool is_its = backend->stage != BACKEND_FINISH &&
+        bool is_its = backend->stage != BACKEND_FINISH && backend->stage != BACKEND_VERIFY &&
                       (gid != NULL ? gid_equal(&backend->execute.gid, gid)
                                    : gtrid_equal(&backend->execute.gid.gtrid, gtrid));
         if (backend->stage != BACKEND_FREE && (is_other || !backend->is_attached || is_its)) {
@@ -42,7 +42,9 @@ static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
     row->xid = (uint32_t)attempt->xid8;
     row->age_ms = world->now_ms - attempt->prepared_at_ms;
     (void)snprintf(row->owner, sizeof(row->owner), "%s",
-                   attempt->is_stranger && !attempt->is_elsewhere ? "somebody" : "assent");
+                   attempt->is_external                             ? "application"
+                   : attempt->is_stranger && !attempt->is_elsewhere ? "somebody"
+                                                                    : "assent");
 }
 
 static bool keeper_is_alone(const struct sim_world *world, uint32_t agent)
@@ -168,10 +170,12 @@ static void keeper_prove(struct sim_world *world, uint32_t agent, const struct c
     }
     if (database_prepared(database, &prove->gid) != NULL) {
         result->proved = PROOF_SAYS_PREPARED;
-    } else if (prove->proof.kind == PROOF_XID) {
+    } else if (prove->proof.kind == PROOF_XID ||
+               (prove->proof.kind == PROOF_EXTERNAL && prove->proof.xid8 != 0)) {
         result->proved = prove_by_xid(world, database, edge, &prove->gid, &prove->proof);
-    } else if (prove->proof.kind == PROOF_NONE && !prove->expect_commit &&
-               database->proof == PROOF_XID) {
+    } else if (!prove->expect_commit &&
+               (prove->proof.kind == PROOF_EXTERNAL ||
+                (prove->proof.kind == PROOF_NONE && database->proof == PROOF_XID))) {
         result->proved = PROOF_SAYS_ABSENT;
     } else {
         result->proved = prove_by_row(world, database, prove);
@@ -299,6 +303,7 @@ void keeper_carry_out(struct sim_world *world, uint32_t agent, struct command *c
     case COMMAND_STATEMENT:
     case COMMAND_PREPARE:
     case COMMAND_CLOSE:
+    case COMMAND_VERIFY:
         break;
     }
     CHECK(!"a worker's or finisher's command");

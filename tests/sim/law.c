@@ -553,6 +553,32 @@ static void work_went_out(struct sim_world *world, uint32_t coord, const struct 
     }
 }
 
+/* P-20: the gid that was given out last, and no other. */
+static void verify_is_known(struct sim_world *world, const struct message_verify *verify)
+{
+    struct sim_truth *truth = law_truth_need(world, &verify->gid.gtrid);
+    const struct sim_attempt *attempt = law_attempt(world, &verify->gid);
+    if (attempt == NULL || !attempt->is_external) {
+        law_broken(world, "P-20", "a gid is to be verified that was never given out");
+    }
+    if (truth->deadline_ms == 0) {
+        truth->deadline_ms = world->now_ms + verify->remaining_ms;
+    }
+}
+
+/* A gid for a branch that an application prepares. */
+static void external_is_given(struct sim_world *world, const struct gid *gid)
+{
+    if (law_attempt(world, gid) != NULL) {
+        law_broken(world, "P-20", "an attempt's nonce is used twice");
+        return;
+    }
+    struct sim_attempt *attempt = law_attempt_new(world, gid);
+    attempt->database = law_database(world, gid->participant);
+    attempt->is_external = true;
+    attempt->has_grant = true;
+}
+
 static const char *session_participant(const struct sim_world *world, uint32_t coord,
                                        uint64_t session)
 {
@@ -574,6 +600,7 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
     case MESSAGE_WORK:
     case MESSAGE_STATEMENT:
     case MESSAGE_PREPARE:
+    case MESSAGE_VERIFY:
         if (!owns) {
             law_broken(world, "P-16", "%s before this start's EPOCH is durable",
                        message_kind_text(message->kind));
@@ -586,6 +613,9 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
             work_is_known(world, &message->as.statement.gtrid, message->as.statement.work,
                           message->as.statement.remaining_ms);
             work_went_out(world, coord, &message->as.statement.gtrid, send->session);
+        } else if (message->kind == MESSAGE_VERIFY) {
+            verify_is_known(world, &message->as.verify);
+            work_went_out(world, coord, &message->as.verify.gid.gtrid, send->session);
         }
         return;
     case MESSAGE_COMMIT:
@@ -624,6 +654,12 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
 
 void law_coord_ready(struct sim_world *world, uint32_t coord, const struct coord_ready *ready)
 {
+    /* First: a round may give a gid out and roll it back. */
+    for (size_t i = 0; i < ready->answer_count; i++) {
+        if (ready->answers[i].answer.gid.attempt != 0) {
+            external_is_given(world, &ready->answers[i].answer.gid);
+        }
+    }
     look_at_appends(world, coord, ready);
     for (size_t i = 0; i < ready->send_count; i++) {
         look_at_send(world, coord, &ready->sends[i]);
@@ -732,13 +768,17 @@ static void look_at_command(struct sim_world *world, uint32_t agent, const struc
         attempt->session = its->hears;
         return;
     }
-    if (command->kind != COMMAND_FINISH) {
+    if (command->kind != COMMAND_FINISH && command->kind != COMMAND_VERIFY) {
         return;
     }
-    const struct gid *gid = &command->as.finish.gid;
+    const struct gid *gid =
+        command->kind == COMMAND_FINISH ? &command->as.finish.gid : &command->as.verify.gid;
     attempt = law_attempt(world, gid);
     if (attempt == NULL || attempt->is_stranger || attempt->database != its->database) {
         law_broken(world, "F1", "an agent wants to finish what is not its own");
+        return;
+    }
+    if (command->kind == COMMAND_VERIFY) {
         return;
     }
     bool told = command->as.finish.commit
@@ -768,8 +808,10 @@ static void rolled_back_is_final(struct sim_world *world, uint32_t agent, const 
     const struct sim_truth *truth = law_truth_need(world, &gid->gtrid);
     for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
          attempt = attempt->next_of_truth) {
+        /* An application may prepare at any moment: what comes is the sweep's (L1). */
         if (attempt->database == database->index && !attempt->told_commit &&
-            (!by_name || gid_equal(&attempt->gid, gid)) && still_there(world, attempt)) {
+            !attempt->is_external && (!by_name || gid_equal(&attempt->gid, gid)) &&
+            still_there(world, attempt)) {
             law_broken(world, "P-11", "%s acknowledges a rollback of %s, which is %s",
                        database->name, gtrid_say(&gid->gtrid),
                        attempt->is_prepared ? "prepared" : "committed");
@@ -903,6 +945,10 @@ void law_prepared(struct sim_world *world, struct sim_attempt *attempt)
 void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit)
 {
     bool named = law_names(attempt->truth, &attempt->gid);
+    if (commit && attempt->is_another) {
+        law_broken(world, "P-20", "%s: what was prepared instead of the voted branch commits",
+                   attempt->text);
+    }
     if (commit) {
         attempt->committed_once = true;
     }

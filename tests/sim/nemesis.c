@@ -220,7 +220,7 @@ static void strike_human(struct sim_world *world, bool commit)
     for (size_t i = 0; i < database->prepared_count; i++) {
         struct sim_attempt *attempt =
             database->prepared[(fault_below(world, 1000) + i) % database->prepared_count];
-        if (!attempt->is_stranger && database->is_up) {
+        if (!attempt->is_stranger && !attempt->is_another && database->is_up) {
             TRACE(world, LANE_DATABASE(database->index), "somebody %s %016llx by hand",
                   commit ? "commits" : "rolls back", (unsigned long long)attempt->gid.attempt);
             attempt->by_human = true;
@@ -264,6 +264,12 @@ static void strike_databases(struct sim_world *world)
     }
     if (fault_strikes(world, SIM_HUMAN_COMMIT)) {
         strike_human(world, true);
+    }
+    if (fault_strikes(world, SIM_APP_OTHER)) {
+        struct sim_database *database = any_database(world);
+        if (database->is_up && !database->is_read_only) {
+            applications_prepare_again(world, database);
+        }
     }
 }
 
@@ -442,6 +448,7 @@ void nemesis_heal(struct sim_world *world)
         world->disks[i].is_damaged = false;
     }
     tell_space(world, true);
+    applications_heal(world);
     for (uint32_t i = 0; i < world->database_count; i++) {
         uint32_t agent = world->agent_of[i];
         world->databases[i].is_up = true;

@@ -166,6 +166,8 @@ static uint64_t fold_message(uint64_t hash, const struct message *message)
     case MESSAGE_PREPARE:
         hash = fold(fold_gid(hash, &message->as.prepare.gid), message->as.prepare.count);
         return fold(hash, message->as.prepare.remaining_ms);
+    case MESSAGE_VERIFY:
+        return fold(fold_gid(hash, &message->as.verify.gid), message->as.verify.remaining_ms);
     case MESSAGE_ANSWER:
         hash = fold(fold_gid(hash, &message->as.answer.gid), message->as.answer.ordinal);
         return fold_results(hash, message->as.answer.results);

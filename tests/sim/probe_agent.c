@@ -61,6 +61,8 @@ static void meet_message(struct agent *agent, const struct message *message, uin
         meet_gid(agent, &gid, MEETS_LATER_STATEMENT, pairs);
     } else if (message->kind == MESSAGE_PREPARE) {
         meet_gid(agent, &message->as.prepare.gid, MEETS_PREPARE, pairs);
+    } else if (message->kind == MESSAGE_VERIFY) {
+        meet_gid(agent, &message->as.verify.gid, MEETS_VERIFY, pairs);
     } else if (message->kind == MESSAGE_COMMIT) {
         meet_gid(agent, &message->as.commit.gid, MEETS_COMMIT, pairs);
     } else if (message->kind == MESSAGE_ROLLBACK && message->as.rollback.has_gid) {

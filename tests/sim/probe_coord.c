@@ -159,6 +159,13 @@ void probe_coord_meets(const struct coord *coord, const struct coord_event *even
                      txns, branches);
         }
         return;
+    case COORD_EVENT_EXTERNAL:
+        txn = txn_find(coord, &event->external->gtrid);
+        if (txn != NULL) {
+            meet_one(txn, txn_branch(coord, txn, event->external->participant), MEETS_EXTERNAL,
+                     txns, branches);
+        }
+        return;
     case COORD_EVENT_OPEN:
     case COORD_EVENT_START:
     case COORD_EVENT_PEER_UP:

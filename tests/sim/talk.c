@@ -23,6 +23,47 @@ static void step_add(struct sim_talk *talk, uint32_t database, uint32_t account,
     talk->amount[talk->step_count++] = amount;
 }
 
+static void step_drop(struct sim_talk *talk, uint32_t at)
+{
+    for (uint32_t i = at; i + 1 < talk->step_count; i++) {
+        talk->databases[i] = talk->databases[i + 1];
+        talk->account[i] = talk->account[i + 1];
+        talk->amount[i] = talk->amount[i + 1];
+        talk->is_external[i] = talk->is_external[i + 1];
+    }
+    talk->step_count--;
+}
+
+/* In one of two such operations some participants' branches are prepared by the application itself, in one step each. */
+static void externals_draw(struct sim_world *world, struct sim_op *op)
+{
+    struct sim_talk *talk = &op->talk;
+    if (!sim_one_in(&talk->random, 2)) {
+        return;
+    }
+    for (uint32_t database = 0; database < world->database_count; database++) {
+        bool is_external = sim_one_in(&talk->random, 2);
+        bool is_first = true;
+        if (!is_external || (op->read_only_mask & (1U << database)) != 0) {
+            continue;
+        }
+        for (uint32_t i = 0; i < talk->step_count; i++) {
+            if (talk->databases[i] != database) {
+                continue;
+            }
+            if (!is_first) {
+                step_drop(talk, i);
+                break; /* there are two at most */
+            }
+            talk->is_external[i] = true;
+            is_first = false;
+        }
+    }
+    if (talk->regret_at != UINT32_MAX && talk->regret_at > talk->step_count) {
+        talk->regret_at = talk->step_count;
+    }
+}
+
 /* One operation in four is spoken. Draws of its own, so that all others stay what they are. What a participant does is said in one
  * statement or in two, the second one after all others have begun. */
 void talk_draw(struct sim_world *world, size_t index)
@@ -51,6 +92,7 @@ void talk_draw(struct sim_world *world, size_t index)
     talk->regret_at = sim_one_in(&talk->random, 6)
                           ? (uint32_t)sim_between(&talk->random, 1, talk->step_count)
                           : UINT32_MAX;
+    externals_draw(world, op);
 }
 
 /* The money goes from the first database to the others, and a part of it to another account of the first one, by a second statement
@@ -72,20 +114,30 @@ uint32_t talk_steps(const struct sim_op *op, uint32_t database)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < op->talk.step_count; i++) {
-        count += op->talk.databases[i] == database;
+        count += op->talk.databases[i] == database && !op->talk.is_external[i];
     }
     return count;
 }
 
+/* The number that a statement has for the coordinator, which counts nothing else. */
+static uint64_t step_seq(const struct sim_talk *talk, uint32_t step)
+{
+    uint64_t seq = 0;
+    for (uint32_t i = 0; i <= step && i < talk->step_count; i++) {
+        seq += !talk->is_external[i];
+    }
+    return seq;
+}
+
 /* ---- saying it ---- */
 
-static enum call_kind kind_of(enum talk_phase phase)
+static enum call_kind kind_of(const struct sim_talk *talk)
 {
-    switch (phase) {
+    switch (talk->phase) {
     case TALK_OPENING:
         return CALL_OPEN;
     case TALK_SPEAKING:
-        return CALL_STATEMENT;
+        return talk->is_external[talk->step] ? CALL_EXTERNAL : CALL_STATEMENT;
     case TALK_COMMITTING:
         return CALL_COMMIT;
     case TALK_ROLLING_BACK:
@@ -119,7 +171,8 @@ static void interrupt(struct sim_world *world, size_t index)
     const struct sim_talk *talk = &world->ops[index].talk;
     bool says_again = talk->phase == TALK_COMMITTING && fault_below(world, 2) == 0;
     if (talk->phase != TALK_OPENING) {
-        say(world, index, says_again ? CALL_STATEMENT : CALL_ROLLBACK,
+        bool is_statement = !talk->is_external[talk->step_count - 1];
+        say(world, index, says_again && is_statement ? CALL_STATEMENT : CALL_ROLLBACK,
             fault_below(world, fault_below(world, 2) == 0 ? 6 : 60));
     }
 }
@@ -165,9 +218,9 @@ void talk_go_on(struct sim_world *world, size_t index)
         talk_unanswered(world, (uint32_t)index);
         return;
     }
-    say(world, index, kind_of(op->talk.phase), 0);
+    say(world, index, kind_of(&op->talk), 0);
     if (fault_strikes(world, SIM_CLIENT_TWICE)) {
-        say(world, index, kind_of(op->talk.phase), 0);
+        say(world, index, kind_of(&op->talk), 0);
     }
     if (fault_strikes(world, SIM_CLIENT_OTHER)) {
         interrupt(world, index);
@@ -215,12 +268,20 @@ bool talk_submit(struct sim_world *world, uint32_t coord, size_t number)
         uint32_t database = op->talk.databases[at];
         step.kind = COORD_EVENT_STATEMENT;
         step.statement = &statement;
+        statement.seq = step_seq(&op->talk, at);
         memcpy(statement.participant, world->databases[database].name, PARTICIPANT_NAME_SIZE);
         statement.has_mode = true;
         statement.isolation = op->isolation;
         statement.read_only = (op->read_only_mask & (1U << database)) != 0;
         statement.hash[0] = (uint8_t)at;
         statement.work = step_work(op, call.op, at);
+    }
+    struct interactive_external external = {.gtrid = call.gtrid};
+    if (call.kind == CALL_EXTERNAL) {
+        step.kind = COORD_EVENT_EXTERNAL;
+        step.external = &external;
+        memcpy(external.participant, world->databases[op->talk.databases[call.seq - 1]].name,
+               PARTICIPANT_NAME_SIZE);
     }
     bool ok = false;
     coord_proc_step_submit(world, coord, &step, &ok);
@@ -242,8 +303,8 @@ static void statement_is_answered(struct sim_world *world, const struct sim_call
     }
     memcpy(&said, answer->results->bytes, sizeof(said));
     const struct sim_attempt *attempt = law_attempt(world, &said.gid);
-    if (answer->seq != call->seq || said.step + 1 != call->seq ||
-        !gtrid_equal(&said.gid.gtrid, &call->gtrid)) {
+    if (answer->seq != step_seq(&world->ops[call->op].talk, (uint32_t)call->seq - 1) ||
+        said.step + 1 != call->seq || !gtrid_equal(&said.gid.gtrid, &call->gtrid)) {
         law_broken(world, "P-22", "op %u: statement %llu is answered with the results of %u",
                    call->op, (unsigned long long)call->seq, said.step + 1);
     } else if (attempt == NULL || attempt->statements_done == 0) {
@@ -301,6 +362,33 @@ static void next_phase(struct sim_talk *talk)
     }
 }
 
+static void step_is_done(struct sim_world *world, uint32_t index)
+{
+    world->ops[index].talk.step++;
+    next_phase(&world->ops[index].talk);
+    think(world, index);
+}
+
+/* Its application prepares under this name now, or nobody does. */
+static void external_is_given(struct sim_world *world, uint32_t index, const struct gid *gid)
+{
+    struct sim_op *op = &world->ops[index];
+    op->talk.gid = *gid;
+    switch (application_begin(world, index, gid)) {
+    case APPLICATION_WAITS:
+        return;
+    case APPLICATION_GOES_ON:
+        step_is_done(world, index);
+        return;
+    case APPLICATION_ASKS_AGAIN:
+        clients_later(world, index, 20 + sim_below(&op->talk.random, 200));
+        return;
+    case APPLICATION_DIES:
+        op->is_settled = true;
+        return;
+    }
+}
+
 static void done(struct sim_world *world, struct sim_call *call, const struct api_answer *answer,
                  bool is_current)
 {
@@ -317,9 +405,12 @@ static void done(struct sim_world *world, struct sim_call *call, const struct ap
     case CALL_STATEMENT:
         statement_is_answered(world, call, answer);
         if (is_current) {
-            op->talk.step++;
-            next_phase(&op->talk);
-            think(world, call->op);
+            step_is_done(world, call->op);
+        }
+        return;
+    case CALL_EXTERNAL:
+        if (is_current) {
+            external_is_given(world, call->op, &answer->gid);
         }
         return;
     case CALL_COMMIT: {
@@ -359,13 +450,27 @@ static void refused(struct sim_world *world, uint32_t index)
     talk_unanswered(world, index);
 }
 
+void talk_prepared(struct sim_world *world, uint32_t index, const struct gid *gid, bool ok)
+{
+    struct sim_op *op = &world->ops[index];
+    if (op->is_settled || op->talk.phase != TALK_SPEAKING || !gid_equal(&op->talk.gid, gid)) {
+        return;
+    }
+    if (ok) {
+        step_is_done(world, index);
+    } else {
+        refused(world, index);
+    }
+}
+
 void talk_answered(struct sim_world *world, struct sim_call *call, const struct api_answer *answer)
 {
     struct sim_op *op = &world->ops[call->op];
     const struct sim_talk *talk = &op->talk;
-    bool is_current = !op->is_settled && call->kind == kind_of(talk->phase) &&
+    bool is_current = !op->is_settled && call->kind == kind_of(talk) &&
                       (call->kind == CALL_OPEN || gtrid_equal(&call->gtrid, &talk->gtrid)) &&
-                      (call->kind != CALL_STATEMENT || call->seq == talk->step + 1);
+                      ((call->kind != CALL_STATEMENT && call->kind != CALL_EXTERNAL) ||
+                       call->seq == talk->step + 1);
     if (call->is_gone) { /* nobody read it */
         talk_unanswered(world, call->op);
         return;

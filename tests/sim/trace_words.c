@@ -91,6 +91,9 @@ const char *trace_message_words(const struct message *message, char text[TRACE_W
     case MESSAGE_PREPARE:
         say_gtrid(text, kind, &message->as.prepare.gid.gtrid);
         break;
+    case MESSAGE_VERIFY:
+        say_gtrid(text, kind, &message->as.verify.gid.gtrid);
+        break;
     case MESSAGE_ANSWER:
         say_gtrid(text, kind, &message->as.answer.gid.gtrid);
         break;

@@ -276,6 +276,9 @@ static void free_event(struct sim_world *world, const struct sim_event *event)
     case EVENT_CLIENT:
         clients_event(world, event);
         return;
+    case EVENT_APPLICATION:
+        applications_event(world, event);
+        return;
     case EVENT_TICK:
         tick(world);
         return;
@@ -447,6 +450,7 @@ void world_done(struct sim_world *world)
     truths_free(world);
     free(world->ops);
     free(world->calls);
+    free(world->applications);
 }
 
 void sim_run(const struct sim_options *options, struct sim_verdict *ret_verdict)

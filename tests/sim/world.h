@@ -14,6 +14,8 @@
  *   network.c      sessions between the two
  *   clients.c      clients and operators
  *   talk.c         clients that speak statement by statement
+ *   applications.c clients that prepare a branch themselves
+ *   backend_external.c  what the agent does with such a branch
  *   operators.c    operators who resolve, and who decide about what stays
  *   nemesis.c      faults that come by the clock, and healing
  *   law.c          invariants that hold at every moment
@@ -86,6 +88,7 @@ enum sim_event_kind {
     EVENT_RESTORED,    /* the copy that was put aside takes the journal's place */
     EVENT_ADD_BACK,    /* a: slot, b: participant */
     EVENT_CLIENT,      /* number: op; a: what */
+    EVENT_APPLICATION, /* number: which application */
     EVENT_TICK,
     EVENT_HEAL,
 };
@@ -171,7 +174,9 @@ struct sim_attempt { /* of one gid */
         tag; /* static: of the server's answer to its last end (PREPARE TRANSACTION ...); NULL: none */
     uint32_t statements_begun, statements_done; /* interactive */
     bool is_stranger, is_read_only;
-    bool is_elsewhere; /* a stranger's, in another database of the same cluster */
+    bool is_external, has_grant; /* an application prepares it; the agent may finish it */
+    bool is_another;             /* under the name of one that was verified (P-20) */
+    bool is_elsewhere;           /* a stranger's, in another database of the same cluster */
     /* what happened to it */
     uint64_t made_by; /* the agent's incarnation */
     bool reply_ok;    /* its agent has read the whole answer */
@@ -219,6 +224,7 @@ enum backend_stage {
     BACKEND_OPEN,    /* interactive: waits for the next statement, or PREPARE */
     BACKEND_PREPARE, /* PREPARE is in the server */
     BACKEND_FINISH,  /* COMMIT or ROLLBACK PREPARED is in the server */
+    BACKEND_VERIFY,  /* an external branch is looked at */
 };
 
 struct sim_backend { /* a connection's work in the server; may outlive its client */
@@ -238,6 +244,7 @@ struct sim_backend { /* a connection's work in the server; may outlive its clien
     bool by_rollback;               /* read-only: ends by ROLLBACK */
     struct command_execute execute; /* work owned */
     struct command_finish finish;
+    struct command_verify verify;
     struct sim_attempt *attempt;
     uint64_t lock_until_ms;
     uint64_t proof_lsn;
@@ -384,8 +391,10 @@ struct sim_talk { /* a client that speaks statement by statement (P-22) */
     int64_t amount[SIM_STEPS_MAX];
     uint32_t regret_at; /* rolls back instead of this step; step_count: instead of the commit */
     struct gtrid gtrid;
-    uint32_t refusals;      /* of this step */
-    uint32_t afterthoughts; /* that are still to come when it is over */
+    uint32_t refusals;               /* of this step */
+    uint32_t afterthoughts;          /* that are still to come when it is over */
+    bool is_external[SIM_STEPS_MAX]; /* the application prepares that participant's branch */
+    struct gid gid;                  /* that it was given last */
     struct sim_random random;
 };
 
@@ -414,6 +423,14 @@ enum call_kind {
     CALL_STATEMENT,
     CALL_COMMIT,
     CALL_ROLLBACK,
+    CALL_EXTERNAL,
+};
+
+struct sim_application { /* about to prepare a branch itself */
+    uint32_t op, database;
+    struct gid gid;
+    uint64_t until_ms; /* it waits no longer for its rows */
+    bool is_heeded;    /* somebody waits for it */
 };
 
 struct sim_call {
@@ -470,6 +487,9 @@ struct sim_world {
     struct sim_op *ops;
     size_t call_count, call_capacity;
     struct sim_call *calls;
+
+    size_t application_count, application_capacity, applications_open;
+    struct sim_application *applications;
 
     struct map truths; /* struct sim_truth by gtrid */
     struct sim_truth *truth_list;
@@ -587,7 +607,12 @@ void backend_finish(struct sim_world *world, uint32_t agent, struct command *com
 void backend_statement(struct sim_world *world, uint32_t agent, struct command *command);
 void backend_prepare_open(struct sim_world *world, uint32_t agent, struct command *command);
 void backend_close(struct sim_world *world, uint32_t agent, const struct command *command);
+/* backend_external.c */
+void backend_verify(struct sim_world *world, uint32_t agent, const struct command *command);
 /* backend.c */
+/* The same gid once more while it is there. */
+struct sim_attempt *backend_attempt_double(struct sim_world *world,
+                                           const struct sim_attempt *first);
 void backend_event(struct sim_world *world, const struct sim_event *event);
 void backend_lost_answer(struct sim_world *world, const struct sim_event *event);
 void backend_deadline(struct sim_world *world, const struct sim_event *event);
@@ -648,8 +673,25 @@ void talk_go_on(struct sim_world *world, size_t op); /* says what is next */
 /* False: nothing was done (API_FAILED), and nobody answers. */
 bool talk_submit(struct sim_world *world, uint32_t coord, size_t call);
 void talk_answered(struct sim_world *world, struct sim_call *call, const struct api_answer *answer);
-void talk_unanswered(struct sim_world *world, uint32_t op);      /* nobody will answer */
-uint32_t talk_steps(const struct sim_op *op, uint32_t database); /* how many are there */
+void talk_unanswered(struct sim_world *world, uint32_t op); /* nobody will answer */
+uint32_t talk_steps(const struct sim_op *op,
+                    uint32_t database); /* statements, how many are there */
+/* The application that was waited for has prepared, or could not. */
+void talk_prepared(struct sim_world *world, uint32_t op, const struct gid *gid, bool ok);
+
+/* applications.c */
+enum application_fate {
+    APPLICATION_WAITS = 1, /* for the reply to its PREPARE: talk_prepared */
+    APPLICATION_GOES_ON,   /* without waiting */
+    APPLICATION_ASKS_AGAIN,
+    APPLICATION_DIES,
+};
+
+enum application_fate application_begin(struct sim_world *world, uint32_t op,
+                                        const struct gid *gid);
+void applications_event(struct sim_world *world, const struct sim_event *event);
+void applications_prepare_again(struct sim_world *world, struct sim_database *database);
+void applications_heal(struct sim_world *world);
 
 static inline bool sim_is_heuristic(enum branch_state state)
 {

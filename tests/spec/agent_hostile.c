@@ -151,6 +151,11 @@ static void check_command(struct world *world, const struct command *command)
         CHECK(known->is_open && !known->busy);
         known->busy = true;
         break;
+    case COMMAND_VERIFY: /* looks, and may be repeated */
+        known = fact(world, &command->as.verify.gid);
+        CHECK(!known->busy && !known->executing);
+        known->busy = true;
+        break;
     case COMMAND_FINISH:
         known = fact(world, &command->as.finish.gid);
         CHECK(!known->busy);
@@ -326,6 +331,11 @@ static void learn_answer(struct world *world, const struct command *command,
         known->executing = false;
         known->says_rolled_back = true;
         break;
+    case COMMAND_VERIFY:
+        known = fact(world, &command->as.verify.gid);
+        known->executed_ok = result->class == PG_OK && is_present;
+        known->executed_history = world->history;
+        break;
     case COMMAND_FINISH:
         known = fact(world, &command->as.finish.gid);
         if (is_present && result->class == PG_OK) {
@@ -397,6 +407,10 @@ static void do_answer(struct world *world, bool kindly)
     if (command.kind == COMMAND_SCAN || command.kind == COMMAND_OUTCOMES) {
         result.proof.xid8 = draw(world, 1000);
     }
+    if (command.kind == COMMAND_VERIFY && (result.class == PG_OK || draw(world, 4) == 0)) {
+        result.proof.kind = PROOF_EXTERNAL;
+        result.proof.xid8 = 1 + draw(world, 1000);
+    }
     if (command.kind == COMMAND_AUDIT && result.class == PG_OK) {
         uint8_t findings[AUDIT_ITEMS_MAX] = {0};
         result.results = blob_new(findings, command.as.audit.count);
@@ -436,7 +450,14 @@ static void do_message(struct world *world)
     struct message message = {0};
     struct gid gid = pick_gid(world);
     struct fact *known = fact(world, &gid);
-    switch (draw(world, 21)) {
+    switch (draw(world, 24)) {
+    case 21:
+    case 22:
+    case 23:
+        message.kind = MESSAGE_VERIFY;
+        message.as.verify.gid = gid;
+        message.as.verify.remaining_ms = draw(world, 3000);
+        break;
     case 13:
     case 14:
         statement_first(world, &message);

@@ -30,6 +30,9 @@ struct fact_branch { /* what the oracle knows of one branch */
     /* Interactive (P-22): STATEMENTs sent and answered, the attempt that answered the first one, PREPARE was sent. */
     uint64_t ordinal, answered, attempt;
     bool prepares;
+    /* External: the attempt that was given out last (P-20), whether it was told to roll back. It prepares with VERIFY. */
+    uint64_t given;
+    bool given_refused;
     bool acked;     /* ACK_COMMITTED for the recorded gid */
     bool heuristic; /* a heuristic acknowledgement, or a released participant */
 };
@@ -44,7 +47,7 @@ struct fact { /* of one gtrid */
     struct fact_branch branches[PARTICIPANTS];
 };
 
-enum call_kind { CALL_BY_NUMBER = 0, CALL_OPEN, CALL_STATEMENT, CALL_ROLLBACK };
+enum call_kind { CALL_BY_NUMBER = 0, CALL_OPEN, CALL_STATEMENT, CALL_ROLLBACK, CALL_EXTERNAL };
 
 struct call {
     uint64_t
@@ -197,7 +200,10 @@ static void check_commit_record(struct world *world, const struct record_commit 
             CHECK(of->yes != 0 && !of->yes_readonly &&
                   of->yes == branch->gid.attempt);             /* P-7, P-20 */
             CHECK(of->ordinal == 0 || of->yes == of->attempt); /* P-22 */
-            CHECK((of->refused_attempts >> of->yes & 1U) == 0);
+            CHECK(of->given == 0 || (of->yes == of->given && of->prepares && !of->given_refused));
+            CHECK((of->given != 0) == (branch->proof.kind == PROOF_EXTERNAL)); /* P-20 */
+            CHECK(of->given == 0 || branch->proof.xid8 != 0);
+            CHECK(of->given != 0 || (of->refused_attempts >> of->yes & 1U) == 0);
         }
         of->recorded = true;
         of->recorded_attempt = branch->gid.attempt;
@@ -273,7 +279,9 @@ static void check_abort_word(struct world *world, const struct gtrid *gtrid, con
         return;
     }
     CHECK(!is_recorded_gid(known, gid)); /* I1, P-2 */
-    if (index < PARTICIPANTS && gid->attempt <= ATTEMPTS) {
+    if (index < PARTICIPANTS && gid->attempt == known->branches[index].given) {
+        known->branches[index].given_refused = true;
+    } else if (index < PARTICIPANTS && gid->attempt <= ATTEMPTS) {
         known->branches[index].refused_attempts |= UINT32_C(1) << gid->attempt;
     }
 }
@@ -327,6 +335,19 @@ static void check_prepare(struct world *world, size_t index, uint64_t session,
     CHECK(prepare->count == branch->ordinal && prepare->count > 0);
     CHECK(prepare->gid.attempt == branch->attempt && branch->attempt != 0);
     CHECK(prepare->remaining_ms > 0);
+    branch->prepares = true;
+}
+
+/* P-3, P-20: what was given out last, once the client has said commit. */
+static void check_verify(struct world *world, size_t index, uint64_t session,
+                         const struct message_verify *verify)
+{
+    struct fact *known = fact_get(world, &verify->gid.gtrid);
+    struct fact_branch *branch = &known->branches[index];
+    CHECK(known->is_open && !known->recorded && !known->told_abort);
+    CHECK(branch->session == session && branch->given != 0 && branch->ordinal == 0);
+    CHECK(verify->gid.attempt == branch->given && verify->remaining_ms > 0);
+    known->deadline_ms = world->now_ms + verify->remaining_ms;
     branch->prepares = true;
 }
 
@@ -393,11 +414,14 @@ static void check_send(struct world *world, const struct coord_send *send)
     case MESSAGE_PREPARE:
         check_prepare(world, index, send->session, &message->as.prepare);
         return;
+    case MESSAGE_VERIFY:
+        check_verify(world, index, send->session, &message->as.verify);
+        return;
     }
 }
 
-static void check_interactive_answer(struct fact *known, const struct call *call,
-                                     const struct api_answer *answer)
+static void check_interactive_answer(const struct world *world, struct fact *known,
+                                     const struct call *call, const struct api_answer *answer)
 {
     bool is_ok = answer->status == API_OK;
     if (answer->status == API_ABORTED || (is_ok && call->kind == CALL_ROLLBACK)) {
@@ -407,6 +431,16 @@ static void check_interactive_answer(struct fact *known, const struct call *call
         known->is_open = true;
     } else if (is_ok && call->kind == CALL_STATEMENT) {
         CHECK(answer->results != NULL && answer->seq > 0 && !known->told_abort);
+    } else if (is_ok && call->kind == CALL_EXTERNAL) {
+        struct fact_branch *branch = &known->branches[call->participant];
+        CHECK(gtrid_equal(&answer->gid.gtrid, &known->gtrid) && answer->gid.attempt != 0);
+        CHECK(participant_of(answer->gid.participant) == call->participant);
+        CHECK(branch->ordinal == 0 && !branch->prepares); /* a participant is one or the other */
+        CHECK(branch->given != answer->gid.attempt && !known->told_abort);
+        branch->used = true;
+        branch->session =
+            branch->session != 0 ? branch->session : world->sessions[call->participant];
+        branch->given = answer->gid.attempt;
     }
 }
 
@@ -433,7 +467,7 @@ static void check_answer(struct world *world, const struct coord_answer *answer)
     struct fact *known = fact_get(world, &answer->answer.views[0].gtrid);
     bool is_submit = (call->id & 1) != 0 && call->kind == CALL_BY_NUMBER;
     if (call->kind != CALL_BY_NUMBER) {
-        check_interactive_answer(known, call, &answer->answer);
+        check_interactive_answer(world, known, call, &answer->answer);
     } else if (is_submit && answer->answer.status == API_OK) {
         CHECK(known->durable && !known->told_abort);
         known->told_commit = true;
@@ -459,7 +493,7 @@ static void step(struct world *world, struct coord_event *event)
     }
     event->now_ms = world->now_ms;
     event->wall_ms = 1700000000000 + world->now_ms;
-    event->random = 1 + draw(world, 255);
+    event->random = event->random != 0 ? event->random : 1 + draw(world, 255);
     struct journal_entry entry;
     struct error error;
     struct gtrid gtrid;
@@ -734,6 +768,19 @@ static void do_statement(struct world *world)
     blob_free(statement.work);
 }
 
+static void do_external(struct world *world)
+{
+    size_t participant = draw(world, PARTICIPANTS);
+    struct interactive_external external = {.gtrid = pick_open(world)};
+    snprintf(external.participant, sizeof(external.participant), "%s", names[participant]);
+    struct coord_event event = {.kind = COORD_EVENT_EXTERNAL,
+                                .external = &external,
+                                .call = call_new(world, CALL_EXTERNAL)};
+    event.random = 1000 + world->last_call; /* an attempt: no other draw is like it */
+    world->calls[world->call_count - 1].participant = participant;
+    step(world, &event);
+}
+
 static void do_close(struct world *world)
 {
     struct interactive_end end = {.gtrid = pick_open(world),
@@ -811,6 +858,9 @@ static struct gid pick_awaited(struct world *world, size_t index, bool vote)
             if (vote && known->branches[index].attempt != 0 && draw(world, 8) != 0) {
                 gid.attempt = known->branches[index].attempt;
             }
+            if (vote && known->branches[index].given != 0 && draw(world, 8) != 0) {
+                gid.attempt = known->branches[index].given;
+            }
             snprintf(gid.participant, sizeof(gid.participant), "%s", names[index]);
             break;
         }
@@ -840,7 +890,10 @@ static void learn_vote(struct world *world, size_t index, uint64_t session,
     if (branch->ordinal != 0 && branch->attempt != 0 && vote->gid.attempt != branch->attempt) {
         return; /* P-22: another attempt than the one that answered */
     }
-    if (branch->ordinal != 0 && !branch->prepares) {
+    if (branch->given != 0 && vote->gid.attempt != branch->given) {
+        return; /* P-20: not what was given out last */
+    }
+    if ((branch->ordinal != 0 || branch->given != 0) && !branch->prepares) {
         branch->spoiled = true; /* a yes that nobody asked for is doubt */
         return;
     }
@@ -850,8 +903,10 @@ static void learn_vote(struct world *world, size_t index, uint64_t session,
         }
         branch->yes = vote->vote == VOTE_COMMIT ? vote->gid.attempt : 0;
         branch->yes_readonly = vote->vote == VOTE_READONLY && branch->read_only;
-        branch->spoiled =
-            branch->spoiled || !is_yes || (vote->vote == VOTE_READONLY && !branch->read_only);
+        bool proves_other = vote->vote == VOTE_COMMIT &&
+                            (branch->given != 0) != (vote->proof.kind == PROOF_EXTERNAL);
+        branch->spoiled = branch->spoiled || !is_yes || proves_other ||
+                          (vote->vote == VOTE_READONLY && !branch->read_only);
     } else if (!is_yes && vote->gid.attempt == branch->yes && branch->yes != 0) {
         branch->spoiled = true; /* taken back */
     }
@@ -873,6 +928,11 @@ static void do_vote(struct world *world, size_t index, uint64_t session)
         vote->proof.kind = PROOF_ROW;
         vote->proof.timeline = world->timelines[index];
         vote->proof.lsn = world->now_ms; /* as good as any position that only grows */
+        bool is_external = known != NULL && known->branches[index].given != 0;
+        if (is_external != (draw(world, 16) == 0)) {
+            vote->proof.kind = PROOF_EXTERNAL;
+            vote->proof.xid8 = 700;
+        }
     }
     if (is_heard(world, index, session)) {
         learn_vote(world, index, session, vote);
@@ -1146,8 +1206,10 @@ static void do_event(struct world *world)
         do_submit(world);
     } else if (kind < 10) {
         do_open(world);
-    } else if (kind < 18) {
+    } else if (kind < 16) {
         do_statement(world);
+    } else if (kind < 18) {
+        do_external(world);
     } else if (kind < 22) {
         do_close(world);
     } else if (kind < 62) {

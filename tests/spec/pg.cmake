@@ -9,6 +9,8 @@ if(TARGET assent_pg)
         assent_test(NAME test_${name} SOURCES test_${name}.c LIBS test_pg_world
                     LABELS spec integration TIMEOUT 120)
     endforeach()
+    assent_test(NAME test_pg_external SOURCES test_pg_external.c LIBS test_pg_world
+                LABELS spec integration TIMEOUT 120)
     assent_test(NAME test_execute_policy SOURCES test_execute_policy.c LIBS test_pg_world assent_agent_config
                 LABELS spec integration TIMEOUT 120)
     # A server that answers PREPARE with the tag ROLLBACK.
