@@ -75,6 +75,7 @@ void assent_answer_free(struct assent_answer *answer)
     free(answer->id);
     free(answer->state);
     free(answer->key);
+    free(answer->gid);
     free(answer->reason);
     free(answer->text);
     free(answer->participant);
@@ -108,6 +109,11 @@ const char *assent_answer_state(const struct assent_answer *answer)
 const char *assent_answer_key(const struct assent_answer *answer)
 {
     return text_or_empty(answer->key);
+}
+
+const char *assent_answer_gid(const struct assent_answer *answer)
+{
+    return text_or_empty(answer->gid);
 }
 
 bool assent_answer_completed(const struct assent_answer *answer)

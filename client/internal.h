@@ -60,6 +60,7 @@ struct assent_answer {
     struct answer_branch *branches;
     bool is_done;           /* the coordinator has done what was asked */
     struct results results; /* of one statement, until they are given to its branch */
+    char *gid;              /* of an external branch; NULL reads as "" */
 };
 
 struct participant_item {
@@ -88,7 +89,7 @@ struct wire_answer {
     bool retryable;
     bool replayed;
     uint32_t retry_after_ms;
-    char *reason, *participant, *text, *next;
+    char *reason, *participant, *text, *next, *gid;
     size_t transaction_count;
     struct assent_answer **transactions;
     size_t participant_count;
@@ -100,6 +101,7 @@ void wire_encode_submit(struct pack *pack, const struct assent_request *request)
 void wire_encode_open(struct pack *pack, uint32_t timeout_ms);
 void wire_encode_statement(struct pack *pack, const char *id, uint64_t seq,
                            const struct request_branch *branch);
+void wire_encode_external(struct pack *pack, const char *id, const char *participant);
 void wire_encode_commit(struct pack *pack, const char *id, enum assent_ack ack);
 void wire_encode_rollback(struct pack *pack, const char *id);
 void wire_encode_get(struct pack *pack, const char *id, const char *key); /* one of them is NULL */

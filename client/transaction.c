@@ -217,6 +217,23 @@ struct assent_answer *assent_execute_again(struct assent_transaction *transactio
     return statement_ask(transaction);
 }
 
+struct assent_answer *assent_external_branch(struct assent_transaction *transaction,
+                                             const char *participant)
+{
+    if (participant == NULL || !participant_name_valid(participant)) {
+        return answer_new(ASSENT_REFUSED, "malformed",
+                          "a participant's name has 1 to 63 of a-z, 0-9, _ and -, a letter first");
+    }
+    struct pack pack = {0};
+    wire_encode_external(&pack, transaction->id, participant);
+    /* Where the answer is lost, another one names another gid: the lost one never commits (P-20). */
+    struct assent_answer *answer = client_ask(transaction->client, &pack, true, CLIENT_QUESTION_MS);
+    if (answer->is_done) {
+        answer->outcome = ASSENT_ACTIVE;
+    }
+    return answer;
+}
+
 struct assent_answer *assent_commit(struct assent_transaction *transaction, enum assent_ack ack)
 {
     if (transaction->is_unsure) {

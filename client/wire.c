@@ -81,6 +81,13 @@ void wire_encode_statement(struct pack *pack, const char *id, uint64_t seq,
     encode_branch(pack, branch);
 }
 
+void wire_encode_external(struct pack *pack, const char *id, const char *participant)
+{
+    encode_head(pack, 2, "external");
+    encode_text(pack, "id", id);
+    encode_text(pack, "participant", participant);
+}
+
 void wire_encode_commit(struct pack *pack, const char *id, enum assent_ack ack)
 {
     encode_head(pack, 2, "commit");
@@ -442,6 +449,8 @@ static void decode_member(struct unpack *in, struct wire_answer *wire)
         decode_participants(in, wire);
     } else if (unpack_text_is(&name, "results")) {
         decode_results(in, &wire->results);
+    } else if (unpack_text_is(&name, "gid")) {
+        decode_text(in, &wire->gid);
     } else {
         unpack_skip(in);
     }
@@ -471,6 +480,7 @@ void wire_answer_done(struct wire_answer *answer)
     free(answer->participant);
     free(answer->text);
     free(answer->next);
+    free(answer->gid);
     for (size_t i = 0; i < answer->transaction_count; i++) {
         assent_answer_free(answer->transactions[i]);
     }
@@ -576,6 +586,7 @@ struct assent_answer *wire_to_answer(struct wire_answer *wire, bool is_submit)
     }
     move_text(&wire->text, &answer->text);
     move_text(&wire->participant, &answer->participant);
+    move_text(&wire->gid, &answer->gid);
     answer->retryable = answer->retryable || wire->retryable;
     answer->replayed = wire->replayed;
     answer->retry_after_ms = wire->retry_after_ms;

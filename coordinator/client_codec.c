@@ -309,6 +309,8 @@ static bool decode_id(struct decode *decode)
         ret_gtrid = &call->statement.gtrid;
     } else if (call->operation == API_CLOSE) {
         ret_gtrid = &call->end.gtrid;
+    } else if (call->operation == API_EXTERNAL) {
+        ret_gtrid = &call->external.gtrid;
     }
     return decode_gtrid(decode, "id", ret_gtrid);
 }
@@ -338,7 +340,9 @@ static bool decode_state(struct decode *decode)
 
 static bool decode_participant(struct decode *decode)
 {
-    return decode_name(decode, decode->call->list.participant);
+    struct api_call *call = decode->call;
+    return decode_name(decode, call->operation == API_EXTERNAL ? call->external.participant
+                                                               : call->list.participant);
 }
 
 static bool decode_limit(struct decode *decode)
@@ -367,6 +371,7 @@ enum {
     OP_STATEMENT = 32,
     OP_COMMIT = 64,
     OP_ROLLBACK = 128,
+    OP_EXTERNAL = 256,
 };
 
 static const struct operation {
@@ -374,10 +379,15 @@ static const struct operation {
     uint32_t bit;
     enum api_operation operation;
 } operations[] = {
-    {"submit", OP_SUBMIT, API_SUBMIT}, {"get", OP_GET, API_GET},
-    {"list", OP_LIST, API_LIST},       {"participants", OP_PARTICIPANTS, API_PARTICIPANTS},
-    {"open", OP_OPEN, API_OPEN},       {"statement", OP_STATEMENT, API_STATEMENT},
-    {"commit", OP_COMMIT, API_CLOSE},  {"rollback", OP_ROLLBACK, API_CLOSE},
+    {"submit", OP_SUBMIT, API_SUBMIT},
+    {"get", OP_GET, API_GET},
+    {"list", OP_LIST, API_LIST},
+    {"participants", OP_PARTICIPANTS, API_PARTICIPANTS},
+    {"open", OP_OPEN, API_OPEN},
+    {"statement", OP_STATEMENT, API_STATEMENT},
+    {"commit", OP_COMMIT, API_CLOSE},
+    {"rollback", OP_ROLLBACK, API_CLOSE},
+    {"external", OP_EXTERNAL, API_EXTERNAL},
 };
 
 enum {
@@ -405,10 +415,10 @@ static const struct member {
     {"timeout_ms", MEMBER_TIMEOUT, OP_SUBMIT | OP_OPEN, decode_timeout},
     {"ack", MEMBER_ACK, OP_SUBMIT | OP_COMMIT, decode_ack},
     {"branches", MEMBER_BRANCHES, OP_SUBMIT, decode_branches},
-    {"id", MEMBER_ID, OP_GET | OP_STATEMENT | OP_COMMIT | OP_ROLLBACK, decode_id},
+    {"id", MEMBER_ID, OP_GET | OP_STATEMENT | OP_COMMIT | OP_ROLLBACK | OP_EXTERNAL, decode_id},
     {"events", MEMBER_EVENTS, OP_GET, decode_events},
     {"state", MEMBER_STATE, OP_LIST, decode_state},
-    {"participant", MEMBER_PARTICIPANT, OP_LIST, decode_participant},
+    {"participant", MEMBER_PARTICIPANT, OP_LIST | OP_EXTERNAL, decode_participant},
     {"limit", MEMBER_LIMIT, OP_LIST, decode_limit},
     {"after", MEMBER_AFTER, OP_LIST, decode_after},
     {"branch", MEMBER_BRANCH, OP_STATEMENT, decode_statement},
@@ -489,8 +499,12 @@ static bool decode_finish(struct decode *decode, uint32_t operation_bit)
     if (operation_bit == OP_GET && ((decode->seen & MEMBER_KEY) != 0) == has_id) {
         return malformed(decode, "get needs either id or key");
     }
-    if ((operation_bit & (OP_STATEMENT | OP_COMMIT | OP_ROLLBACK)) != 0 && !has_id) {
-        return malformed(decode, "statement, commit and rollback need id");
+    const uint32_t of_open = OP_STATEMENT | OP_COMMIT | OP_ROLLBACK | OP_EXTERNAL;
+    if ((operation_bit & of_open) != 0 && !has_id) {
+        return malformed(decode, "statement, external, commit and rollback need id");
+    }
+    if (operation_bit == OP_EXTERNAL && (decode->seen & MEMBER_PARTICIPANT) == 0) {
+        return malformed(decode, "external needs participant");
     }
     if (operation_bit == OP_STATEMENT) {
         if (decode->call->statement.work == NULL) {

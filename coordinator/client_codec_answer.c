@@ -228,11 +228,16 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
 {
     const struct api_answer *answer = &call->answer;
     char next[GTRID_TEXT_SIZE] = "";
+    char gid[GID_TEXT_SIZE] = "";
+    if (answer->gid.attempt != 0) {
+        gid_format(&answer->gid, gid);
+    }
     if (answer->has_next && answer->view_count > 0) {
         gtrid_format(&answer->views[answer->view_count - 1].gtrid, next);
     }
     const bool is_statement = call->operation == API_STATEMENT;
-    encode_head(pack, is_statement ? 11 : 9, status_of(answer->status));
+    const bool is_external = call->operation == API_EXTERNAL;
+    encode_head(pack, is_statement ? 11 : is_external ? 10 : 9, status_of(answer->status));
     encode_reason(pack, answer->reason);
     encode_optional(pack, "participant", answer->participant);
     encode_text(pack, "text", answer_text(call));
@@ -247,6 +252,9 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
     if (is_statement) {
         encode_number(pack, "seq", answer->seq);
         encode_blob(pack, "results", answer->results);
+    }
+    if (is_external) {
+        encode_optional(pack, "gid", gid);
     }
     pack_text(pack, "participants");
     pack_array(pack, answer->participant_count);

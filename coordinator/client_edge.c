@@ -162,7 +162,7 @@ static void context_received(struct edge_context *context, nng_msg *message)
     }
     /* What goes on or begins takes a place; what ends a transaction must not wait for one. */
     const bool is_work = call->operation == API_SUBMIT || call->operation == API_OPEN ||
-                         call->operation == API_STATEMENT;
+                         call->operation == API_STATEMENT || call->operation == API_EXTERNAL;
     if (is_work) {
         if (!context_admit(context, &refusal)) {
             api_call_free(call);

@@ -390,8 +390,8 @@ void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ac
     const struct txn *txn = txn_find(coord, &ack->gid.gtrid);
     /* While it is undecided there is nothing to record: an external branch's earlier attempt was told to roll back (P-20), and what
      * a person made of that is judged when it ends. */
-    bool is_settled = txn != NULL ? txn->heuristic_pending == 0 && !txn_is_at_work(txn)
-                                  : prior->looked_up;
+    bool is_settled =
+        txn != NULL ? txn->heuristic_pending == 0 && !txn_is_at_work(txn) : prior->looked_up;
     if (ack_contradicts_abort(ack) && is_settled) {
         finish_noted(coord->participants[from], &ack->gid, ready);
     }

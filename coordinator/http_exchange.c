@@ -258,6 +258,20 @@ static struct api_call *call_statement(struct exchange *exchange)
     return call;
 }
 
+static struct api_call *call_external(struct exchange *exchange)
+{
+    struct api_call *call = api_call_new(API_EXTERNAL);
+    if (!interactive_external_parse((const uint8_t *)exchange->body.bytes,
+                                    exchange->body.size_bytes, &call->external,
+                                    &exchange->problem)) {
+        api_call_free(call);
+        return NULL;
+    }
+    call->external.gtrid = exchange->gtrid;
+    exchange->is_repeatable = true; /* with another gid */
+    return call;
+}
+
 static struct api_call *call_close(struct exchange *exchange)
 {
     struct api_call *call = api_call_new(API_CLOSE);
@@ -307,6 +321,8 @@ static struct api_call *call_make(struct exchange *exchange)
         return call_open(exchange);
     case ROUTE_STATEMENT:
         return call_statement(exchange);
+    case ROUTE_EXTERNAL:
+        return call_external(exchange);
     case ROUTE_COMMIT:
     case ROUTE_ROLLBACK:
         return call_close(exchange);

@@ -132,6 +132,40 @@ bool interactive_statement_parse(const struct http_limits *limits, const uint8_t
     return ok;
 }
 
+static bool mode_is_external(const struct json_value *value, struct problem *ret_problem)
+{
+    return strcmp(value->text, "external") == 0 ||
+           problem_at(ret_problem, PROBLEM_MALFORMED, value,
+                      "must be \"external\": a branch that the agent executes begins with its "
+                      "first statement");
+}
+
+bool interactive_external_parse(const uint8_t *body, size_t body_bytes,
+                                struct interactive_external *ret_external,
+                                struct problem *ret_problem)
+{
+    enum { PARTICIPANT, MODE, COUNT };
+    static const struct member_rule rules[COUNT] = {
+        [PARTICIPANT] = {"participant", MEMBER_REQUIRED, JSON_VALUE_STRING},
+        [MODE] = {"mode", MEMBER_REQUIRED, JSON_VALUE_STRING},
+    };
+    const struct json_value *members[COUNT];
+    struct interactive_external external = {0};
+    struct json_document *document = NULL;
+    if (!document_parse(body, body_bytes, &document, ret_problem)) {
+        return false;
+    }
+    const bool ok =
+        members_check(json_document_root(document), rules, COUNT, members, ret_problem) &&
+        mode_is_external(members[MODE], ret_problem) &&
+        name_parse(members[PARTICIPANT], external.participant, ret_problem);
+    json_document_free(document);
+    if (ok) {
+        *ret_external = external;
+    }
+    return ok;
+}
+
 bool interactive_end_parse(bool commit, const uint8_t *body, size_t body_bytes,
                            struct interactive_end *ret_end, struct problem *ret_problem)
 {

@@ -19,6 +19,11 @@ bool interactive_statement_parse(const struct http_limits *limits, const uint8_t
                                  size_t body_bytes, struct interactive_statement *ret_statement,
                                  struct problem *ret_problem);
 
+/* {"participant","mode":"external"}; fills all but gtrid. */
+bool interactive_external_parse(const uint8_t *body, size_t body_bytes,
+                                struct interactive_external *ret_external,
+                                struct problem *ret_problem);
+
 /* Of a commit {"ack"}, of a rollback {}; fills all but gtrid. */
 bool interactive_end_parse(bool commit, const uint8_t *body, size_t body_bytes,
                            struct interactive_end *ret_end, struct problem *ret_problem);

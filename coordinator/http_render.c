@@ -184,6 +184,21 @@ void render_opened(const struct txn_view *view, struct text *ret_text)
     json_writer_finish(writer, ret_text);
 }
 
+void render_external(const struct api_answer *answer, struct text *ret_text)
+{
+    char gid[GID_TEXT_SIZE];
+    struct json_writer *writer = json_writer_new();
+    gid_format(&answer->gid, gid);
+    json_writer_object_open(writer);
+    member_gtrid(writer, "id", &answer->views[0].gtrid);
+    json_writer_member_string(writer, "state", txn_state_text(answer->views[0].state));
+    json_writer_member_string(writer, "participant", answer->gid.participant);
+    json_writer_member_string(writer, "mode", "external");
+    json_writer_member_string(writer, "gid", gid);
+    json_writer_object_close(writer);
+    json_writer_finish(writer, ret_text);
+}
+
 bool render_statement(const struct api_answer *answer, struct text *ret_text,
                       struct error *ret_error)
 {

@@ -18,6 +18,8 @@ bool render_committed(const struct txn_view *view, struct text *ret_text, struct
 
 /* Of an interactive transaction: opened, a statement answered (false as above), rolled back. */
 void render_opened(const struct txn_view *view, struct text *ret_text);
+/* The gid that a branch is to be prepared under. */
+void render_external(const struct api_answer *answer, struct text *ret_text);
 bool render_statement(const struct api_answer *answer, struct text *ret_text,
                       struct error *ret_error);
 /* view NULL: it is forgotten already. */

@@ -40,8 +40,8 @@ static void problem_take_id(struct problem *problem, const struct api_answer *an
 /* Whoever asks this and gets no answer does not know what became of it. */
 static bool route_has_outcome(enum route route)
 {
-    return route == ROUTE_SUBMIT || route == ROUTE_STATEMENT || route == ROUTE_COMMIT ||
-           route == ROUTE_ROLLBACK;
+    return route == ROUTE_SUBMIT || route == ROUTE_STATEMENT || route == ROUTE_EXTERNAL ||
+           route == ROUTE_COMMIT || route == ROUTE_ROLLBACK;
 }
 
 /* The edge cannot make sense of the answer. The outcome is then not known to the client. */
@@ -284,12 +284,14 @@ static void reply_interactive(enum route route, bool is_repeatable, const struct
     }
     if (route == ROUTE_OPEN) {
         render_opened(view, &body);
+    } else if (route == ROUTE_EXTERNAL) {
+        render_external(answer, &body);
     } else if (!render_statement(answer, &body, &error)) {
         reply_internal(route, is_repeatable, answer, error.text, ret_reply);
         return;
     }
     reply_json(&body, view, ret_reply);
-    ret_reply->replayed = answer->replayed;
+    ret_reply->replayed = answer->replayed && route != ROUTE_EXTERNAL; /* that gid is another one */
 }
 
 static void reply_done(enum route route, bool is_repeatable, const struct api_call *call,
@@ -297,7 +299,8 @@ static void reply_done(enum route route, bool is_repeatable, const struct api_ca
 {
     if (route == ROUTE_SUBMIT || route == ROUTE_COMMIT) {
         reply_committed(route, is_repeatable, &call->answer, ret_reply);
-    } else if (route == ROUTE_OPEN || route == ROUTE_STATEMENT || route == ROUTE_ROLLBACK) {
+    } else if (route == ROUTE_OPEN || route == ROUTE_STATEMENT || route == ROUTE_EXTERNAL ||
+               route == ROUTE_ROLLBACK) {
         reply_interactive(route, is_repeatable, call, ret_reply);
     } else {
         reply_read(route, &call->answer, ret_reply);

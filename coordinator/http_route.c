@@ -16,6 +16,7 @@ static const struct route_row rows[ROUTE_COUNT] = {
     [ROUTE_RESOLVE] = {"POST", "/v1/transactions/{id}/resolve"},
     [ROUTE_OPEN] = {"POST", "/v1/transactions/open"},
     [ROUTE_STATEMENT] = {"POST", "/v1/transactions/{id}/statements"},
+    [ROUTE_EXTERNAL] = {"POST", "/v1/transactions/{id}/branches"},
     [ROUTE_COMMIT] = {"POST", "/v1/transactions/{id}/commit"},
     [ROUTE_ROLLBACK] = {"POST", "/v1/transactions/{id}/rollback"},
     [ROUTE_STREAM] = {"GET", "/v1/stream"},

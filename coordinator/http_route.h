@@ -16,8 +16,9 @@ enum route {
     ROUTE_TRANSACTION,
     ROUTE_EVENTS,
     ROUTE_RESOLVE,
-    ROUTE_OPEN, /* of an interactive transaction, and the three below */
+    ROUTE_OPEN, /* of an interactive transaction, and the four below */
     ROUTE_STATEMENT,
+    ROUTE_EXTERNAL,
     ROUTE_COMMIT,
     ROUTE_ROLLBACK,
     ROUTE_STREAM,

@@ -307,6 +307,17 @@ ASSENT_API struct assent_answer *assent_execute_operation(struct assent_transact
 ASSENT_API struct assent_answer *assent_execute_again(struct assent_transaction *transaction);
 
 /*
+ * A branch that the program prepares itself, on a connection and in a role of its own:
+ *     BEGIN; ...; PREPARE TRANSACTION '<assent_answer_gid(answer)>'
+ * and, when that has been answered, assent_commit, which verifies it. Asking again gives another
+ * gid; what is prepared under the one before never commits. A participant has either statements or
+ * such a branch. Returns owned, never NULL: ASSENT_ACTIVE, the answer has the gid; otherwise as
+ * assent_execute, and after ASSENT_UNKNOWN it may be asked for again.
+ */
+ASSENT_API struct assent_answer *assent_external_branch(struct assent_transaction *transaction,
+                                                        const char *participant);
+
+/*
  * Commits everywhere, or nowhere, and waits as assent_submit does; without results, which the
  * statements have given. May be called again after ASSENT_UNKNOWN and ASSENT_UNAVAILABLE, also by who
  * has only the client's word that it was lost: the outcome is recorded. ASSENT_REFUSED: nothing was
@@ -348,6 +359,9 @@ ASSENT_API uint32_t assent_answer_retry_after_ms(const struct assent_answer *ans
 ASSENT_API const char *assent_answer_text(const struct assent_answer *answer);
 /* The participant that is to blame; "" for none. */
 ASSENT_API const char *assent_answer_participant(const struct assent_answer *answer);
+
+/* What to prepare under, of assent_external_branch; "" otherwise. */
+ASSENT_API const char *assent_answer_gid(const struct assent_answer *answer);
 
 /* PostgreSQL's five characters, where it is to blame; else "". */
 ASSENT_API const char *assent_answer_sqlstate(const struct assent_answer *answer);

@@ -29,7 +29,10 @@ DEADLINE_S = 60
 TRANSACTIONS, TRANSACTION = "/v1/transactions", "/v1/transactions/{id}"
 EVENTS, RESOLVE = "/v1/transactions/{id}/events", "/v1/transactions/{id}/resolve"
 OPEN, STREAM = "/v1/transactions/open", "/v1/stream"
-STATEMENTS, COMMIT, ROLLBACK = (f"/v1/transactions/{{id}}/{word}" for word in ("statements", "commit", "rollback"))
+STATEMENTS, BRANCHES, COMMIT, ROLLBACK = (f"/v1/transactions/{{id}}/{word}"
+                                          for word in ("statements", "branches", "commit", "rollback"))
+BODIES = {STATEMENTS: {"participant": "order", "sql": "SELECT 1"}, BRANCHES: {"participant": "order", "mode": "external"},
+          COMMIT: {}, ROLLBACK: {}}
 SERVICE = ("/v1/participants", "/livez", "/readyz", "/metrics", "/openapi.json")
 JSON = {"Content-Type": "application/json"}
 NO_ID = "0" * 32 + "-1-" + "0" * 16 + "-1"
@@ -402,6 +405,7 @@ def ask_talks(client, demo):
         talk = Talk(client, timeout_ms=2000)
         talk.say(status, "order", text, slug=slug)
         talk.tell(status, COMMIT, slug)
+        talk.tell(status, BRANCHES, slug, BODIES[BRANCHES])
         talk.tell(200, ROLLBACK)
     talk = Talk(client)
     talk.tell(403, STATEMENTS, "rejected_by_policy",
@@ -415,14 +419,30 @@ def ask_talks(client, demo):
     talk.tell(400, ROLLBACK, "malformed", {"ack": "decided"}, by_schema=False)
     client.send(400, "post", OPEN, "malformed", body={"timeout_ms": 0}, by_schema=False)
     client.send(422, "post", OPEN, "limit", body={"timeout_ms": 10**9}, by_schema=True)
-    for path in (STATEMENTS, COMMIT, ROLLBACK):
+    for path, body in BODIES.items():
         target = path.replace("{id}", NO_ID)
-        body = {"participant": "order", "sql": "SELECT 1"} if path == STATEMENTS else {}
         client.send(404, "post", path, "unknown_transaction", target=target, body=body)
         client.send(422, "post", path, "not_supported", target=target, body=body, headers={"Idempotency-Key": "k"},
                     by_schema=True)
         ask_bad_transport(client, path, target)
     ask_bad_transport(client, OPEN, OPEN)
+
+
+def ask_externals(client, demo):
+    """Branches that the application prepares; the demo's agents may finish none of them."""
+    talk = Talk(client)
+    first = talk.tell(200, BRANCHES, body=BODIES[BRANCHES])
+    second = talk.tell(200, BRANCHES, body=BODIES[BRANCHES])
+    assert first["gid"] != second["gid"], "the same gid twice"
+    talk.say(200, "payment", "SELECT 1")
+    talk.say(409, "order", "SELECT 1", slug="conflict")
+    talk.tell(409, BRANCHES, "conflict", {**BODIES[BRANCHES], "participant": "payment"})
+    talk.tell(422, BRANCHES, "unknown_participant", {**BODIES[BRANCHES], "participant": "nobody"}, by_schema=True)
+    talk.tell(422, BRANCHES, "unknown_participant", {**BODIES[BRANCHES], "participant": "Order!"}, by_schema=False)
+    for body in ({}, {"participant": "order"}, {"mode": "external"}, {"participant": 1, "mode": "external"},
+                 {**BODIES[BRANCHES], "mode": "internal"}, {**BODIES[BRANCHES], "colour": "red"}):
+        talk.tell(400, BRANCHES, "malformed", body, by_schema=False)
+    talk.tell(409, COMMIT, "not_preparable")
 
 
 def ask_looks(client, demo, known):
@@ -516,6 +536,7 @@ def ask_without_agent(client, demo):
     client.submit(503, order("o-3"), debit(1), slug="participant_unavailable")
     talk.tell(503, COMMIT, "participant_unavailable")
     Talk(client).say(503, "payment", "SELECT 1", slug="participant_unavailable")
+    Talk(client).tell(503, BRANCHES, "participant_unavailable", {**BODIES[BRANCHES], "participant": "payment"})
     demo.up()
 
 
@@ -608,8 +629,8 @@ def ask_with_memory_full(client, demo):
         wait_until("the memory for bodies is full",
                    lambda: client.raw("POST", target, JSON, json.dumps(body))[0] == 429)
         client.send(429, "post", RESOLVE, "overload", target=target, body=body)
-        for path in (STATEMENTS, COMMIT, ROLLBACK):
-            body = {"participant": "order", "sql": "SELECT 1"} if path == STATEMENTS else "{}" + " " * 100
+        for path, body in BODIES.items():
+            body = body or "{}" + " " * 100
             client.send(429, "post", path, "overload", target=path.replace("{id}", NO_ID), body=body)
         client.submit(429, debit(1), slug="overload")
 
@@ -640,7 +661,7 @@ def ask_unreadable_journal(client, demo):
         for path in (TRANSACTION, EVENTS):
             client.send(500, "get", path, "internal", target=path.replace("{id}", old[0]))
         client.submit(500, debit(1), slug="internal", key="old-1")
-        for path, body in ((STATEMENTS, {"participant": "order", "sql": "SELECT 1"}), (COMMIT, {}), (ROLLBACK, {}),
+        for path, body in (*BODIES.items(),
                            (RESOLVE, {"action": "forget", "participant": "payment", "comment": "why"})):
             client.send(500, "post", path, "internal", target=path.replace("{id}", old[0]), body=body)
 
@@ -750,6 +771,7 @@ def main():
         ask_aborts(client, demo)
         ask_bad_requests(client, demo)
         ask_talks(client, demo)
+        ask_externals(client, demo)
         ask_looks(client, demo, known)
         ask_outcomes(client, demo, known)
         ask_other_methods(client, demo)
