@@ -5,7 +5,7 @@ target_link_libraries(test_agent_harness PUBLIC assent_agent_core PkgConfig::cmo
 add_library(test_agent_hostile STATIC agent_hostile.c)
 target_link_libraries(test_agent_hostile PUBLIC test_agent_harness)
 
-foreach(name IN ITEMS votes finish peers compare mutants)
+foreach(name IN ITEMS votes finish external peers compare mutants)
     if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/test_agent_${name}.c)
         assent_test(NAME test_agent_${name} SOURCES test_agent_${name}.c
             LIBS test_agent_harness LABELS spec)

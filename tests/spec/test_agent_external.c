@@ -1,0 +1,314 @@
+/* test_agent_external.c - branches that the application prepares, in the agent's core: VERIFY in, votes out (P-3, P-11, P-20). */
+#include "tests/spec/test_agent_harness.h"
+
+#define SEQUENCE 50u
+#define GIVEN    0x9e37u /* the coordinator's attempt */
+#define XID      7000u
+
+static int set_up(void **state)
+{
+    struct bench *bench = alloc_zeroed(sizeof(*bench));
+    bench_init(bench);
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    bench_done(*state);
+    free(*state);
+    return 0;
+}
+
+static void say_verify_as(struct bench *bench, uint64_t session, const struct gid *gid,
+                          uint64_t remaining_ms)
+{
+    struct message message = {.kind = MESSAGE_VERIFY};
+    message.as.verify.gid = *gid;
+    message.as.verify.remaining_ms = remaining_ms;
+    bench_message(bench, session, &message);
+}
+
+static void say_verify(struct bench *bench, const struct gid *gid)
+{
+    say_verify_as(bench, SESSION, gid, 5000);
+}
+
+static void say_commit(struct bench *bench, const struct gid *gid, uint64_t xid8)
+{
+    struct message message = {.kind = MESSAGE_COMMIT};
+    message.as.commit.gid = *gid;
+    message.as.commit.proof = (struct proof){.kind = PROOF_EXTERNAL, .xid8 = xid8};
+    bench_message(bench, SESSION, &message);
+}
+
+static void answer_as(struct bench *bench, uint64_t id, enum pg_class class, enum reason reason)
+{
+    struct command_result result = {.id = id, .kind = COMMAND_VERIFY, .class = class};
+    if (class == PG_OK) {
+        result.proof = (struct proof){.kind = PROOF_EXTERNAL, .xid8 = XID, .lsn = 9};
+        snprintf(result.owner, sizeof(result.owner), "%s", "shop");
+    }
+    result.failure.reason = reason;
+    bench_result(bench, &result);
+}
+
+static const struct message_vote *vote(const struct bench *bench)
+{
+    return &bench_send(bench, MESSAGE_VOTE)->message.as.vote;
+}
+
+static struct gid verified(struct bench *bench)
+{
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_OK, REASON_NONE);
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+    return gid;
+}
+
+/* A scan that shows this row with that transaction id. */
+static void scan_xid(struct bench *bench, const struct gid *gid, uint32_t xid)
+{
+    while (bench->scan_id == 0) {
+        bench_wait(bench, 500);
+    }
+    struct command_result result = {.id = bench->scan_id, .kind = COMMAND_SCAN, .class = PG_OK};
+    result.rows = alloc_array(1, sizeof(*result.rows));
+    result.row_count = 1;
+    gid_format(gid, result.rows[0].gid_text);
+    result.rows[0].xid = xid;
+    result.rows[0].age_ms = 3000;
+    bench->scan_id = 0;
+    bench_result(bench, &result);
+}
+
+/* The yes names gid, transaction id and owner, and comes only after the database has been asked. */
+static void test_agent_p3_verified_row_is_a_yes(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    const struct command *command = bench_command(bench, COMMAND_VERIFY);
+    assert_true(gid_equal(&command->as.verify.gid, &gid));
+    assert_int_equal(command->as.verify.deadline_ms, bench->now_ms + 5000);
+    answer_as(bench, command->id, PG_OK, REASON_NONE);
+    assert_true(gid_equal(&vote(bench)->gid, &gid));
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+    assert_int_equal(vote(bench)->proof.kind, PROOF_EXTERNAL);
+    assert_int_equal(vote(bench)->proof.xid8, XID);
+    assert_string_equal(vote(bench)->owner, "shop");
+}
+
+/* Whatever is not a clear yes is none: no, doubt, and an answer that proves nothing. */
+static void test_agent_p3_anything_else_is_no_yes(void **state)
+{
+    static const struct {
+        enum pg_class class;
+        enum vote vote;
+    } answers[] = {{PG_ROLLED_BACK, VOTE_ABORT},
+                   {PG_UNKNOWN, VOTE_UNKNOWN},
+                   {PG_RETRY, VOTE_UNKNOWN},
+                   {PG_REFUSED, VOTE_UNKNOWN},
+                   {PG_NOT_FOUND, VOTE_UNKNOWN}};
+    struct bench *bench = *state;
+    for (uint64_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct gid gid = bench_gid(SEQUENCE + i, GIVEN + i);
+        say_verify(bench, &gid);
+        answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, answers[i].class,
+                  REASON_NOT_PREPARABLE);
+        assert_int_equal(vote(bench)->vote, answers[i].vote);
+        assert_int_equal(vote(bench)->failure.reason, REASON_NOT_PREPARABLE);
+    }
+    struct gid gid = bench_gid(SEQUENCE + 10, GIVEN);
+    say_verify(bench, &gid);
+    struct command_result result = {
+        .id = bench_command(bench, COMMAND_VERIFY)->id, .kind = COMMAND_VERIFY, .class = PG_OK};
+    bench_result(bench, &result); /* without a proof */
+    assert_int_equal(vote(bench)->vote, VOTE_UNKNOWN);
+}
+
+/* P-11: after a no the branch is not over: ROLLBACK looks once more, and "not there" then ends it without a fence, since the
+ * application's backends are nobody's to end. */
+static void test_agent_p11_no_is_looked_at_again_when_told_to_roll_back(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_ROLLED_BACK,
+              REASON_NOT_PREPARABLE);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_ACK), 0);
+    bench_rollback(bench, &gid);
+    const struct command *finish = bench_command(bench, COMMAND_FINISH);
+    assert_false(finish->as.finish.commit);
+    bench_answer(bench, finish->id, COMMAND_FINISH, PG_NOT_FOUND);
+    const struct command *prove = bench_command(bench, COMMAND_PROVE);
+    assert_false(prove->as.prove.fence);
+    struct command_result result = {
+        .id = prove->id, .kind = COMMAND_PROVE, .class = PG_OK, .proved = PROOF_SAYS_ABSENT};
+    bench_result(bench, &result);
+    assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_ROLLED_BACK);
+    /* Prepared after all that: the sweep asks about it. */
+    bench_scan(bench, 1, &gid, 3000);
+    bench_wait(bench, 2000);
+    assert_true(gid_equal(&bench_send(bench, MESSAGE_INQUIRY)->message.as.inquiry.gid, &gid));
+    bench_verdict(bench, &gid, VERDICT_ABORT);
+    assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* The sweep may find the row first; it waits for the word, and VERIFY still gets its vote. */
+static void test_agent_p3_row_that_the_sweep_found_first_is_verified(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    bench_scan(bench, 1, &gid, 10);
+    bench_verdict(bench, &gid, VERDICT_WAIT);
+    say_verify(bench, &gid);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_OK, REASON_NONE);
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+}
+
+/* P-7: a repetition gets the same vote, and the database is asked once. */
+static void test_agent_p7_repeated_verify_gets_the_same_vote(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_VERIFY)->id;
+    say_verify(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    answer_as(bench, id, PG_OK, REASON_NONE);
+    say_verify(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+    struct gid other = bench_gid(SEQUENCE + 1, GIVEN);
+    say_verify(bench, &other);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_ROLLED_BACK,
+              REASON_NOT_PREPARABLE);
+    say_verify(bench, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    assert_int_equal(vote(bench)->vote, VOTE_ABORT);
+}
+
+/* P-6: a word that comes while it is being verified is carried out, and no vote is given any more. */
+static void test_agent_p6_word_during_verification_is_carried_out(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_VERIFY)->id;
+    bench_rollback(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+    answer_as(bench, id, PG_OK, REASON_NONE);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+}
+
+/* P-9, P-15, P-10: after the abort, too late, or of another epoch nothing is looked at. */
+static void test_agent_p9_verify_that_comes_too_late_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    bench_rollback(bench, &gid);
+    say_verify(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    struct gid other = bench_gid(SEQUENCE + 1, GIVEN);
+    say_verify_as(bench, SESSION, &other, 0);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    assert_int_equal(vote(bench)->vote, VOTE_ABORT);
+    assert_int_equal(vote(bench)->failure.reason, REASON_TIMEOUT);
+    assert_true(gid_equal(&vote(bench)->gid, &other));
+    other.gtrid.epoch--;
+    say_verify(bench, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    other = bench_gid(SEQUENCE + 2, 0);
+    say_verify(bench, &other);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+}
+
+/* P-14: what was verified in another history proves nothing in this one. */
+static void test_agent_p14_verification_of_another_history_is_doubt(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_VERIFY)->id;
+    bench_status(bench, HEALTH_UP, true);
+    bench_stored(bench);
+    answer_as(bench, id, PG_OK, REASON_NONE);
+    assert_int_equal(vote(bench)->vote, VOTE_UNKNOWN);
+}
+
+/* P-20: COMMIT carries what was voted, and FINISH is told; also where this process knows nothing of it. */
+static void test_agent_p20_commit_names_the_transaction_id(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = verified(bench);
+    say_commit(bench, &gid, XID);
+    assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.kind, PROOF_EXTERNAL);
+    assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.xid8, XID);
+    struct gid unknown = bench_gid(SEQUENCE + 1, GIVEN);
+    say_commit(bench, &unknown, XID + 1);
+    assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.xid8, XID + 1);
+}
+
+/* P-20: the row has another transaction id than what was voted for: the yes is void, and a COMMIT all the same finds it rolled back, so
+ * that the proof speaks. */
+static void test_agent_p20_row_with_another_id_voids_the_yes(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = verified(bench);
+    scan_xid(bench, &gid, XID);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    scan_xid(bench, &gid, XID + 1);
+    assert_int_equal(vote(bench)->vote, VOTE_UNKNOWN);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_LATE_PREPARE), 1);
+    say_commit(bench, &gid, XID);
+    struct command_result result = {.id = bench_command(bench, COMMAND_FINISH)->id,
+                                    .kind = COMMAND_FINISH,
+                                    .class = PG_NOT_FOUND,
+                                    .was_another = true};
+    bench_result(bench, &result);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_LATE_PREPARE), 1);
+    assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
+}
+
+/* A right that is missing is told in HEALTH until it is there, and tried again meanwhile. */
+static void test_agent_missing_grant_is_told_in_health(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = verified(bench);
+    bench_rollback(bench, &gid);
+    struct command_result result = {.id = bench_command(bench, COMMAND_FINISH)->id,
+                                    .kind = COMMAND_FINISH,
+                                    .class = PG_REFUSED,
+                                    .detail = "missing: GRANT shop TO assent"};
+    bench_result(bench, &result);
+    assert_string_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.text,
+                        "missing: GRANT shop TO assent");
+    bench_wait(bench, 2000);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_OK);
+    assert_string_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.text, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(test_agent_p3_verified_row_is_a_yes),
+        TEST(test_agent_p3_anything_else_is_no_yes),
+        TEST(test_agent_p11_no_is_looked_at_again_when_told_to_roll_back),
+        TEST(test_agent_p3_row_that_the_sweep_found_first_is_verified),
+        TEST(test_agent_p7_repeated_verify_gets_the_same_vote),
+        TEST(test_agent_p6_word_during_verification_is_carried_out),
+        TEST(test_agent_p9_verify_that_comes_too_late_is_refused),
+        TEST(test_agent_p14_verification_of_another_history_is_doubt),
+        TEST(test_agent_p20_commit_names_the_transaction_id),
+        TEST(test_agent_p20_row_with_another_id_voids_the_yes),
+        TEST(test_agent_missing_grant_is_told_in_health),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
