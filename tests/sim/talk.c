@@ -171,8 +171,9 @@ static void interrupt(struct sim_world *world, size_t index)
     const struct sim_talk *talk = &world->ops[index].talk;
     bool says_again = talk->phase == TALK_COMMITTING && fault_below(world, 2) == 0;
     if (talk->phase != TALK_OPENING) {
-        bool is_statement = !talk->is_external[talk->step_count - 1];
-        say(world, index, says_again && is_statement ? CALL_STATEMENT : CALL_ROLLBACK,
+        enum call_kind last =
+            talk->is_external[talk->step_count - 1] ? CALL_EXTERNAL : CALL_STATEMENT;
+        say(world, index, says_again ? last : CALL_ROLLBACK,
             fault_below(world, fault_below(world, 2) == 0 ? 6 : 60));
     }
 }

@@ -206,6 +206,35 @@ static void test_agent_p6_word_during_verification_is_carried_out(void **state)
     assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
 }
 
+/* P-14, P-6: the yes was decided on before the history changed; the word is carried out with what it names. */
+static void test_agent_p6_commit_during_verification_is_carried_out(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_VERIFY)->id;
+    bench_verdict(bench, &gid, VERDICT_COMMIT); /* it has asked for nothing: an old answer */
+    say_commit(bench, &gid, XID);
+    answer_as(bench, id, PG_UNKNOWN, REASON_NONE);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    assert_true(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
+    assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.xid8, XID);
+}
+
+/* P-8: who does not know a row may yet ask for it to be verified; UNKNOWN in the middle of it changes nothing. */
+static void test_agent_p8_unknown_during_verification_waits(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    bench_scan(bench, 1, &gid, 3000);
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    say_verify(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_VERIFY)->id;
+    bench_verdict(bench, &gid, VERDICT_UNKNOWN);
+    answer_as(bench, id, PG_OK, REASON_NONE);
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+}
+
 /* P-9, P-15, P-10: after the abort, too late, or of another epoch nothing is looked at. */
 static void test_agent_p9_verify_that_comes_too_late_is_refused(void **state)
 {
@@ -304,6 +333,8 @@ int main(void)
         TEST(test_agent_p3_row_that_the_sweep_found_first_is_verified),
         TEST(test_agent_p7_repeated_verify_gets_the_same_vote),
         TEST(test_agent_p6_word_during_verification_is_carried_out),
+        TEST(test_agent_p6_commit_during_verification_is_carried_out),
+        TEST(test_agent_p8_unknown_during_verification_waits),
         TEST(test_agent_p9_verify_that_comes_too_late_is_refused),
         TEST(test_agent_p14_verification_of_another_history_is_doubt),
         TEST(test_agent_p20_commit_names_the_transaction_id),
