@@ -301,6 +301,83 @@ static void test_external_strangers_are_left_alone(void **state)
     talk_expect_nothing_left(day);
 }
 
+/* ---- who is dead ---- */
+
+/* The application is gone since its PREPARE, and the coordinator dies at the decision: before it is written nothing of the branch remains,
+ * after that it commits. */
+static void commit_into_crash(struct day *day, struct talk *talk, const char *note,
+                              const char *point)
+{
+    struct stack_daemon *coordinator = stack_coordinator(day->stack);
+    struct http_reply reply;
+    struct error error;
+    char gid[GID_TEXT_SIZE];
+    assert_success(stack_daemon_stop(coordinator, &error), &error);
+    assert_success(stack_daemon_start_faulty(coordinator, point, &error), &error);
+    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
+    talk_open(day, talk, 30000);
+    ask(day, talk, DAY_ORDER, gid);
+    prepare_as(day, DAY_ORDER, SHOP, gid, note);
+    talk_note(day, talk, DAY_PAYMENT, note, 1);
+    assert_false(stack_http(day->stack, talk->commit, NULL, "{}", &reply, &error));
+    assert_true(stack_daemon_wait(coordinator, day_soon(), NULL));
+    assert_int_equal(stack_prepared_total(day->stack), 2);
+    assert_success(stack_start(day->stack, &error), &error);
+}
+
+static void test_external_coordinator_killed_at_the_decision(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    commit_into_crash(day, &talk, "undecided", "c.decide.pre_sync");
+    talk_expect_nothing_left(day);
+    talk_expect(day, talk.commit, "{}", 409, "conflict", "\"state\":\"aborted\"");
+    talk_expect_notes(day, "undecided", 0);
+    commit_into_crash(day, &talk, "decided", "c.decide.post_sync");
+    talk_expect_nothing_left(day);
+    talk_expect(day, talk.commit, "{}", 200, NULL, "\"state\":\"committed\",\"completed\":true");
+    talk_expect_notes(day, "decided", 1);
+}
+
+/* The agent dies with the verification done and the decision written: another process finishes what it has never seen. */
+static void test_external_agent_killed_before_it_finishes(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    struct stack_daemon *agent = stack_agent(day->stack, DAY_ORDER);
+    struct error error;
+    char gid[GID_TEXT_SIZE];
+    assert_success(stack_daemon_stop(agent, &error), &error);
+    assert_success(stack_daemon_start_faulty(agent, "a.commit.in_flight", &error), &error);
+    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
+    talk_open(day, &talk, 30000);
+    ask(day, &talk, DAY_ORDER, gid);
+    prepare_as(day, DAY_ORDER, SHOP, gid, "agent");
+    talk_note(day, &talk, DAY_PAYMENT, "agent", 1);
+    talk_expect(day, talk.commit, "{\"ack\":\"decided\"}", 200, NULL, "\"state\":\"comm");
+    assert_true(stack_daemon_wait(agent, day_soon(), NULL));
+    assert_success(stack_daemon_start(agent, NULL, &error), &error);
+    talk_expect_nothing_left(day);
+    talk_expect_notes(day, "agent", 1);
+}
+
+/* Everybody dies while it is open: the row is found, asked about, and rolled back. */
+static void test_external_of_a_dead_coordinator_is_swept(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    struct error error;
+    char gid[GID_TEXT_SIZE];
+    talk_open(day, &talk, 30000);
+    ask(day, &talk, DAY_ORDER, gid);
+    prepare_as(day, DAY_ORDER, SHOP, gid, "dead");
+    stack_daemon_kill(stack_coordinator(day->stack));
+    stack_daemon_kill(stack_agent(day->stack, DAY_ORDER));
+    assert_success(stack_start(day->stack, &error), &error);
+    talk_expect_nothing_left(day);
+    talk_expect_notes(day, "dead", 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +390,9 @@ int main(void)
         external_test(test_external_in_another_database_is_refused_and_left),
         external_test(test_external_without_the_grant_names_it_and_heals_with_it),
         external_test(test_external_strangers_are_left_alone),
+        external_test(test_external_coordinator_killed_at_the_decision),
+        external_test(test_external_agent_killed_before_it_finishes),
+        external_test(test_external_of_a_dead_coordinator_is_swept),
     };
     return cmocka_run_group_tests(tests, NULL, talk_group_end);
 }
