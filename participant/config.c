@@ -258,8 +258,7 @@ void agent_settings_log(const struct agent_settings *settings)
               LOG_S("token_file", settings->token_file), LOG_U("workers", settings->worker_count),
               LOG_U("finishers", settings->finisher_count),
               LOG_U("interactive", settings->core.interactive_max),
-              LOG_U("external", settings->external_count),
-              LOG_U("queue", settings->queue_limit),
+              LOG_U("external", settings->external_count), LOG_U("queue", settings->queue_limit),
               LOG_U("max_result_bytes", settings->max_result_bytes),
               LOG_S("proof", settings->proof == PROOF_ROW ? "row" : "xid"));
     log_event(LOG_INFO, "settings of [protocol]",

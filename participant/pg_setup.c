@@ -32,6 +32,10 @@ static const char begin_format[] =
     "    '\\x%s'::bytea AS token_hash,\n"
     "    %s AS adopt;\n";
 
+static const char external_begin[] = "CREATE TEMPORARY TABLE assent_external ON COMMIT DROP AS\n"
+                                     "    SELECT pg_catalog.unnest(ARRAY[";
+static const char external_end[] = "]::text[]) AS role;\n";
+
 static bool check_name(const char *what, const char *name, struct error *ret_error)
 {
     size_t length = name == NULL ? 0 : strlen(name);
@@ -80,6 +84,11 @@ bool pg_setup_sql(const struct pg_setup_options *options, char **ret_sql, struct
         !check_name("the login role's name", options->login_role, ret_error)) {
         return false;
     }
+    for (size_t i = 0; i < options->external_role_count; i++) {
+        if (!check_name("an external role's name", options->external_roles[i], ret_error)) {
+            return false;
+        }
+    }
     char participant[2 * NAME_MAX_BYTES + 3];
     char database[2 * NAME_MAX_BYTES + 3];
     char login_role[2 * NAME_MAX_BYTES + 3];
@@ -90,15 +99,24 @@ bool pg_setup_sql(const struct pg_setup_options *options, char **ret_sql, struct
     hex_format(options->token_hash, PG_TOKEN_HASH_BYTES, hash);
 
     static const char *const parts[] = {setup_roles_sql,     setup_tables_sql, setup_identity_sql,
-                                        setup_functions_sql, setup_grants_sql, "COMMIT;\n"};
+                                        setup_functions_sql, setup_grants_sql, setup_external_sql,
+                                        "COMMIT;\n"};
     size_t size = sizeof begin_format + sizeof participant + sizeof database + sizeof login_role +
-                  sizeof hash + 8;
+                  sizeof hash + 8 + sizeof external_begin + sizeof external_end +
+                  options->external_role_count * (2 * NAME_MAX_BYTES + 5);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         size += strlen(parts[i]);
     }
     char *sql = alloc_array(size, 1);
     size_t length = (size_t)snprintf(sql, size, begin_format, participant, database, login_role,
                                      hash, options->adopt ? "true" : "false");
+    length += (size_t)snprintf(sql + length, size - length, "%s", external_begin);
+    for (size_t i = 0; i < options->external_role_count; i++) {
+        char role[2 * NAME_MAX_BYTES + 3];
+        quote_literal(options->external_roles[i], role);
+        length += (size_t)snprintf(sql + length, size - length, "%s%s", i == 0 ? "" : ", ", role);
+    }
+    length += (size_t)snprintf(sql + length, size - length, "%s", external_end);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         size_t part = strlen(parts[i]);
         memcpy(sql + length, parts[i], part);

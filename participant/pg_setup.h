@@ -33,6 +33,10 @@ struct pg_setup_options {
     const char *database; /* must be the one connected to */
     const char *login_role;
     uint8_t token_hash[PG_TOKEN_HASH_BYTES];
+    /* Roles of applications that prepare branches themselves: the login role becomes a member, and can then finish what they
+     * prepared (docs/adr/0016). They exist. */
+    size_t external_role_count;
+    const char *const *external_roles;
     /* Takes a copy of the database as the participant from now on (after pg_upgrade, or a planned
      * move). */
     bool adopt;

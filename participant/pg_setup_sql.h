@@ -351,4 +351,36 @@ static const char setup_grants_sql[] =
     "END\n"
     "$assent$;\n";
 
+/* Applications that prepare branches themselves. Membership gives the agent's role their rights; a superuser's, or those of the tables of
+ * schema assent, clients' SQL must never have. */
+static const char setup_external_sql[] =
+    "DO $assent$\n"
+    "DECLARE\n"
+    "    r text;\n"
+    "    login text := (SELECT login_role FROM pg_temp.assent_setup);\n"
+    "BEGIN\n"
+    "    FOR r IN SELECT role FROM pg_temp.assent_external LOOP\n"
+    "        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN\n"
+    "            RAISE EXCEPTION 'role % does not exist', r\n"
+    "                USING HINT = 'An external role is one that an application connects as.';\n"
+    "        END IF;\n"
+    "        IF r = login THEN\n"
+    "            RAISE EXCEPTION 'role % is the agent''s own', r\n"
+    "                USING HINT = 'Nothing else may use it; the application needs another one.';\n"
+    "        END IF;\n"
+    "        IF EXISTS (SELECT FROM pg_roles WHERE rolsuper AND pg_has_role(r, oid, 'MEMBER')) "
+    "THEN\n"
+    "            RAISE EXCEPTION 'role % is a superuser, or can become one', r\n"
+    "                USING HINT = 'Clients'' SQL could be superuser. Name another role.';\n"
+    "        END IF;\n"
+    "        IF pg_has_role(r, 'assent_owner', 'MEMBER') THEN\n"
+    "            RAISE EXCEPTION 'role % is a member of assent_owner', r\n"
+    "                USING HINT = 'Clients'' SQL could forge outcomes. REVOKE assent_owner from "
+    "it.';\n"
+    "        END IF;\n"
+    "        EXECUTE format('GRANT %I TO %I', r, login);\n"
+    "    END LOOP;\n"
+    "END\n"
+    "$assent$;\n";
+
 #endif

@@ -17,11 +17,14 @@
 
 #define PROGRAM          "assent-agent setup"
 #define APPLY_TIMEOUT_MS 30000
+#define EXTERNAL_MAX     64 /* --external-role on one command line; setup may be repeated */
 
 struct setup {
     const char *config_path;
     const char *participant, *database, *role, *token_file;
     const char *admin_conninfo;
+    size_t external_count;
+    const char *external[EXTERNAL_MAX];
     bool apply;
     bool adopt;
     bool json;
@@ -32,6 +35,7 @@ enum setup_key {
     SETUP_KEY_ADMIN,
     SETUP_KEY_ADOPT,
     SETUP_KEY_TOKEN_FILE,
+    SETUP_KEY_EXTERNAL,
 };
 
 static const struct argp_option options[] = {
@@ -44,6 +48,11 @@ static const struct argp_option options[] = {
     {"role", 'r', "NAME", 0, "The agent's login role; used by nothing else (without --config)", 0},
     {"token-file", SETUP_KEY_TOKEN_FILE, "FILE", 0,
      "Made with mode 0600 if it is not there (without --config)", 0},
+    {"external-role", SETUP_KEY_EXTERNAL, "NAME", 0,
+     "A role of an application that prepares branches itself: GRANT it to the agent's login role, "
+     "which "
+     "then can finish them; may be repeated",
+     0},
     {"apply", SETUP_KEY_APPLY, NULL, 0, "Run the SQL instead of printing it; needs --admin", 0},
     {"admin", SETUP_KEY_ADMIN, "CONNINFO", 0,
      "An administrator's connection to that database, without a password", 0},
@@ -71,6 +80,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case SETUP_KEY_TOKEN_FILE:
         setup->token_file = argument;
+        return 0;
+    case SETUP_KEY_EXTERNAL:
+        if (setup->external_count == EXTERNAL_MAX) {
+            argp_error(state, "--external-role is given more than %d times", EXTERNAL_MAX);
+        }
+        setup->external[setup->external_count++] = argument;
         return 0;
     case SETUP_KEY_APPLY:
         setup->apply = true;
@@ -180,6 +195,8 @@ static bool setup_run(const struct setup *setup, struct error *ret_error)
         .participant = setup->participant,
         .database = setup->database,
         .login_role = setup->role,
+        .external_role_count = setup->external_count,
+        .external_roles = setup->external,
         .adopt = setup->adopt,
     };
     uint8_t token[PG_TOKEN_BYTES];

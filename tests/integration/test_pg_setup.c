@@ -96,6 +96,48 @@ static void test_setup_superuser_as_login_role_is_refused(void **state)
     assert_string_equal(world_sql(world, "SELECT login_role FROM assent.identity"), WORLD_ROLE);
 }
 
+/* Roles of applications become roles that the login role may take, whatever their names are; those that clients' SQL must never have
+ * are refused, and so is one that is not there. Nothing is changed where one of them is refused. */
+static void test_setup_external_roles_are_granted(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"shop_app", "o'd\"d $assent$ app"};
+    static const struct {
+        const char *role, *words;
+    } bad[] = {{"no_such_role", "does not exist"},
+               {"postgres", "superuser"},
+               {"almost_postgres", "superuser"},
+               {"assent_owner", "assent_owner"},
+               {WORLD_ROLE, "own"}};
+    struct error error = {0};
+    struct pg_setup_options options = usual();
+    (void)world_sql(world, "CREATE ROLE shop_app; CREATE ROLE \"o'd\"\"d $assent$ app\";"
+                           "CREATE ROLE almost_postgres; GRANT postgres TO almost_postgres");
+    options.external_role_count = 2;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const char *const roles[] = {"shop_app", bad[i].role};
+        options.external_roles = roles;
+        assert_false(pg_setup_apply(admin, &options, 10000, &error));
+        if (strstr(error.text, bad[i].words) == NULL) {
+            fail_msg("%s: %s", bad[i].role, error.text);
+        }
+        assert_string_equal(
+            world_sql(world, "SELECT pg_has_role('" WORLD_ROLE "', 'shop_app', 'MEMBER')"), "f");
+    }
+    options.external_roles = good;
+    for (int again = 0; again < 2; again++) {
+        error = (struct error){0};
+        bool applied = pg_setup_apply(admin, &options, 10000, &error);
+        assert_string_equal(error.text, "");
+        assert_true(applied);
+    }
+    assert_string_equal(world_sql(world,
+                                  "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%app' AND"
+                                  " pg_has_role('" WORLD_ROLE "', oid, 'MEMBER')"),
+                        "2");
+    (void)world_sql(world, "REVOKE shop_app, \"o'd\"\"d $assent$ app\" FROM " WORLD_ROLE);
+}
+
 /* One database is one participant. */
 static void test_setup_second_participant_is_refused(void **state)
 {
@@ -506,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_setup_again_changes_nothing),
         cmocka_unit_test(test_setup_printed_sql_runs_by_hand),
         cmocka_unit_test(test_setup_superuser_as_login_role_is_refused),
+        cmocka_unit_test(test_setup_external_roles_are_granted),
         cmocka_unit_test(test_setup_second_participant_is_refused),
         cmocka_unit_test(test_setup_wrong_database_is_refused),
         cmocka_unit_test(test_setup_odd_names_are_quoted),
