@@ -451,7 +451,7 @@ ASSENT_API const char *assent_participants_address(const struct assent_participa
 /* Connected and its database up: transactions may use it. */
 ASSENT_API bool assent_participants_ready(const struct assent_participants *participants,
                                           size_t index);
-/* Why it is not ready; "" if it is. */
+/* Why it is not ready; "" if all is well. Of one that is ready it may tell what the operator has to do, such as a GRANT that is missing. */
 ASSENT_API const char *assent_participants_text(const struct assent_participants *participants,
                                                 size_t index);
 
