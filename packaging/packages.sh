@@ -15,7 +15,7 @@ packages_to_build=(
 # For ./check besides.
 packages_to_test=(
     libcmocka-dev clang-14 clang-format-14 clang-tidy-14 libclang-14-dev libclang-rt-14-dev llvm-14 shellcheck jq curl spin python3
-    python3-jsonschema nodejs
+    python3-jsonschema python3-psycopg2 nodejs
 )
 
 packages_say() {

@@ -101,6 +101,9 @@ for participant in order payment; do
         '.databases[] | select(.participant == $participant) | .conninfo')
 done
 
+export ORDER_DB=${conninfo[order]}
+/usr/bin/python3 -c 'import psycopg2' 2>/dev/null || fail "python3-psycopg2 is not installed"
+
 # 1. The page's commands, in its order: each ```sh block but those under "Before", with the ```text behind it.
 awk -v folder="$work" '
     /^## / { heading = $0 }
@@ -121,7 +124,7 @@ awk -v folder="$work" '
         # shellcheck source=/dev/null
         source "$block" >"$work/out" 2>"$work/err" || code=$?
         if [ -e "$expected" ]; then
-            grep -q declined "$expected" && wanted=1
+            grep -Eq 'declined|nothing was done' "$expected" && wanted=1
             tail -n 1 "$work/out" | diff "$expected" - || fail "the README promises another answer"
         fi
         [ "$code" -eq "$wanted" ] || fail "exit code $code: $(cat "$block" "$work/out" "$work/err")"
@@ -134,9 +137,43 @@ exactly_once o-107 20.00
 exactly_once o-108 18.00
 exactly_once o-109 18.00
 nowhere o-104
+exactly_once o-111 12.50
+nowhere o-112
+
+# The program with a connection of its own: wrong use, an order that exists, the coordinator dies with the decision, before it.
+external() {
+    /usr/bin/python3 "$work/source/examples/python/external.py" "$@"
+}
+await_committed() {
+    for _ in {1..300}; do
+        [ "$(query order "SELECT count(*) FROM orders WHERE id = '$1'") $(query payment "SELECT count(*) FROM payments WHERE id = '$1'")" = "1 1" ] && return
+        sleep 0.1
+    done
+    fail "order $1 does not come"
+}
+await_unprepared() {
+    for _ in {1..300}; do
+        [ "$(query order 'SELECT count(*) FROM pg_prepared_xacts') $(query payment 'SELECT count(*) FROM pg_prepared_xacts')" = "0 0" ] && return
+        sleep 0.1
+    done
+    fail "something stays prepared"
+}
+expect 64 external only-one
+expect 1 external o-111 c-1 12.50
+grep -q "^order o-111: nothing was done: duplicate key" "$work/out" || fail "a duplicate key: $(cat "$work/out")"
+up --fault-point c.decide.post_sync:kill
+expect 2 external o-113 c-2 1.00
+up
+await_committed o-113
+exactly_once o-113 1.00
+up --fault-point c.vote.recv:kill
+expect 2 external o-114 c-2 1.00
+up
+await_unprepared
+nowhere o-114
 export LD_LIBRARY_PATH=$HOME/.local/lib
 
-# 2. Wrong use, a key with another body, not enough money, an amount with more digits than any machine's numbers.
+# 2. The four that are alike: wrong use, a key with another body, not enough money, an amount with more digits than any machine's numbers.
 amount=12345678901234567890.10
 for language in "${languages[@]}"; do
     expect 64 client "$language" only-one

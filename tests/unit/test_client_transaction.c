@@ -26,6 +26,7 @@ struct world {
     enum api_operation operation;
     uint32_t timeout_ms;
     uint64_t seq;
+    uint64_t attempt; /* given out last */
     char participant[PARTICIPANT_NAME_SIZE];
     bool has_mode, read_only, commit;
     enum isolation isolation;
@@ -40,6 +41,9 @@ static void remember(struct world *world, const struct api_call *call)
     world->timeout_ms = call->timeout_ms;
     world->commit = call->end.commit;
     world->ack = call->end.ack;
+    if (call->operation == API_EXTERNAL) {
+        memcpy(world->participant, call->external.participant, sizeof world->participant);
+    }
     if (call->operation == API_STATEMENT) {
         const struct interactive_statement *statement = &call->statement;
         struct work work;
@@ -100,6 +104,11 @@ static bool on_call(void *user, struct api_call *call)
             memcpy(answer->views[0].branches[0].participant, world->participant,
                    sizeof world->participant);
         }
+    }
+    if (call->operation == API_EXTERNAL && world->status == API_OK) {
+        answer->gid.gtrid = answer->views[0].gtrid;
+        answer->gid.attempt = ++world->attempt;
+        memcpy(answer->gid.participant, world->participant, sizeof world->participant);
     }
     if (call->operation == API_STATEMENT && world->status == API_OK) {
         answer->seq = world->seq;
@@ -221,6 +230,36 @@ static void test_transaction_refused_statement_keeps_its_number(void **state)
 }
 
 /* An operation is a statement like another, numbered and repeated with them. */
+/* Each time another name, and the statements' numbers do not notice. */
+static void test_transaction_external_branch_has_a_name(void **state)
+{
+    struct world *world = *state;
+    struct assent_transaction *transaction = opened(world);
+    for (int i = 1; i <= 2; i++) {
+        char gid[256];
+        (void)snprintf(gid, sizeof gid, "assent:" ID ":order:%016x", (unsigned int)i);
+        struct assent_answer *answer = assent_external_branch(transaction, "order");
+        assert_int_equal(assent_answer_outcome(answer), ASSENT_ACTIVE);
+        assert_string_equal(assent_answer_gid(answer), gid);
+        assert_int_equal(world->operation, API_EXTERNAL);
+        assert_string_equal(world->participant, "order");
+        assent_answer_free(answer);
+    }
+    struct assent_answer *answer = execute(transaction, "payment", "SELECT 1");
+    assert_string_equal(assent_answer_gid(answer), "");
+    expect(answer, ASSENT_ACTIVE, "");
+    assert_int_equal(world->seq, 1);
+    world->operation = API_STATEMENT;
+    expect(assent_external_branch(transaction, NULL), ASSENT_REFUSED, "malformed");
+    expect(assent_external_branch(transaction, "Order!"), ASSENT_REFUSED, "malformed");
+    assert_int_equal(world->operation, API_STATEMENT); /* nobody was asked */
+    world->status = API_CONFLICT;
+    answer = assent_external_branch(transaction, "payment");
+    assert_string_equal(assent_answer_gid(answer), "");
+    expect(answer, ASSENT_REFUSED, "conflict");
+    assent_transaction_free(transaction);
+}
+
 static void test_transaction_runs_operations(void **state)
 {
     struct world *world = *state;
@@ -508,6 +547,7 @@ int main(void)
         world_test(test_transaction_walk_arrives_and_answers),
         world_test(test_transaction_rollback_answers),
         world_test(test_transaction_refused_statement_keeps_its_number),
+        world_test(test_transaction_external_branch_has_a_name),
         world_test(test_transaction_runs_operations),
         world_test(test_transaction_mistakes_are_told_here),
         world_test(test_transaction_modes_belong_to_the_branch),

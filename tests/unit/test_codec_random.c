@@ -85,7 +85,7 @@ static void random_proof(uint64_t *seed, struct proof *ret_proof)
     if (random_next(seed) % 4 == 0) {
         return;
     }
-    ret_proof->kind = random_between(seed, PROOF_NONE, PROOF_XID);
+    ret_proof->kind = random_between(seed, PROOF_NONE, PROOF_EXTERNAL);
     ret_proof->timeline = random_u32(seed);
     ret_proof->database_oid = random_u32(seed);
     ret_proof->xid8 = random_u64(seed);
@@ -134,6 +134,7 @@ static void random_vote(uint64_t *seed, struct message_vote *vote)
         memcpy(vote->failure.sqlstate, "40P01", SQLSTATE_SIZE);
     }
     vote->failure.report = random_next(seed) % 2 ? random_blob(seed) : NULL;
+    random_text(seed, vote->owner, sizeof vote->owner);
 }
 
 static void random_down(uint64_t *seed, struct message *message)
@@ -200,6 +201,10 @@ static void random_down(uint64_t *seed, struct message *message)
         message->as.prepare.count = random_u64(seed);
         message->as.prepare.remaining_ms = random_u64(seed);
         break;
+    case MESSAGE_VERIFY:
+        random_gid(seed, &message->as.verify.gid);
+        message->as.verify.remaining_ms = random_u64(seed);
+        break;
     default:
         CHECK(!"a kind that agents send");
     }
@@ -264,7 +269,7 @@ enum message_kind random_kind(size_t index)
         MESSAGE_CLAIM,     MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
         MESSAGE_HEAD,      MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
         MESSAGE_ACK,       MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
-        MESSAGE_STATEMENT, MESSAGE_PREPARE, MESSAGE_ANSWER,
+        MESSAGE_STATEMENT, MESSAGE_PREPARE, MESSAGE_ANSWER,  MESSAGE_VERIFY,
     };
     CHECK(index < RANDOM_KIND_COUNT);
     return kinds[index];

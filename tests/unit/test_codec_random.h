@@ -6,7 +6,7 @@
 
 #include "common/messages.h"
 
-#define RANDOM_KIND_COUNT 18
+#define RANDOM_KIND_COUNT 19
 
 /* splitmix64: any seed is fine. */
 uint64_t random_next(uint64_t *seed);

@@ -285,6 +285,39 @@ static void test_end_takes_ack_and_count_with_commit_only(void **state)
     }
 }
 
+static void test_external_names_participant_and_mode(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        bool ok;
+    } cases[] = {
+        {"{\"participant\":\"order\",\"mode\":\"external\"}", true},
+        {"", false},
+        {"{}", false},
+        {"{\"participant\":\"order\"}", false},
+        {"{\"mode\":\"external\"}", false},
+        {"{\"participant\":\"order\",\"mode\":\"internal\"}", false},
+        {"{\"participant\":\"order\",\"mode\":\"External\"}", false},
+        {"{\"participant\":\"order\",\"mode\":true}", false},
+        {"{\"participant\":7,\"mode\":\"external\"}", false},
+        {"{\"participant\":\"\",\"mode\":\"external\"}", false},
+        {"{\"participant\":\"or:der\",\"mode\":\"external\"}", false},
+        {"{\"participant\":\"order\",\"mode\":\"external\",\"gid\":\"assent:\"}", false},
+        {"{\"participant\":\"order\",\"mode\":\"external\",\"mode\":\"external\"}", false},
+        {"[\"order\",\"external\"]", false},
+        {"{\"participant\":\"order\",\"mode\":\"external\"", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct interactive_external external = {0};
+        struct problem problem = {0};
+        assert_int_equal(interactive_external_parse((const uint8_t *)cases[i].body,
+                                                    strlen(cases[i].body), &external, &problem),
+                         cases[i].ok);
+        assert_string_equal(external.participant, cases[i].ok ? "order" : "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_statement_too_many_parameters_are_refused),
         cmocka_unit_test(test_open_timeout_is_checked),
         cmocka_unit_test(test_end_takes_ack_and_count_with_commit_only),
+        cmocka_unit_test(test_external_names_participant_and_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ struct script {
     enum reason reason;
     bool replayed;
     struct blob *results;
+    struct gid gid;
 };
 
 static struct script script;
@@ -42,7 +43,9 @@ static void on_answer(struct api_call *call, void *user)
     (void)user;
     asked.operation = call->operation;
     asked.timeout_ms = call->timeout_ms;
-    asked.gtrid = call->operation == API_STATEMENT ? call->statement.gtrid : call->end.gtrid;
+    asked.gtrid = call->operation == API_STATEMENT  ? call->statement.gtrid
+                  : call->operation == API_EXTERNAL ? call->external.gtrid
+                                                    : call->end.gtrid;
     asked.commit = call->end.commit;
     asked.ack = call->end.ack;
     asked.seq = call->statement.seq;
@@ -52,6 +55,7 @@ static void on_answer(struct api_call *call, void *user)
     answer->replayed = script.replayed;
     answer->seq = 3;
     answer->results = script.results;
+    answer->gid = script.gid;
     script.results = NULL;
     if (script.has_view) {
         answer->views = alloc_zeroed(sizeof *answer->views);
@@ -150,6 +154,34 @@ static void test_statement_answers_with_results_and_seq(void **state)
     assert_string_equal(wire_header(&second, "Idempotent-Replayed"), "true");
     wire_reply_done(&first);
     wire_reply_done(&second);
+}
+
+/* A second gid is no repetition of the first. */
+static void test_external_answers_with_the_gid(void **state)
+{
+    struct script answered = {
+        .status = API_OK,
+        .has_view = true,
+        .state = TXN_OPEN,
+        .replayed = true,
+        .gid = {.gtrid = stand_in_gtrid(7), .participant = "order", .attempt = 0xab}};
+    struct wire_reply reply;
+    char expected[512];
+    char gid[GID_TEXT_SIZE];
+    gid_format(&answered.gid, gid);
+    (void)snprintf(expected, sizeof expected,
+                   "{\"id\":\"" ID "\",\"state\":\"active\",\"participant\":\"order\","
+                   "\"mode\":\"external\",\"gid\":\"%s\"}\n",
+                   gid);
+    post(*state, PATH "/branches", "{\"participant\":\"order\",\"mode\":\"external\"}", answered,
+         &reply);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(reply.body, expected);
+    assert_null(wire_header(&reply, "Idempotent-Replayed"));
+    assert_int_equal(asked.operation, API_EXTERNAL);
+    const struct gtrid gtrid = stand_in_gtrid(7);
+    assert_true(gtrid_equal(&asked.gtrid, &gtrid));
+    wire_reply_done(&reply);
 }
 
 /* Results that cannot be read, and an OK for a transaction that is not open, are no answers. */
@@ -378,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_open_answers_with_the_id),
         cmocka_unit_test(test_open_is_not_taken_for_an_id),
         cmocka_unit_test(test_statement_answers_with_results_and_seq),
+        cmocka_unit_test(test_external_answers_with_the_gid),
         cmocka_unit_test(test_statement_answer_without_sense_is_an_error),
         cmocka_unit_test(test_close_reaches_the_core),
         cmocka_unit_test(test_rollback_says_what_it_found),

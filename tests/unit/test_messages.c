@@ -15,7 +15,7 @@ static void test_message_kind_names_are_distinct(void **state)
         MESSAGE_CLAIM,     MESSAGE_WORK,    MESSAGE_COMMIT,  MESSAGE_ROLLBACK, MESSAGE_VERDICT,
         MESSAGE_HEAD,      MESSAGE_WITNESS, MESSAGE_WELCOME, MESSAGE_FENCED,   MESSAGE_VOTE,
         MESSAGE_ACK,       MESSAGE_INQUIRY, MESSAGE_HEALTH,  MESSAGE_AUDIT,    MESSAGE_AUDITED,
-        MESSAGE_STATEMENT, MESSAGE_PREPARE, MESSAGE_ANSWER,
+        MESSAGE_STATEMENT, MESSAGE_PREPARE, MESSAGE_ANSWER,  MESSAGE_VERIFY,
     };
     const size_t count = sizeof kinds / sizeof kinds[0];
     for (size_t i = 0; i < count; i++) {
