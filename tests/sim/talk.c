@@ -454,7 +454,9 @@ static void refused(struct sim_world *world, uint32_t index)
 void talk_prepared(struct sim_world *world, uint32_t index, const struct gid *gid, bool ok)
 {
     struct sim_op *op = &world->ops[index];
-    if (op->is_settled || op->talk.phase != TALK_SPEAKING || !gid_equal(&op->talk.gid, gid)) {
+    /* An application of an earlier try of the same operation may be as late as this. */
+    if (op->is_settled || op->talk.phase != TALK_SPEAKING || !gid_equal(&op->talk.gid, gid) ||
+        !gtrid_equal(&op->talk.gtrid, &gid->gtrid)) {
         return;
     }
     if (ok) {
