@@ -146,6 +146,8 @@ void start_step(struct coord *coord, const struct coord_event *event, struct coo
         case RECORD_FLOOR:
         case RECORD_RELEASE:
         case RECORD_ADOPT:
+        case RECORD_REQUEUED:
+        case RECORD_DROPPED:
             break;
         }
     }

@@ -23,9 +23,11 @@ struct note {
     char participant[PARTICIPANT_NAME_SIZE];
 };
 
-struct txn {
+struct txn { /* or an accepted request, by its id */
     struct gtrid gtrid;
     struct trim_txn place; /* found: there is a COMMIT */
+    bool has_request;      /* which ended an accepted request; that one has a note at its number */
+    struct gtrid request;
     size_t key_bytes;
     char key[KEY_MAX_BYTES + 1];
     size_t note_count;

@@ -24,8 +24,11 @@ static enum trim_action plan_row(const struct memory_journal *journal,
     case RECORD_RESOLVED:
     case RECORD_ACCEPT:
     case RECORD_REFUSED:
+    case RECORD_REQUEUED:
         return txn != NULL && !txn->place.found && memory_has_open_note(txn) ? TRIM_CARRY
                                                                              : TRIM_PASS;
+    case RECORD_DROPPED:
+        return journal_trim_dropped(trim, &record->as.dropped);
     case RECORD_EPOCH:
         if (number == journal->last_epoch_number) {
             return TRIM_CARRY;
@@ -59,6 +62,9 @@ static void move_txn(struct memory_journal *journal, struct txn *txn)
     bool end_moved = !place->ended;
     if (place->found) {
         place->commit_number = move_row(journal, place->commit_number);
+    }
+    if (txn->has_request) {
+        memory_find_txn(journal, &txn->request)->notes[0].number = place->commit_number;
     }
     for (size_t i = 0; i < txn->note_count; i++) {
         if (!end_moved && txn->notes[i].number > place->end_number) {
@@ -121,6 +127,9 @@ static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t 
             move_txn(journal, txn);
         }
     } else if (action == TRIM_FORGET) {
+        if (txn->has_request) {
+            memory_remove_txn(journal, memory_find_txn(journal, &txn->request));
+        }
         memory_remove_txn(journal, txn);
     } else if (kind != RECORD_END && txn != NULL) {
         drop_note(journal, txn, number);

@@ -256,6 +256,8 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
         case RECORD_FLOOR:
         case RECORD_RELEASE:
         case RECORD_ADOPT:
+        case RECORD_REQUEUED:
+        case RECORD_DROPPED:
             break;
         }
     }

@@ -141,6 +141,12 @@ const char *trace_record_words(const struct record *record, char text[TRACE_WORD
     case RECORD_REFUSED:
         say_gtrid(text, kind, &record->as.refused.gtrid);
         break;
+    case RECORD_REQUEUED:
+        say_gtrid(text, kind, &record->as.requeued.gtrid);
+        break;
+    case RECORD_DROPPED:
+        say_gtrid(text, kind, &record->as.dropped.gtrid);
+        break;
     case RECORD_HEURISTIC:
         say_gtrid(text, kind, &record->as.heuristic.gid.gtrid);
         break;
