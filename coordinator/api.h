@@ -23,7 +23,9 @@ enum api_operation {
     API_READY, /* /readyz */
     API_OPEN,  /* an interactive transaction (docs/adr/0014) */
     API_STATEMENT,
-    API_CLOSE, /* commit or roll back */
+    API_CLOSE,       /* commit or roll back */
+    API_REQUEST_ACT, /* requeue or drop an accepted request (docs/adr/0017) */
+    API_QUEUES,
 };
 
 enum api_status {
@@ -37,7 +39,8 @@ enum api_status {
     API_EXPIRED, /* below the retention floor */
     API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE: not possible in this state; text says why and what is */
     API_LIMIT, /* STATEMENT: beyond a configured limit, which limit_name and text name; nothing was done */
-    API_FAILED, /* an internal error; text */
+    API_FAILED,   /* an internal error; text */
+    API_ACCEPTED, /* SUBMIT: accepted durably, not decided */
 };
 
 struct api_list {
@@ -57,6 +60,14 @@ struct api_resolve {
     char participant[PARTICIPANT_NAME_SIZE];
     enum resolve_action action;
     char comment[COMMENT_MAX_BYTES + 1];
+};
+
+enum request_act { REQUEST_ACT_REQUEUE = 1, REQUEST_ACT_DROP };
+
+struct api_request_act {
+    struct gtrid id;
+    enum request_act act;
+    char comment[COMMENT_MAX_BYTES + 1]; /* DROP */
 };
 
 struct metric {
@@ -83,6 +94,9 @@ struct api_answer {
     bool has_next; /* LIST: more would follow; continue after views[view_count - 1] */
     size_t participant_count;
     struct participant_view *participants; /* owned */
+    size_t queue_count;
+    struct queue_view *queues;  /* owned */
+    struct queue_view unqueued; /* QUEUES: the requests without a queue */
     size_t metric_count;
     struct metric *metrics; /* owned */
 };
@@ -100,6 +114,7 @@ struct api_call {
     uint32_t timeout_ms;                    /* OPEN */
     struct interactive_statement statement; /* STATEMENT; its work is taken by the owner */
     struct interactive_end end;             /* CLOSE */
+    struct api_request_act act;             /* REQUEST_ACT */
     struct api_answer answer;
     void (*done)(struct api_call *call);
     void *user;

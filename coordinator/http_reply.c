@@ -209,6 +209,7 @@ static void reply_other(enum route route, bool is_repeatable, const struct api_a
     case API_ABORTED:
     case API_REFUSED:
     case API_FAILED:
+    case API_ACCEPTED: /* of a submission alone: http_queues.c */
         break;
     }
     if (kind == PROBLEM_NONE) {

@@ -359,6 +359,10 @@ static void strike_journal(struct sim_world *world)
 static void strike_operators(struct sim_world *world)
 {
     operators_tick(world, false);
+    if (coord_proc_serves(world, world->main_coord) &&
+        !world->coords[world->main_coord].process.is_stopped) {
+        accepted_operate(world);
+    }
     if (fault_strikes(world, SIM_CLOCK_JUMP)) {
         world->wall_offset_ms = (int64_t)fault_below(world, 7200000) - 3600000;
     }

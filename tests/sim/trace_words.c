@@ -181,6 +181,8 @@ const char *trace_answer_words(enum api_status status, bool is_submission)
         return "not found";
     case API_EXPIRED:
         return "expired";
+    case API_ACCEPTED:
+        return "accepted";
     case API_CONFLICT:
         return "not possible";
     case API_LIMIT:
