@@ -26,6 +26,7 @@ static struct place_list *place_list(struct coord *coord, enum request_place pla
 
 void queue_unplace(struct coord *coord, struct request *request)
 {
+    coord->requests.parked_count -= request->place == PLACE_PARKED;
     struct place_list *list = place_list(coord, request->place);
     if (list != NULL) {
         *(request->place_previous != NULL ? &request->place_previous->place_next : &list->first) =
@@ -35,7 +36,6 @@ void queue_unplace(struct coord *coord, struct request *request)
         request->place_previous = NULL;
         request->place_next = NULL;
     }
-    coord->requests.parked_count -= request->place == PLACE_PARKED;
     request->place = PLACE_NONE;
     request_set_timer(coord, request);
 }
@@ -143,10 +143,9 @@ static void queue_start(struct coord *coord, struct request *request, struct coo
     txn->timeout_ms = request->timeout_ms;
     txn->deadline_ms = coord->now_ms + request->timeout_ms;
     memcpy(txn->body_hash, request->body_hash, BODY_HASH_BYTES);
-    if (request->key_bytes > 0) { /* for its COMMIT; whoever looks for the key finds the request */
-        txn->key = alloc_bytes(request->key, request->key_bytes);
-        txn->key_bytes = request->key_bytes;
-    }
+    /* For its COMMIT. Whoever looks for the key finds the request first; when both have left memory, an older transaction of that
+     * key, which aborted, must not be taken for the newest (P-18). */
+    txn_set_key(coord, txn, request->key, request->key_bytes);
     for (size_t i = 0; i < request->branch_count; i++) {
         const struct request_branch *from = &request->branches[i];
         struct branch *branch = &txn->branches[i];
@@ -197,7 +196,7 @@ static bool queue_sees_news(struct coord *coord)
 static void queue_unpark(struct coord *coord)
 {
     struct requests *requests = &coord->requests;
-    for (size_t count = requests->parked_count; count > 0; count--) {
+    while (requests->parked.first != NULL) {
         struct request *request = requests->parked.first;
         queue_unplace(coord, request);
         queue_place(coord, request, PLACE_READY);

@@ -380,7 +380,7 @@ static void test_queue_acts_that_are_refused(void **state)
     unknown.sequence += 1000;
     call = act_on(&world, &unknown, REQUEST_ACT_DROP);
     assert_int_equal(world_answer(&world, call)->status, API_NOT_FOUND);
-    call = act_on(&world, &waiting, REQUEST_ACT_DROP);
+    (void)act_on(&world, &waiting, REQUEST_ACT_DROP);
     assert_int_equal(world_count_appends(&world, RECORD_DROPPED), 1);
     decides(&world, &run);
     world_durable(&world); /* both records */
@@ -443,6 +443,31 @@ static void test_p18_waiting_for_a_queued_request_ends(void **state)
     world_tick(&world, 1);
     assert_int_equal(world_answer(&world, call)->status, API_ACCEPTED);
     assert_true(gtrid_equal(&world_answer(&world, call)->views[0].gtrid, &id));
+    world_done(&world);
+}
+
+/* P-18: an earlier transaction with the key, which aborted and is still being rolled back, does not hide the request's commit once that
+ * is in the journal alone: the journal must be asked. */
+static void test_p18_aborted_namesake_does_not_hide_the_commit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.recent_max = 1});
+    (void)world_submit(&world, "k", 1);
+    world_tick(&world, 5000); /* aborted; nobody acknowledges */
+    (void)accepted(&world, "", "k");
+    struct gtrid run = world_last_gtrid(&world);
+    decides(&world, &run);
+    world_durable(&world);
+    completes(&world, &run);
+    (void)accepted(&world, "", "other"); /* takes the place in memory */
+    run = world_last_gtrid(&world);
+    decides(&world, &run);
+    world_durable(&world);
+    completes(&world, &run);
+    struct submission submission = {.key_bytes = 1, .key = "k"};
+    struct coord_event event = {.kind = COORD_EVENT_SUBMIT, .submission = &submission};
+    assert_true(coord_wants_key(world.coord, &event));
     world_done(&world);
 }
 
@@ -762,6 +787,7 @@ int main(void)
         cmocka_unit_test(test_queue_acts_that_are_refused),
         cmocka_unit_test(test_p18_key_of_an_accepted_request),
         cmocka_unit_test(test_p18_waiting_for_a_queued_request_ends),
+        cmocka_unit_test(test_p18_aborted_namesake_does_not_hide_the_commit),
         cmocka_unit_test(test_queue_limits),
         cmocka_unit_test(test_queue_active_bounds_runs),
         cmocka_unit_test(test_p10_recovered_request_waits_for_all_witnesses),
