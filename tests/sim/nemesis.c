@@ -444,6 +444,7 @@ void nemesis_heal(struct sim_world *world)
     TRACE(world, LANE_CLIENT, "everything heals");
     for (uint32_t i = 0; i < world->disk_count; i++) {
         world->disks[i].is_damaged = false;
+        world->disks[i].has_space = true; /* also of one that may be put back yet */
     }
     tell_space(world, true);
     for (uint32_t i = 0; i < world->database_count; i++) {
