@@ -272,12 +272,12 @@ static bool request_word(const struct request *request, enum api_status *ret_sta
 {
     switch (request->state) {
     case REQUEST_ACCEPTING:
+    case REQUEST_REQUEUEING: /* neither that it waits nor that it is dead would hold for long */
+    case REQUEST_DROPPING:
         return false;
     case REQUEST_WAITING:
     case REQUEST_RUNNING:
     case REQUEST_REFUSING:
-    case REQUEST_REQUEUEING:
-    case REQUEST_DROPPING:
         *ret_status = API_ACCEPTED;
         return true;
     case REQUEST_COMMITTED:

@@ -446,6 +446,34 @@ static void test_p18_waiting_for_a_queued_request_ends(void **state)
     world_done(&world);
 }
 
+/* P-18: while a person's word about the request is being written, its key waits for that: then it is told what holds. */
+static void test_p18_key_waits_for_requeue_and_drop(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid id = accepted(&world, "q", "k");
+    struct gtrid run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_ROW_COUNT);
+    world_durable(&world);
+    (void)act_on(&world, &id, REQUEST_ACT_REQUEUE);
+    uint64_t call = accept_one(&world, "q", "k");
+    assert_null(world_answer(&world, call));
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, call)->status, API_ACCEPTED);
+    assert_int_equal(world_answer(&world, call)->views[0].state, TXN_QUEUED);
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_ROW_COUNT);
+    world_durable(&world);
+    (void)act_on(&world, &id, REQUEST_ACT_DROP);
+    call = accept_one(&world, "q", "k");
+    assert_null(world_answer(&world, call));
+    world_durable(&world);
+    assert_int_equal(world_answer(&world, call)->status, API_ABORTED);
+    assert_int_equal(world_answer(&world, call)->views[0].state, TXN_ABORTED);
+    world_done(&world);
+}
+
 /* P-18: an earlier transaction with the key, which aborted and is still being rolled back, does not hide the request's commit once that
  * is in the journal alone: the journal must be asked. */
 static void test_p18_aborted_namesake_does_not_hide_the_commit(void **state)
@@ -787,6 +815,7 @@ int main(void)
         cmocka_unit_test(test_queue_acts_that_are_refused),
         cmocka_unit_test(test_p18_key_of_an_accepted_request),
         cmocka_unit_test(test_p18_waiting_for_a_queued_request_ends),
+        cmocka_unit_test(test_p18_key_waits_for_requeue_and_drop),
         cmocka_unit_test(test_p18_aborted_namesake_does_not_hide_the_commit),
         cmocka_unit_test(test_queue_limits),
         cmocka_unit_test(test_queue_active_bounds_runs),
