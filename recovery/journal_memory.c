@@ -141,7 +141,10 @@ static void index_request(struct memory_journal *journal, const struct record *r
     struct txn *txn = need_txn(journal, id);
     size_t kept = 0;
     for (size_t i = 0; i < txn->note_count; i++) {
-        if (!is_over && txn->notes[i].kind == RECORD_ACCEPT) {
+        enum record_kind kind = txn->notes[i].kind;
+        bool is_state =
+            kind == RECORD_REFUSED || kind == RECORD_REQUEUED || (is_over && kind == RECORD_ACCEPT);
+        if (!is_state) { /* also what a person said of this gtrid */
             txn->notes[kept++] = txn->notes[i];
         }
     }

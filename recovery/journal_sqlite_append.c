@@ -44,8 +44,9 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
         "DELETE FROM note WHERE epoch = ?1 AND sequence = ?2 AND kind IN (5, 11)",
     [ST_NOTE_DELETE_REQUEST] =
         "DELETE FROM note WHERE epoch = ?1 AND sequence = ?2 AND kind IN (4, 5, 11)",
+    /* Not where the outcome of a request is: that goes with its COMMIT. */
     [ST_NOTE_LIST] = "SELECT number, kind, is_open FROM note WHERE epoch = ?1 AND sequence = ?2"
-                     " ORDER BY number",
+                     " AND kind <> 2 ORDER BY number",
     [ST_NOTE_MOVE] =
         "UPDATE note SET number = ?4 WHERE epoch = ?1 AND sequence = ?2 AND number = ?3",
     [ST_NOTE_DELETE] = "DELETE FROM note WHERE epoch = ?1 AND sequence = ?2",
@@ -55,7 +56,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [ST_RECORD_DELETE] = "DELETE FROM record WHERE number < ?1",
 };
 _Static_assert(RECORD_HEURISTIC == 6 && RECORD_ACCEPT == 4 && RECORD_REFUSED == 5 &&
-                   RECORD_REQUEUED == 11,
+                   RECORD_REQUEUED == 11 && RECORD_COMMIT == 2,
                "the kinds named in the statements");
 
 bool sqlite_prepare_all(struct sqlite_journal *journal, struct error *ret_error)

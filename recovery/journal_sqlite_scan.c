@@ -502,6 +502,7 @@ static const char live_sql[] =
     "  AND (t.end_number IS NULL OR t.open_notes > 0))"
     " UNION ALL SELECT n.number FROM note n WHERE NOT EXISTS("
     "  SELECT 1 FROM txn t WHERE t.epoch = n.epoch AND t.sequence = n.sequence)"
+    "  AND n.kind <> 2" /* its COMMIT is there already, or not live */
     "  AND EXISTS(SELECT 1 FROM note o WHERE o.epoch = n.epoch AND o.sequence = n.sequence"
     "  AND o.is_open = 1)) ORDER BY number";
 

@@ -343,10 +343,16 @@ static bool carry(struct sqlite_journal *journal, const struct plan_row *row, ui
 static bool forget(struct sqlite_journal *journal, const struct plan_row *row,
                    struct error *ret_error)
 {
-    return db_run(bind_gtrid(journal, ST_TXN_DELETE, &row->gtrid), ret_error) &&
-           db_run(bind_gtrid(journal, ST_NOTE_DELETE, &row->gtrid), ret_error) &&
-           (!row->has_request ||
-            db_run(bind_gtrid(journal, ST_NOTE_DELETE, &row->request), ret_error));
+    if (!db_run(bind_gtrid(journal, ST_TXN_DELETE, &row->gtrid), ret_error) ||
+        !db_run(bind_gtrid(journal, ST_NOTE_DELETE, &row->gtrid), ret_error)) {
+        return false;
+    }
+    if (!row->has_request) {
+        return true;
+    }
+    sqlite3_stmt *delete = bind_gtrid(journal, ST_NOTE_DELETE_ONE, &row->request);
+    db_bind_u64(delete, 3, row->number);
+    return db_run(delete, ret_error);
 }
 
 /* A settled note whose transaction is not retained. */

@@ -394,6 +394,26 @@ static void test_journal_trim_keeps_live_requests(void **state)
     assert_false(find_request(kit, kit_gtrid(1, 4), &entry));
 }
 
+/* A person's word about a gtrid that is a request's id (it never names a branch) is nothing to the request, and goes its own way. */
+static void test_journal_word_about_a_request_id_is_apart(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct journal_entry entry;
+    kit_start(kit);
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 1), ""));
+    (void)kit_append(kit, kit_heuristic(kit_gtrid(1, 1), "order"));
+    (void)kit_append(kit, kit_refused(kit_gtrid(1, 1)));
+    (void)kit_append(kit, kit_commit_of(kit_gtrid(1, 2), kit_gtrid(1, 1), NULL));
+    (void)kit_append(kit, kit_end(kit_gtrid(1, 2), 1));
+    kit_reopen(kit);
+    assert_live(kit, "heuristic 1.1/order");
+    assert_true(find_request(kit, kit_gtrid(1, 1), &entry));
+    journal_entry_done(&entry);
+    assert_true(kit_trim_all(kit, 1000, 7) > 0);
+    kit_reopen(kit);
+    assert_live(kit, "heuristic 1.1/order");
+}
+
 static bool stop_after_one(void *user, uint64_t number, const struct record *record)
 {
     size_t *count = user;
@@ -494,6 +514,7 @@ static int run(const char *name, bool memory)
         JOURNAL_TEST(test_journal_replay_gives_live_records_in_order),
         JOURNAL_TEST(test_journal_find_request_gives_its_outcome),
         JOURNAL_TEST(test_journal_second_outcome_of_a_request_is_refused),
+        JOURNAL_TEST(test_journal_word_about_a_request_id_is_apart),
         JOURNAL_TEST(test_journal_trim_keeps_live_requests),
         JOURNAL_TEST(test_journal_replay_stops_when_told),
         JOURNAL_TEST(test_journal_end_without_commit_is_refused),

@@ -91,6 +91,10 @@ static void new_txn(struct world *world)
 static void touch_request(struct world *world, uint64_t sequence)
 {
     struct gtrid id = gtrid_of(world, sequence);
+    if (draw(world, 8) == 0) { /* by mistake: no branch has this gtrid */
+        append_both(world, draw(world, 2) ? kit_heuristic(id, "order") : kit_resolved(id, ""));
+        return;
+    }
     switch (draw(world, 6)) {
     case 0:
     case 1:
