@@ -1,13 +1,17 @@
 # The pure core, and the daemon around it.
 assent_pure_library(assent_coord_core
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/core.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_accept.c
             ${CMAKE_CURRENT_LIST_DIR}/core_audit.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_dead.c
             ${CMAKE_CURRENT_LIST_DIR}/core_external.c
             ${CMAKE_CURRENT_LIST_DIR}/core_finish.c
             ${CMAKE_CURRENT_LIST_DIR}/core_inquiry.c
             ${CMAKE_CURRENT_LIST_DIR}/core_interactive.c
             ${CMAKE_CURRENT_LIST_DIR}/core_peer.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_queue.c
             ${CMAKE_CURRENT_LIST_DIR}/core_ready.c
+            ${CMAKE_CURRENT_LIST_DIR}/core_request.c
             ${CMAKE_CURRENT_LIST_DIR}/core_resolve.c
             ${CMAKE_CURRENT_LIST_DIR}/core_start.c
             ${CMAKE_CURRENT_LIST_DIR}/core_statement.c

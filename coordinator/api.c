@@ -32,6 +32,7 @@ void txn_view_done(struct txn_view *view)
 {
     for (size_t i = 0; i < view->branch_count; i++) {
         blob_free(view->branches[i].results);
+        blob_free(view->branches[i].work);
     }
     free(view->branches);
     free(view->events);
@@ -52,6 +53,7 @@ void api_call_free(struct api_call *call)
     free(call->answer.views);
     blob_free(call->answer.results);
     free(call->answer.participants);
+    free(call->answer.queues);
     free(call->answer.metrics);
     free(call);
 }

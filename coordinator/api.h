@@ -23,8 +23,10 @@ enum api_operation {
     API_READY, /* /readyz */
     API_OPEN,  /* an interactive transaction (docs/adr/0014) */
     API_STATEMENT,
-    API_CLOSE,    /* commit or roll back */
-    API_EXTERNAL, /* a gid for a branch that the application prepares itself (docs/adr/0016) */
+    API_CLOSE,       /* commit or roll back */
+    API_EXTERNAL,    /* a gid for a branch that the application prepares itself (docs/adr/0016) */
+    API_REQUEST_ACT, /* requeue or drop an accepted request (docs/adr/0017) */
+    API_QUEUES,
 };
 
 enum api_status {
@@ -39,6 +41,7 @@ enum api_status {
     API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE, EXTERNAL: not possible in this state; text says why and what is */
     API_LIMIT, /* STATEMENT, EXTERNAL: beyond a configured limit, which limit_name and text name; nothing was done */
     API_FAILED, /* an internal error; text */
+    API_ACCEPTED, /* SUBMIT: accepted durably, not decided */
 };
 
 struct api_list {
@@ -58,6 +61,14 @@ struct api_resolve {
     char participant[PARTICIPANT_NAME_SIZE];
     enum resolve_action action;
     char comment[COMMENT_MAX_BYTES + 1];
+};
+
+enum request_act { REQUEST_ACT_REQUEUE = 1, REQUEST_ACT_DROP };
+
+struct api_request_act {
+    struct gtrid id;
+    enum request_act act;
+    char comment[COMMENT_MAX_BYTES + 1]; /* DROP */
 };
 
 struct metric {
@@ -85,6 +96,9 @@ struct api_answer {
     bool has_next;  /* LIST: more would follow; continue after views[view_count - 1] */
     size_t participant_count;
     struct participant_view *participants; /* owned */
+    size_t queue_count;
+    struct queue_view *queues;  /* owned */
+    struct queue_view unqueued; /* QUEUES: the requests without a queue */
     size_t metric_count;
     struct metric *metrics; /* owned */
 };
@@ -103,6 +117,7 @@ struct api_call {
     struct interactive_statement statement; /* STATEMENT; its work is taken by the owner */
     struct interactive_end end;             /* CLOSE */
     struct interactive_external external;   /* EXTERNAL */
+    struct api_request_act act;             /* REQUEST_ACT */
     struct api_answer answer;
     void (*done)(struct api_call *call);
     void *user;

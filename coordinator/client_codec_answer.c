@@ -27,6 +27,7 @@ static enum client_status status_of(enum api_status status)
     case API_REFUSED:
         return CLIENT_REFUSED;
     case API_OUTCOME_UNKNOWN:
+    case API_ACCEPTED: /* the key belongs to an accepted request that is not decided: ask again by it */
         return CLIENT_OUTCOME_UNKNOWN;
     case API_KEY_CONFLICT:
         return CLIENT_KEY_CONFLICT;

@@ -73,6 +73,10 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
         {"max_streams", 256, 1, 100000, &config->streams},
         {"stream_events", 10000, 1, 10000000, &config->stream_events},
         {"interactive_max", 256, 1, 100000, &config->core.interactive_max},
+        {"queue_active", 16, 1, 100000, &config->core.queue_active},
+        {"queue_max", 10000, 1, 1000000, &config->core.queue_max},
+        {"queue_max_each", 1000, 1, 1000000, &config->core.queue_max_each},
+        {"queue_attempts", 0, 0, 1000000, &config->core.queue_attempts},
         {"retention_hours", 168, 1, 876000, &retention_hours},
     };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -89,6 +93,8 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
         {"timeout_max", 60000, 1, 1800000, &config->timeout_max_ms},
         {"interactive_idle", 60000, 10, 1800000, &config->core.interactive_idle_ms},
         {"stream_keepalive", 15000, 10, 3600000, &config->stream_keepalive_ms},
+        {"queue_retry_min", 500, 1, 3600000, &config->core.queue_retry_min_ms},
+        {"queue_retry_max", 60000, 1, 86400000, &config->core.queue_retry_max_ms},
         {"heartbeat", 1000, 10, 60000, &config->core.heartbeat_ms},
         {"retry_min", 100, 1, 60000, &config->core.retry_min_ms},
         {"retry_max", 2000, 1, 60000, &config->core.retry_max_ms},
@@ -107,6 +113,7 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
     int64_t reserve_bytes = 0;
     int64_t result_bytes = 0;
     int64_t stream_bytes = 0;
+    int64_t queue_bytes = 0;
     if (!config_file_get_size_bytes(file, SECTION, "max_body", 1 << 20, 1024, 1 << 30, &body_bytes,
                                     ret_error) ||
         !config_file_get_size_bytes(file, SECTION, "journal_reserve", 16 << 20, 1 << 20,
@@ -114,10 +121,13 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
         !config_file_get_size_bytes(file, SECTION, "interactive_result_bytes", 1 << 20, 1024,
                                     1 << 30, &result_bytes, ret_error) ||
         !config_file_get_size_bytes(file, SECTION, "stream_bytes", 64 << 20, 1 << 20,
-                                    INT64_C(1) << 40, &stream_bytes, ret_error)) {
+                                    INT64_C(1) << 40, &stream_bytes, ret_error) ||
+        !config_file_get_size_bytes(file, SECTION, "queue_max_bytes", INT64_C(256) << 20, 1 << 20,
+                                    INT64_C(1) << 40, &queue_bytes, ret_error)) {
         return false;
     }
     config->body_bytes = (uint32_t)body_bytes;
+    config->core.queue_max_bytes = (uint64_t)queue_bytes;
     config->core.interactive_result_bytes = (uint32_t)result_bytes;
     config->core.max_statements = config->statements;
     config->core.max_branches = config->branches;
@@ -137,6 +147,12 @@ static bool check_pairs(const struct config_file *file, const struct config *con
     if (config->core.retry_max_ms < config->core.retry_min_ms) {
         config_file_fail(file, SECTION, "retry_max", ret_error, "it is below retry_min");
         return error_hint(ret_error, "retry_min doubles until retry_max; defaults: 100ms, 2s");
+    }
+    if (config->core.queue_retry_max_ms < config->core.queue_retry_min_ms) {
+        config_file_fail(file, SECTION, "queue_retry_max", ret_error,
+                         "it is below queue_retry_min");
+        return error_hint(ret_error,
+                          "queue_retry_min doubles until queue_retry_max; defaults: 500ms, 60s");
     }
     return true;
 }
@@ -284,6 +300,13 @@ void config_log(const struct config *config)
               LOG_U("stream_bytes", config->stream_bytes),
               LOG_U("interactive_max", config->core.interactive_max),
               LOG_U("interactive_result_bytes", config->core.interactive_result_bytes));
+    log_event(LOG_INFO, "configured queues", LOG_U("queue_active", config->core.queue_active),
+              LOG_U("queue_max", config->core.queue_max),
+              LOG_U("queue_max_each", config->core.queue_max_each),
+              LOG_U("queue_max_bytes", config->core.queue_max_bytes),
+              LOG_U("queue_retry_min_ms", config->core.queue_retry_min_ms),
+              LOG_U("queue_retry_max_ms", config->core.queue_retry_max_ms),
+              LOG_U("queue_attempts", config->core.queue_attempts));
     log_event(LOG_INFO, "configured times", LOG_U("timeout_default_ms", config->timeout_default_ms),
               LOG_U("timeout_max_ms", config->timeout_max_ms),
               LOG_U("interactive_idle_ms", config->core.interactive_idle_ms),
@@ -333,6 +356,13 @@ const char *config_restart_key(const struct config *old, const struct config *ne
         {"interactive_idle", old->core.interactive_idle_ms != new->core.interactive_idle_ms},
         {"interactive_result_bytes",
          old->core.interactive_result_bytes != new->core.interactive_result_bytes},
+        {"queue_active", old->core.queue_active != new->core.queue_active},
+        {"queue_max", old->core.queue_max != new->core.queue_max},
+        {"queue_max_each", old->core.queue_max_each != new->core.queue_max_each},
+        {"queue_max_bytes", old->core.queue_max_bytes != new->core.queue_max_bytes},
+        {"queue_retry_min", old->core.queue_retry_min_ms != new->core.queue_retry_min_ms},
+        {"queue_retry_max", old->core.queue_retry_max_ms != new->core.queue_retry_max_ms},
+        {"queue_attempts", old->core.queue_attempts != new->core.queue_attempts},
         {"heartbeat", old->core.heartbeat_ms != new->core.heartbeat_ms},
         {"retry_min", old->core.retry_min_ms != new->core.retry_min_ms},
         {"retry_max", old->core.retry_max_ms != new->core.retry_max_ms},

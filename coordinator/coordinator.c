@@ -204,6 +204,13 @@ static bool prior_attach(struct coordinator *coordinator, struct coord_event *ev
             journal_unreadable(&error);
             return event->kind == COORD_EVENT_MESSAGE;
         }
+        /* A request that is over is known by its id. */
+        if (event->kind == COORD_EVENT_REQUEST_ACT && !found &&
+            !journal_find_request(coordinator->journal, &gtrid, &found, &coordinator->prior_entry,
+                                  &error)) {
+            journal_unreadable(&error);
+            return false;
+        }
     } else if (coord_wants_hash(coordinator->coord, event, &number)) {
         if (!journal_hash_at(coordinator->journal, number, &prior->hash_found, prior->hash,
                              &error)) {
@@ -325,8 +332,13 @@ static void step_call(struct coordinator *coordinator, struct api_call *call)
         event.kind = COORD_EVENT_SUBMIT;
         event.submission = &call->submission;
     } else if (call->operation == API_RESOLVE) {
+        /* A person may name the request whose run is meant; branches are the run's. */
+        (void)coord_run_of(coordinator->coord, &call->resolve.gtrid, &call->resolve.gtrid);
         event.kind = COORD_EVENT_RESOLVE;
         event.resolve = &call->resolve;
+    } else if (call->operation == API_REQUEST_ACT) {
+        event.kind = COORD_EVENT_REQUEST_ACT;
+        event.act = &call->act;
     } else if (call->operation == API_OPEN) {
         event.kind = COORD_EVENT_OPEN;
         event.timeout_ms = call->timeout_ms;

@@ -44,6 +44,15 @@ static void answer_presumed(const struct coordinator *coordinator, const struct 
     answer->status = ours && below ? API_EXPIRED : API_NOT_FOUND;
 }
 
+/* A transaction, or an accepted request that is over. */
+static bool find_by_id(struct coordinator *coordinator, const struct gtrid *id, bool *ret_found,
+                       struct journal_entry *ret_entry, struct error *ret_error)
+{
+    return journal_find_gtrid(coordinator->journal, id, ret_found, ret_entry, ret_error) &&
+           (*ret_found ||
+            journal_find_request(coordinator->journal, id, ret_found, ret_entry, ret_error));
+}
+
 static void call_get(struct coordinator *coordinator, struct api_call *call)
 {
     struct txn_view view;
@@ -54,8 +63,13 @@ static void call_get(struct coordinator *coordinator, struct api_call *call)
     bool found = false;
     struct journal_entry entry;
     struct error error;
-    if (!journal_find_gtrid(coordinator->journal, &call->gtrid, &found, &entry, &error)) {
+    if (!find_by_id(coordinator, &call->gtrid, &found, &entry, &error)) {
         answer_failed(&call->answer, &error);
+        return;
+    }
+    if (found && entry.commit.kind == RECORD_DROPPED) {
+        coord_view_dropped(&entry.commit.as.dropped, answer_one(&call->answer));
+        journal_entry_done(&entry);
         return;
     }
     if (!found) {
@@ -197,7 +211,7 @@ static void call_list(struct coordinator *coordinator, struct api_call *call)
         struct journal_entry entry;
         if (coord_view(coordinator->coord, &list.after, false, &view)) {
             txn_view_done(&view);
-        } else if (!journal_find_gtrid(coordinator->journal, &list.after, &found, &entry, &error)) {
+        } else if (!find_by_id(coordinator, &list.after, &found, &entry, &error)) {
             answer_failed(answer, &error);
             return;
         } else if (found) {
@@ -321,6 +335,25 @@ static void call_metrics(struct coordinator *coordinator, struct api_call *call)
          (double)c.queued},
         {"assent_branches_in_doubt", "gauge", "Branches decided commit and not acknowledged.",
          (double)c.in_doubt},
+        {"assent_accepted_total", "counter", "Requests accepted to run later.", (double)c.accepted},
+        {"assent_accepted_runs_repeated_total", "counter",
+         "Runs of accepted requests that aborted and will be tried again.",
+         (double)c.runs_repeated},
+        {"assent_accepted_died_total", "counter",
+         "Accepted requests that became dead: they cannot succeed.", (double)c.died},
+        {"assent_accepted_requeued_total", "counter", "Dead requests put back into their queues.",
+         (double)c.requeued},
+        {"assent_accepted_dropped_total", "counter", "Accepted requests dropped by a person.",
+         (double)c.dropped},
+        {"assent_accepted_waiting", "gauge", "Accepted requests that wait or run.",
+         (double)c.requests_waiting},
+        {"assent_accepted_dead", "gauge", "Dead requests nobody has requeued or dropped.",
+         (double)c.requests_dead},
+        {"assent_accepted_bytes", "gauge", "Statements of accepted requests kept in memory.",
+         (double)c.requests_bytes},
+        {"assent_accepted_oldest_seconds", "gauge",
+         "Age of the oldest accepted request that waits or runs.",
+         (double)c.oldest_request_ms / 1000},
         {"assent_journal_batches_total", "counter", "Journal batches, one sync each.",
          (double)j.batches},
         {"assent_journal_records_total", "counter", "Journal records written.", (double)j.records},
@@ -382,7 +415,7 @@ static bool call_is_early(const struct coordinator *coordinator, struct api_call
     struct coord_counters counters;
     coord_counters_read(coordinator->coord, &counters);
     if (counters.running || (call->operation != API_GET && call->operation != API_GET_BY_KEY &&
-                             call->operation != API_LIST)) {
+                             call->operation != API_LIST && call->operation != API_QUEUES)) {
         return false;
     }
     call->answer.status = API_REFUSED;
@@ -413,6 +446,11 @@ void calls_answer(struct coordinator *coordinator, struct api_call *call)
         call->answer.participant_count =
             coord_participants(coordinator->coord, &call->answer.participants);
         break;
+    case API_QUEUES:
+        call->answer.status = API_OK;
+        call->answer.queue_count =
+            coord_queues(coordinator->coord, &call->answer.queues, &call->answer.unqueued);
+        break;
     case API_METRICS:
         call_metrics(coordinator, call);
         break;
@@ -425,6 +463,7 @@ void calls_answer(struct coordinator *coordinator, struct api_call *call)
     case API_STATEMENT:
     case API_CLOSE:
     case API_EXTERNAL:
+    case API_REQUEST_ACT:
         call->answer.status = API_FAILED;
         break;
     }

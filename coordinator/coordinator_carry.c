@@ -183,6 +183,10 @@ static const struct notice_line notice_lines[] = {
     [COORD_NOTICE_AUDIT] = {LOG_WARN, "another database: finished transactions are compared"},
     [COORD_NOTICE_AUDITED] = {LOG_WARN, "finished transactions compared"},
     [COORD_NOTICE_RECONCILED] = {LOG_INFO, "reconciled"},
+    [COORD_NOTICE_ACCEPTED] = {LOG_INFO, "accepted"},
+    [COORD_NOTICE_DEAD] = {LOG_ERROR, "dead: an accepted request cannot succeed"},
+    [COORD_NOTICE_REQUEUED] = {LOG_WARN, "requeued by a person"},
+    [COORD_NOTICE_DROPPED] = {LOG_WARN, "dropped by a person"},
 };
 
 static void carry_notice(const struct coord_notice *notice)

@@ -34,6 +34,14 @@ struct coord *coord_new(const struct coord_config *config, uint64_t now_ms)
     config_default(&coord->config.interactive_result_bytes, 1 << 20);
     config_default(&coord->config.max_statements, 1000);
     config_default(&coord->config.max_branches, 64);
+    config_default(&coord->config.queue_active, 16);
+    config_default(&coord->config.queue_max, 10000);
+    config_default(&coord->config.queue_max_each, 1000);
+    config_default(&coord->config.queue_retry_min_ms, 500);
+    config_default(&coord->config.queue_retry_max_ms, 60000);
+    if (coord->config.queue_max_bytes == 0) {
+        coord->config.queue_max_bytes = UINT64_C(256) << 20;
+    }
     if (coord->config.max_queued_bytes == 0) {
         coord->config.max_queued_bytes = UINT64_C(256) << 20;
     }
@@ -57,8 +65,11 @@ void coord_free(struct coord *coord)
     if (coord == NULL) {
         return;
     }
-    while (coord->newest != NULL) {
+    while (coord->newest != NULL) { /* and with them the requests that have committed */
         txn_free(coord, coord->newest);
+    }
+    while (coord->requests.newest != NULL) {
+        request_free(coord, coord->requests.newest);
     }
     while (coord->pending_first != NULL) {
         struct pending *pending = coord->pending_first;
@@ -75,6 +86,11 @@ void coord_free(struct coord *coord)
     map_done(&coord->by_gtrid);
     map_done(&coord->by_key);
     heap_done(&coord->timers);
+    map_done(&coord->requests.by_id);
+    map_done(&coord->requests.by_key);
+    map_done(&coord->requests.by_queue);
+    heap_done(&coord->requests.timers);
+    free(coord->requests.seen_ready);
     free(coord);
 }
 
@@ -146,6 +162,17 @@ static void durable_one(struct coord *coord, const struct pending *pending,
         return;
     case PENDING_RELEASE:
         peer_released(coord, pending->call, pending->participant, ready);
+        return;
+    case PENDING_ACCEPT: {
+        struct request *request = request_find(coord, &pending->gtrid);
+        CHECK(request != NULL && request->state == REQUEST_ACCEPTING);
+        accept_durable(coord, request, ready);
+        return;
+    }
+    case PENDING_REFUSED:
+    case PENDING_REQUEUED:
+    case PENDING_DROPPED:
+        dead_durable(coord, pending, ready);
         return;
     }
 }
@@ -232,6 +259,13 @@ static void timers_run(struct coord *coord, struct coord_ready *ready)
         }
         timer_txn(coord, (struct txn *)node, ready);
     }
+    for (;;) { /* each one handled gets a later time or none, too */
+        struct heap_node *node = heap_first(&coord->requests.timers);
+        if (node == NULL || node->due_ms > coord->now_ms) {
+            break;
+        }
+        queue_timer(coord, (struct request *)node, ready);
+    }
     if (coord->now_ms >= coord->next_heartbeat_ms) {
         coord->next_heartbeat_ms = coord->now_ms + coord->config.heartbeat_ms;
         peer_heartbeat(coord, ready);
@@ -309,6 +343,10 @@ static void drain_check(struct coord *coord, struct coord_ready *ready)
     for (struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
         txn_answer(coord, txn, true, ready);
     }
+    for (struct request *request = coord->requests.newest; request != NULL;
+         request = request->older) {
+        request_answer(coord, request, true, ready);
+    }
     ready_stop(ready, COORD_STOP_DRAINED, "%s", "drained");
 }
 
@@ -373,8 +411,10 @@ static void deadline_set(const struct coord *coord, struct coord_ready *ready)
 {
     const struct heap_node *node = heap_first(&coord->timers);
     uint64_t due_ms = node == NULL ? UINT64_MAX : node->due_ms;
+    const struct heap_node *request = heap_first(&coord->requests.timers);
     const uint64_t others[] = {coord->next_heartbeat_ms, coord->next_trim_ms,
-                               coord->drain_deadline_ms};
+                               coord->drain_deadline_ms,
+                               request == NULL ? UINT64_MAX : request->due_ms};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         if (others[i] < due_ms) {
             due_ms = others[i];
@@ -409,6 +449,9 @@ static void dispatch(struct coord *coord, struct coord_event *event, struct coor
         return;
     case COORD_EVENT_EXTERNAL:
         external_ask(coord, event, ready);
+        return;
+    case COORD_EVENT_REQUEST_ACT:
+        dead_act(coord, event, ready);
         return;
     case COORD_EVENT_PEER_UP:
     case COORD_EVENT_PEER_DOWN:
@@ -460,6 +503,7 @@ void coord_step(struct coord *coord, struct coord_event *event, struct coord_rea
     coord_raise_floor(coord, &event->prior.floor);
     dispatch(coord, event, ready);
     timers_run(coord, ready);
+    queue_admit(coord, ready);
     submit_admit(coord, ready);
     drain_check(coord, ready);
     deadline_set(coord, ready);
@@ -468,7 +512,8 @@ void coord_step(struct coord *coord, struct coord_event *event, struct coord_rea
 bool coord_wants_key(const struct coord *coord, const struct coord_event *event)
 {
     return event->kind == COORD_EVENT_SUBMIT && event->submission->key_bytes > 0 &&
-           txn_find_key(coord, event->submission->key, event->submission->key_bytes) == NULL;
+           txn_find_key(coord, event->submission->key, event->submission->key_bytes) == NULL &&
+           request_find_key(coord, event->submission->key, event->submission->key_bytes) == NULL;
 }
 
 bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *event,
@@ -481,6 +526,9 @@ bool coord_wants_gtrid(const struct coord *coord, const struct coord_event *even
         gtrid = &event->message->as.ack.gid.gtrid;
     } else if (event->kind == COORD_EVENT_RESOLVE) {
         gtrid = &event->resolve->gtrid;
+    } else if (event->kind == COORD_EVENT_REQUEST_ACT &&
+               request_find(coord, &event->act->id) == NULL) {
+        gtrid = &event->act->id;
     } else if (event->kind == COORD_EVENT_STATEMENT) {
         gtrid = &event->statement->gtrid;
     } else if (event->kind == COORD_EVENT_CLOSE) {
@@ -526,6 +574,10 @@ void coord_counters_read(const struct coord *coord, struct coord_counters *ret_c
     counters->queued = coord->queued_count;
     counters->recent = coord->recent_count;
     counters->in_doubt = 0;
+    counters->requests_dead = coord->requests.dead_count;
+    counters->requests_waiting = coord->requests.live_count - coord->requests.dead_count;
+    counters->requests_bytes = coord->requests.held_bytes;
+    counters->oldest_request_ms = request_oldest_ms(coord);
     for (size_t i = 0; i < coord->participant_count; i++) {
         counters->in_doubt += coord->participants[i]->in_doubt;
     }

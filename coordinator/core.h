@@ -39,6 +39,13 @@ struct coord_config {
     uint32_t
         interactive_max; /* open interactive transactions; more are refused as overload [256] */
     uint32_t interactive_idle_ms; /* one that waits longer for its client is aborted [60000] */
+    uint32_t queue_active;        /* runs of accepted requests at once, of max_active [16] */
+    uint32_t queue_max;           /* accepted requests that are not over [10000] */
+    uint32_t queue_max_each;      /* of them in one queue [1000] */
+    uint64_t queue_max_bytes;     /* of their statements [256 MiB] */
+    uint32_t queue_retry_min_ms;  /* after the first abort that may pass; doubled with each [500] */
+    uint32_t queue_retry_max_ms;  /* [60000] */
+    uint32_t queue_attempts;      /* runs before such a request is dead; 0: no limit */
     uint32_t
         interactive_result_bytes; /* of one transaction's answers, kept for repetition [1 MiB] */
     uint32_t max_statements,
@@ -64,8 +71,9 @@ enum coord_event_kind {
     /* Interactive transactions (P-22): */
     COORD_EVENT_OPEN,
     COORD_EVENT_STATEMENT,
-    COORD_EVENT_CLOSE,    /* commit or roll back */
-    COORD_EVENT_EXTERNAL, /* the application prepares a branch itself (docs/adr/0016) */
+    COORD_EVENT_CLOSE,       /* commit or roll back */
+    COORD_EVENT_EXTERNAL,    /* the application prepares a branch itself (docs/adr/0016) */
+    COORD_EVENT_REQUEST_ACT, /* requeue or drop an accepted request */
 };
 
 struct coord_prior { /* what the journal knows, attached by the driver */
@@ -103,6 +111,7 @@ struct coord_event {
     struct interactive_statement *statement;     /* STATEMENT: the step takes its work */
     const struct interactive_end *end;           /* CLOSE */
     const struct interactive_external *external; /* EXTERNAL */
+    const struct api_request_act *act;           /* REQUEST_ACT */
     /* PEER_*, MESSAGE, PARTICIPANT_* */
     const char *participant;
     const char *address; /* PARTICIPANT_ADD; PEER_UP */
@@ -154,6 +163,10 @@ enum coord_notice_kind {
     COORD_NOTICE_RECONCILED,
     COORD_NOTICE_AUDIT,
     COORD_NOTICE_AUDITED,
+    COORD_NOTICE_ACCEPTED,
+    COORD_NOTICE_DEAD,
+    COORD_NOTICE_REQUEUED,
+    COORD_NOTICE_DROPPED,
 };
 
 struct coord_notice { /* for the log and the fault points; never needed for correctness */
@@ -225,6 +238,13 @@ void coord_view_entry(const struct journal_entry *entry, bool want_events,
  * What is not taken is forgotten with the next step. Nothing is shown whose record is not durable: a heuristic outcome comes with
  * the step that hears of it. */
 bool coord_take_change(struct coord *coord, struct txn_view *ret_view);
+/* The same of an accepted request that is over (journal_find_request). */
+void coord_view_dropped(const struct record_dropped *dropped, struct txn_view *ret_view);
+/* The queues that have a request, in order of their birth; *ret_unqueued: of those without one. */
+size_t coord_queues(const struct coord *coord, struct queue_view **ret_views,
+                    struct queue_view *ret_unqueued);
+/* Is this the id of an accepted request with a run? Then that one's gtrid. */
+bool coord_run_of(const struct coord *coord, const struct gtrid *id, struct gtrid *ret_run);
 
 /* What P-8 makes of a transaction that is neither in memory nor in the journal. */
 enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid);
@@ -239,7 +259,10 @@ struct coord_counters {
         key_conflicts;
     uint64_t heuristics, hazards, stale_messages, unknown_inquiries, inquiries, commits_resent,
         resolved;
-    uint64_t live, active, open, queued, in_doubt, recent; /* gauges */
+    uint64_t accepted, runs_repeated, died, requeued, dropped;
+    uint64_t live, active, open, queued, in_doubt, recent;    /* gauges */
+    uint64_t requests_waiting, requests_dead, requests_bytes; /* gauges of accepted requests */
+    uint64_t oldest_request_ms; /* of those that wait, by the wall clock; 0: none */
     uint64_t epoch;
     struct journal_head head;
     struct journal_floor floor;

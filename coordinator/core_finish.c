@@ -91,6 +91,7 @@ void finish_durable(struct coord *coord, struct txn *txn, struct coord_ready *re
     txn->retry_step_ms = coord->config.retry_min_ms;
     finish_drive(coord, txn, ready);
     txn_answer(coord, txn, false, ready);
+    queue_run_committed(coord, txn, ready);
     finish_check(coord, txn, ready);
 }
 
@@ -154,6 +155,7 @@ void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *read
     struct branch_tally tally = finish_tally(txn);
     if (tally.open > 0 || tally.heuristic > 0 || txn->end_written) {
         txn_set_timer(coord, txn);
+        queue_run_progress(coord, txn, ready);
         return;
     }
     switch (txn->state) {
@@ -178,6 +180,7 @@ void finish_check(struct coord *coord, struct txn *txn, struct coord_ready *read
     }
     finish_end(coord, txn, ready);
     txn_answer(coord, txn, true, ready);
+    queue_run_progress(coord, txn, ready);
     txn_retire(coord, txn);
 }
 
@@ -372,6 +375,7 @@ void finish_heuristic_durable(struct coord *coord, const struct gid *gid, struct
         txn->heuristic_pending--;
         txn_mark_changed(coord, txn);
         txn_answer(coord, txn, false, ready);
+        queue_run_progress(coord, txn, ready);
     }
     const struct participant *participant = peer_find(coord, gid->participant, NULL);
     CHECK(participant != NULL); /* it told of the outcome, and nobody is ever taken out */

@@ -14,6 +14,7 @@
  *   core_peer.c     participants: links, witnesses, claims, health (P-10, P-14)
  *   core_inquiry.c  INQUIRY (P-8)
  *   core_audit.c    AUDIT, AUDITED: are the finished commits still there? (P-14)
+ *   core_accept.c, core_queue.c, core_dead.c, core_request.c  accepted requests: see core_request.h
  *   core_resolve.c  what a person decides
  *   core_view.c     copies for the outside
  *   core_ready.c    filling and emptying struct coord_ready
@@ -46,6 +47,7 @@
 #include "common/heap.h"
 #include "common/map.h"
 #include "coordinator/core.h"
+#include "coordinator/core_request.h"
 
 /* How long past its deadline a client may wait for a COMMIT record that is being synced, before it is told
  * that the outcome is not known yet. */
@@ -169,6 +171,9 @@ struct txn {
     size_t branch_count;
     struct branch *branches;
     struct interactive *interactive; /* NULL: a submission, or it came from the journal */
+    bool has_request;                /* a run of an accepted request */
+    struct gtrid request_id;
+    struct request *request; /* the same, while the run is not aborted */
     size_t waiter_count, waiter_capacity;
     struct waiter *waiters;
     size_t event_count, event_capacity;
@@ -188,15 +193,20 @@ enum pending_kind {
     PENDING_COMMIT,
     PENDING_HEURISTIC,
     PENDING_RESOLVED,
-    PENDING_RELEASE
+    PENDING_RELEASE,
+    PENDING_ACCEPT,
+    PENDING_REFUSED,
+    PENDING_REQUEUED,
+    PENDING_DROPPED,
 };
 
 struct pending {
     struct pending *next;
     enum pending_kind kind;
     uint64_t token;
-    struct gtrid gtrid; /* COMMIT, HEURISTIC, RESOLVED */
-    uint64_t call;      /* RESOLVED, RELEASE */
+    struct gtrid
+        gtrid;     /* COMMIT, HEURISTIC, RESOLVED; the id: ACCEPT, REFUSED, REQUEUED, DROPPED */
+    uint64_t call; /* RESOLVED, RELEASE, REQUEUED, DROPPED */
     struct api_resolve resolve;
     char participant[PARTICIPANT_NAME_SIZE]; /* RELEASE */
     struct gid gid;                          /* HEURISTIC */
@@ -243,6 +253,7 @@ struct coord {
         uint64_t least_sequence; /* 0: empty */
         uint64_t head;           /* of the journal at the last of them */
     } aborts_closed, aborts_open;
+    struct requests requests;
     struct coord_counters counters;
 };
 
@@ -295,6 +306,8 @@ void txn_view_fill(const struct coord *coord, const struct txn *txn, bool want_e
                    struct txn_view *ret_view);
 
 /* core_submit.c */
+void submit_refuse(struct coord *coord, uint64_t call, enum reason reason, const char *participant,
+                   const char *text, struct coord_ready *ready);
 void submit_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready);
 void submit_admit(struct coord *coord, struct coord_ready *ready); /* as many as may run */
 void submit_unqueue(struct coord *coord, struct txn *txn);

@@ -445,6 +445,7 @@ void peer_step(struct coord *coord, struct coord_event *event, struct coord_read
     case COORD_EVENT_STATEMENT:
     case COORD_EVENT_CLOSE:
     case COORD_EVENT_EXTERNAL:
+    case COORD_EVENT_REQUEST_ACT:
         return;
     case COORD_EVENT_MESSAGE:
         break;

@@ -113,6 +113,10 @@ void resolve_step(struct coord *coord, struct coord_event *event, struct coord_r
         return;
     }
     struct txn *txn = txn_find(coord, &resolve->gtrid);
+    if (request_find(coord, &resolve->gtrid) != NULL) { /* its runs have branches, it has none */
+        resolve_conflict(event->call, "the accepted request has no run at the moment", ready);
+        return;
+    }
     if (txn == NULL) {
         if (event->prior.found) {
             resolve_conflict(event->call, "the transaction is finished in every branch", ready);

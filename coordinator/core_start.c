@@ -140,15 +140,20 @@ void start_step(struct coord *coord, const struct coord_event *event, struct coo
         case RECORD_END:
             start_end(coord, &record->as.end);
             break;
-        case RECORD_EPOCH:
         case RECORD_ACCEPT:
         case RECORD_REFUSED:
+        case RECORD_REQUEUED:
+        case RECORD_DROPPED:
+            accept_recover(coord, record);
+            break;
+        case RECORD_EPOCH:
         case RECORD_FLOOR:
         case RECORD_RELEASE:
         case RECORD_ADOPT:
             break;
         }
     }
+    accept_recovered(coord, ready);
     start_epoch(coord, state, ready);
     for (size_t i = 0; i < event->record_count; i++) { /* now that every transaction is known */
         if (event->records[i].kind == RECORD_RESOLVED) {

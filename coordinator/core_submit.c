@@ -6,8 +6,8 @@
 #include "common/alloc.h"
 #include "coordinator/core_internal.h"
 
-static void submit_refuse(struct coord *coord, uint64_t call, enum reason reason,
-                          const char *participant, const char *text, struct coord_ready *ready)
+void submit_refuse(struct coord *coord, uint64_t call, enum reason reason, const char *participant,
+                   const char *text, struct coord_ready *ready)
 {
     struct api_answer *answer = ready_answer(ready, call, API_REFUSED);
     answer->reason = reason;
@@ -62,9 +62,8 @@ static bool submit_by_key(struct coord *coord, struct coord_event *event, struct
     return true;
 }
 
-/* True if the request was refused: nothing of it was done. */
-static bool submit_is_refused(struct coord *coord, struct coord_event *event,
-                              struct coord_ready *ready)
+/* True if it was refused, whether it was to run now or later. */
+static bool submit_is_out(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
 {
     const struct submission *submission = event->submission;
     for (size_t i = 0; i < submission->branch_count; i++) {
@@ -88,6 +87,14 @@ static bool submit_is_refused(struct coord *coord, struct coord_event *event,
                       "the journal's disk is nearly full: only decided work is finished", ready);
         return true;
     }
+    return false;
+}
+
+/* True if it cannot run now. */
+static bool submit_is_refused(struct coord *coord, struct coord_event *event,
+                              struct coord_ready *ready)
+{
+    const struct submission *submission = event->submission;
     for (size_t i = 0; i < submission->branch_count; i++) {
         const struct participant *participant =
             peer_find(coord, submission->branches[i].participant, NULL);
@@ -145,7 +152,15 @@ static struct txn *submit_make(struct coord *coord, struct coord_event *event)
 
 void submit_step(struct coord *coord, struct coord_event *event, struct coord_ready *ready)
 {
-    if (submit_by_key(coord, event, ready) || submit_is_refused(coord, event, ready)) {
+    if (accept_by_key(coord, event, ready) || submit_by_key(coord, event, ready) ||
+        submit_is_out(coord, event, ready)) {
+        return;
+    }
+    if (event->submission->is_async) {
+        accept_step(coord, event, ready);
+        return;
+    }
+    if (submit_is_refused(coord, event, ready)) {
         return;
     }
     struct txn *txn = submit_make(coord, event);

@@ -14,7 +14,8 @@
 /* The drawing and the meaning of each state stand in core_internal.h. Recovered transactions start in
  * COMMITTING or HEURISTIC. HEURISTIC is left only when an operator asked to commit a branch again. */
 static const uint32_t txn_successors[] = {
-    [TXN_QUEUED] = TO(TXN_ACTIVE) | TO(TXN_DEAD),
+    [TXN_QUEUED] =
+        0, /* how an accepted request is shown (core_request.h); no transaction is in it */
     [TXN_ACTIVE] = TO(TXN_PREPARING) | TO(TXN_ABORTING) | TO(TXN_OPEN),
     [TXN_OPEN] = TO(TXN_PREPARING) | TO(TXN_ABORTING),
     [TXN_PREPARING] = TO(TXN_DECIDING) | TO(TXN_ABORTING),
@@ -23,7 +24,7 @@ static const uint32_t txn_successors[] = {
     [TXN_COMMITTED] = TO(TXN_HEURISTIC),
     [TXN_ABORTING] = TO(TXN_ABORTED) | TO(TXN_HEURISTIC),
     [TXN_ABORTED] = TO(TXN_HEURISTIC),
-    [TXN_DEAD] = TO(TXN_QUEUED),
+    [TXN_DEAD] = 0, /* the same */
     [TXN_HEURISTIC] = 0,
 };
 
@@ -248,6 +249,7 @@ struct txn *txn_from_record(struct coord *coord, const struct record_commit *com
         }
     }
     txn_note(coord, txn, "recovered", NO_PARTICIPANT, NULL);
+    accept_from_commit(coord, txn, commit);
     return txn;
 }
 
@@ -266,6 +268,7 @@ struct txn *txn_from_finished(struct coord *coord, const struct record_commit *c
 /* Not for a transaction on the recent list: txn_retire takes those off itself. */
 void txn_free(struct coord *coord, struct txn *txn)
 {
+    queue_run_freed(coord, txn);
     heap_set(&coord->timers, &txn->timer, UINT64_MAX);
     txn_unmark_changed(coord, txn);
     map_remove(&coord->by_gtrid, gtrid_hash(&txn->gtrid), txn);

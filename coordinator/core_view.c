@@ -77,6 +77,10 @@ void txn_view_fill(const struct coord *coord, const struct txn *txn, bool want_e
                  branch->detail == NULL ? "" : branch->detail);
         view->in_doubt = view->in_doubt || branch_in_doubt(branch);
     }
+    if (txn->has_request) {
+        view->is_run = true;
+        view->request.run = txn->request_id;
+    }
     if (want_events) {
         view_events(coord, txn, view);
     }
@@ -85,6 +89,11 @@ void txn_view_fill(const struct coord *coord, const struct txn *txn, bool want_e
 bool coord_view(const struct coord *coord, const struct gtrid *gtrid, bool want_events,
                 struct txn_view *ret_view)
 {
+    const struct request *request = request_find(coord, gtrid);
+    if (request != NULL && request_is_visible(request)) {
+        request_view_fill(coord, request, want_events, ret_view);
+        return true;
+    }
     const struct txn *txn = txn_find(coord, gtrid);
     if (txn == NULL) {
         return false;
@@ -96,6 +105,11 @@ bool coord_view(const struct coord *coord, const struct gtrid *gtrid, bool want_
 bool coord_view_by_key(const struct coord *coord, const char *key, size_t key_bytes,
                        bool want_events, struct txn_view *ret_view)
 {
+    const struct request *request = request_find_key(coord, key, key_bytes);
+    if (request != NULL && request_is_visible(request)) {
+        request_view_fill(coord, request, want_events, ret_view);
+        return true;
+    }
     const struct txn *txn = txn_find_key(coord, key, key_bytes);
     if (txn == NULL) {
         return false;
@@ -129,22 +143,89 @@ static bool list_matches(const struct coord *coord, const struct txn *txn,
            (txn->key_bytes == list->key_bytes && memcmp(txn->key, list->key, list->key_bytes) == 0);
 }
 
+/* What a request is shown as; whether it is in doubt is its run's matter. */
+static bool list_takes_request(const struct coord *coord, const struct request *request,
+                               const struct api_list *list, struct txn_view *ret_view)
+{
+    if (!request_is_visible(request) ||
+        (list->in_doubt && (request->run == NULL || !list_matches(coord, request->run, list)))) {
+        return false;
+    }
+    struct txn_view view;
+    request_view_fill(coord, request, false, &view);
+    bool at_participant = list->participant[0] == '\0';
+    for (size_t i = 0; i < view.branch_count && !at_participant; i++) {
+        at_participant = strcmp(view.branches[i].participant, list->participant) == 0;
+    }
+    enum txn_state state = view.state == TXN_DECIDING ? TXN_PREPARING : view.state;
+    bool in_state = list->any_state || list->in_doubt || state == list->state;
+    bool has_key = list->key_bytes == 0 || (view.key_bytes == list->key_bytes &&
+                                            memcmp(view.key, list->key, list->key_bytes) == 0);
+    if (at_participant && in_state && has_key) {
+        *ret_view = view;
+        return true;
+    }
+    txn_view_done(&view);
+    return false;
+}
+
+/* A run is shown as its request; alone only where an aborted one has left something in doubt, or was committed by hand (H1). */
+static bool list_takes_txn(const struct coord *coord, const struct txn *txn,
+                           const struct api_list *list)
+{
+    bool is_past = txn->state != TXN_HEURISTIC && !list->in_doubt;
+    if (txn->has_request && (txn->request != NULL || is_past)) {
+        return false;
+    }
+    return list_matches(coord, txn, list);
+}
+
+/* Both lists go by `order`, newest first. False: `after` is not in memory. */
+static bool list_begin(const struct coord *coord, const struct api_list *list,
+                       const struct txn **ret_txn, const struct request **ret_request)
+{
+    *ret_txn = coord->newest;
+    *ret_request = coord->requests.newest;
+    if (!list->has_after) {
+        return true;
+    }
+    const struct request *request = request_find(coord, &list->after);
+    const struct txn *txn = txn_find(coord, &list->after);
+    if (request == NULL && txn == NULL) {
+        return false;
+    }
+    uint64_t order = request != NULL ? request->order : txn->order;
+    while (*ret_txn != NULL && (*ret_txn)->order >= order) {
+        *ret_txn = (*ret_txn)->older;
+    }
+    while (*ret_request != NULL && (*ret_request)->order >= order) {
+        *ret_request = (*ret_request)->older;
+    }
+    return true;
+}
+
 size_t coord_list(const struct coord *coord, const struct api_list *list,
                   struct txn_view **ret_views)
 {
     struct txn_view *views = alloc_array(list->limit, sizeof(views[0]));
     size_t count = 0;
-    const struct txn *txn = coord->newest;
-    if (list->has_after) {
-        txn = txn_find(coord, &list->after);
-        txn = txn == NULL ? NULL : txn->older;
+    const struct txn *txn = NULL;
+    const struct request *request = NULL;
+    *ret_views = views;
+    if (!list_begin(coord, list, &txn, &request)) {
+        return 0;
     }
-    for (; txn != NULL && count < list->limit; txn = txn->older) {
-        if (list_matches(coord, txn, list)) {
-            txn_view_fill(coord, txn, false, &views[count++]);
+    while ((txn != NULL || request != NULL) && count < list->limit) {
+        if (txn == NULL || (request != NULL && request->order >= txn->order)) {
+            count += list_takes_request(coord, request, list, &views[count]);
+            request = request->older;
+        } else {
+            if (list_takes_txn(coord, txn, list)) {
+                txn_view_fill(coord, txn, false, &views[count++]);
+            }
+            txn = txn->older;
         }
     }
-    *ret_views = views;
     return count;
 }
 
@@ -211,6 +292,16 @@ void coord_view_entry(const struct journal_entry *entry, bool want_events,
     struct txn_view *view = ret_view;
     memset(view, 0, sizeof(*view));
     view->gtrid = commit->gtrid;
+    if (commit->has_request) {
+        const struct record_request *request = &commit->request;
+        view->gtrid = request->id;
+        view->created_wall_ms = request->accepted_wall_ms;
+        view->request.is_request = true;
+        view->request.attempts = request->attempts;
+        view->request.has_run = true;
+        view->request.run = commit->gtrid;
+        memcpy(view->request.queue, request->queue, sizeof(view->request.queue));
+    }
     view->state = entry->ended ? TXN_COMMITTED : TXN_COMMITTING;
     view->completed = entry->ended;
     view->in_doubt = !entry->ended;
@@ -239,6 +330,62 @@ void coord_view_entry(const struct journal_entry *entry, bool want_events,
     if (want_events && entry->ended) {
         entry_event(view, entry->end_wall_ms, "ended", "", "");
     }
+}
+
+void coord_view_dropped(const struct record_dropped *dropped, struct txn_view *ret_view)
+{
+    struct txn_view *view = ret_view;
+    memset(view, 0, sizeof(*view));
+    view->gtrid = dropped->gtrid;
+    view->state = TXN_ABORTED;
+    view->decided_wall_ms = dropped->wall_ms;
+    view->ended_wall_ms = dropped->wall_ms;
+    view->failure.reason = REASON_ROLLED_BACK_BY_CLIENT;
+    snprintf(view->failure_text, sizeof(view->failure_text), "an operator dropped it: %.200s",
+             dropped->comment);
+    view->request.is_request = true;
+    view->request.attempts = dropped->attempts;
+    memcpy(view->request.queue, dropped->queue, sizeof(view->request.queue));
+}
+
+bool coord_run_of(const struct coord *coord, const struct gtrid *id, struct gtrid *ret_run)
+{
+    const struct request *request = request_find(coord, id);
+    if (request == NULL || request->run == NULL) {
+        return false;
+    }
+    *ret_run = request->run->gtrid;
+    return true;
+}
+
+size_t coord_queues(const struct coord *coord, struct queue_view **ret_views,
+                    struct queue_view *ret_unqueued)
+{
+    const struct requests *requests = &coord->requests;
+    struct queue_view *views = alloc_array(requests->by_queue.count + 1, sizeof(struct queue_view));
+    size_t count = 0;
+    for (const struct queue *queue = requests->queue_first; queue != NULL; queue = queue->next) {
+        if (queue->length + queue->dead == 0) {
+            continue; /* known for requests that have committed */
+        }
+        struct queue_view *to = &views[count++];
+        memcpy(to->name, queue->name, sizeof(to->name));
+        to->length = queue->length;
+        to->dead = queue->dead;
+        if (queue->first != NULL && request_is_visible(queue->first)) {
+            struct txn_view head;
+            request_view_fill(coord, queue->first, false, &head);
+            to->has_head = true;
+            to->head = head.gtrid;
+            to->head_state = head.state;
+            to->head_info = head.request;
+            txn_view_done(&head);
+        }
+    }
+    *ret_views = views;
+    *ret_unqueued =
+        (struct queue_view){.length = requests->unqueued_length, .dead = requests->unqueued_dead};
+    return count;
 }
 
 size_t coord_participants(const struct coord *coord, struct participant_view **ret_views)

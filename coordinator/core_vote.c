@@ -85,6 +85,7 @@ void vote_abort(struct coord *coord, struct txn *txn, enum reason reason, uint32
     }
     interactive_aborted(coord, txn, ready);
     txn_answer(coord, txn, true, ready);
+    queue_run_aborted(coord, txn, ready);
     txn->retry_step_ms = coord->config.retry_min_ms;
     finish_drive(coord, txn, ready);
     finish_check(coord, txn, ready);
@@ -100,6 +101,16 @@ static void vote_fill_record(const struct coord *coord, const struct txn *txn,
         memcpy(record->key, txn->key, txn->key_bytes);
     }
     memcpy(record->body_hash, txn->body_hash, BODY_HASH_BYTES);
+    if (txn->request != NULL) {
+        const struct request *request = txn->request;
+        record->has_request = true;
+        record->request.id = request->id;
+        record->request.attempts = request->attempts;
+        record->request.accepted_wall_ms = request->accepted_wall_ms;
+        if (request->queue != NULL) {
+            memcpy(record->request.queue, request->queue->name, sizeof(record->request.queue));
+        }
+    }
     record->branch_count = txn->branch_count;
     record->branches = alloc_array(txn->branch_count, sizeof(record->branches[0]));
     for (size_t i = 0; i < txn->branch_count; i++) {

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "coordinator/http_internal.h"
+#include "coordinator/http_queues.h"
 
 const char *exchange_header(const struct exchange *exchange, const char *name)
 {
@@ -126,28 +127,27 @@ static enum MHD_Result on_prefer(void *user, enum MHD_ValueKind kind, const char
 {
     (void)kind;
     bool *asks_async = user;
-    *asks_async = *asks_async || (strcasecmp(name, "Prefer") == 0 && value != NULL &&
-                                  strcasestr(value, "respond-async") != NULL);
+    *asks_async =
+        *asks_async || (strcasecmp(name, "Prefer") == 0 && value != NULL && prefer_is_async(value));
     return MHD_YES;
 }
 
 /* A list, so it may also come as several fields. */
-static bool prefer_check(struct exchange *exchange)
+static bool asks_async(struct exchange *exchange)
 {
-    bool asks_async = false;
-    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_prefer, &asks_async);
-    if (!asks_async) {
-        return true;
-    }
-    return problem_set(&exchange->problem, PROBLEM_NOT_SUPPORTED,
-                       "this version does not support \"Prefer: respond-async\" yet");
+    bool asks = false;
+    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_prefer, &asks);
+    return asks;
 }
 
 /* A header that would be ignored leaves its sender in the belief that the request may be sent again. */
 static bool key_check(struct exchange *exchange)
 {
     const bool has_key = exchange_header(exchange, "Idempotency-Key") != NULL;
-    return exchange->route == ROUTE_RESOLVE || !has_key ||
+    const bool is_interactive =
+        exchange->route == ROUTE_OPEN || exchange->route == ROUTE_STATEMENT ||
+        exchange->route == ROUTE_COMMIT || exchange->route == ROUTE_ROLLBACK;
+    return !is_interactive || !has_key ||
            problem_set(&exchange->problem, PROBLEM_NOT_SUPPORTED,
                        "an interactive transaction has no Idempotency-Key: \"seq\" makes a "
                        "statement repeatable, and commit and rollback always are");
@@ -160,7 +160,8 @@ static bool has_body(const struct exchange *exchange)
 
 static bool body_is_optional(enum route route)
 {
-    return route == ROUTE_OPEN || route == ROUTE_COMMIT || route == ROUTE_ROLLBACK;
+    return route == ROUTE_OPEN || route == ROUTE_COMMIT || route == ROUTE_ROLLBACK ||
+           route == ROUTE_REQUEUE || route == ROUTE_DROP;
 }
 
 static enum MHD_Result on_argument(void *user, enum MHD_ValueKind kind, const char *name,
@@ -270,7 +271,8 @@ bool request_check(struct exchange *exchange, const char *method, const char *pa
     if (content_length(exchange) > exchange->http->limits.body_bytes) {
         return body_too_large(exchange);
     }
-    return exchange->route == ROUTE_SUBMIT ? prefer_check(exchange) : key_check(exchange);
+    exchange->is_async = exchange->route == ROUTE_SUBMIT && asks_async(exchange);
+    return key_check(exchange);
 }
 
 /* Must the problem be answered now, without reading the body? Then the connection is closed after

@@ -25,6 +25,7 @@
 #include "common/clock.h"
 #include "coordinator/http_interactive.h"
 #include "coordinator/http_internal.h"
+#include "coordinator/http_queues.h"
 
 /* In place of an exchange: the raw target has a %00, which would silently cut the decoded path. */
 static char target_has_nul;
@@ -229,6 +230,11 @@ static struct api_call *call_submit(struct exchange *exchange)
         api_call_free(call);
         return NULL;
     }
+    call->submission.is_async = exchange->is_async;
+    if (!queue_check(&call->submission, &exchange->problem)) {
+        api_call_free(call);
+        return NULL;
+    }
     exchange->is_repeatable = call->submission.key_bytes > 0;
     return call;
 }
@@ -298,6 +304,20 @@ static struct api_call *call_resolve(struct exchange *exchange)
     return call;
 }
 
+static struct api_call *call_request_act(struct exchange *exchange)
+{
+    struct api_call *call = api_call_new(API_REQUEST_ACT);
+    const enum request_act act =
+        exchange->route == ROUTE_DROP ? REQUEST_ACT_DROP : REQUEST_ACT_REQUEUE;
+    if (!request_act_parse(act, (const uint8_t *)exchange->body.bytes, exchange->body.size_bytes,
+                           &call->act, &exchange->problem)) {
+        api_call_free(call);
+        return NULL;
+    }
+    call->act.id = exchange->gtrid;
+    return call;
+}
+
 struct api_call *exchange_call_get(struct exchange *exchange)
 {
     struct api_call *call = api_call_new(API_GET);
@@ -326,6 +346,11 @@ static struct api_call *call_make(struct exchange *exchange)
     case ROUTE_COMMIT:
     case ROUTE_ROLLBACK:
         return call_close(exchange);
+    case ROUTE_REQUEUE:
+    case ROUTE_DROP:
+        return call_request_act(exchange);
+    case ROUTE_QUEUES:
+        return api_call_new(API_QUEUES);
     case ROUTE_LIST:
         call = api_call_new(API_LIST);
         call->list = exchange->query.list;
@@ -446,6 +471,7 @@ static enum MHD_Result exchange_answer(struct exchange *exchange)
         metrics_add(exchange, &exchange->call->answer);
     }
     reply_from_call(exchange->route, exchange->is_repeatable, exchange->call, &reply);
+    reply.is_async = exchange->is_async && reply.status == 202;
     api_call_free(exchange->call);
     exchange->call = NULL;
     return exchange_reply(exchange, &reply);

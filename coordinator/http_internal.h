@@ -109,6 +109,7 @@ struct exchange {
     size_t received_bytes;
     uint64_t started_ms;
     bool is_repeatable; /* sent again, it does nothing twice: whoever has no answer may ask so */
+    bool is_async;      /* Prefer: respond-async */
     struct api_call *call;
     struct watch watch;  /* guarded by the gate */
     bool is_wait;        /* counted in gate->wait_count */

@@ -9,6 +9,7 @@
 
 #include "common/check.h"
 #include "common/work.h"
+#include "coordinator/http_queues.h"
 
 void time_format(uint64_t wall_ms, char ret_text[TIME_TEXT_SIZE])
 {
@@ -276,8 +277,10 @@ static bool render_branch(struct json_writer *writer, const struct branch_view *
         gid_format(&branch->gid, gid);
         json_writer_member_string(writer, "gid", gid);
     }
-    const bool ok = !with_results || branch->results == NULL ||
-                    render_results(writer, branch->results, ret_error);
+    const bool ok =
+        !with_results ||
+        ((branch->results == NULL || render_results(writer, branch->results, ret_error)) &&
+         render_request_branch(writer, branch, ret_error));
     json_writer_object_close(writer);
     return ok;
 }
@@ -302,6 +305,7 @@ static bool render_view(struct json_writer *writer, const struct txn_view *view,
     member_time(writer, "decided", view->decided_wall_ms);
     member_time(writer, "ended", view->ended_wall_ms);
     render_failure(writer, view);
+    render_request(writer, view);
     json_writer_name(writer, "branches");
     json_writer_array_open(writer);
     bool ok = true;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "coordinator/http_queues.h"
 #include "coordinator/http_render.h"
 
 #define RETRY_AFTER_DEFAULT_S 1
@@ -99,7 +100,9 @@ static void reply_aborted(enum route route, bool is_repeatable, const struct api
         problem_set(&problem, PROBLEM_CONFLICT, "%s", "");
     }
     problem_take_id(&problem, answer);
-    problem.state = view->state == TXN_HEURISTIC ? "heuristic" : "aborted";
+    problem.state = view->state == TXN_HEURISTIC ? "heuristic"
+                    : view->state == TXN_DEAD    ? "dead"
+                                                 : "aborted";
     memcpy(problem.participant, view->failed_participant, sizeof problem.participant);
     memcpy(problem.sqlstate, view->failure.sqlstate, sizeof problem.sqlstate);
     (void)snprintf(problem.detail, sizeof problem.detail, "%s", view->failure_text);
@@ -209,6 +212,7 @@ static void reply_other(enum route route, bool is_repeatable, const struct api_a
     case API_ABORTED:
     case API_REFUSED:
     case API_FAILED:
+    case API_ACCEPTED: /* of a submission alone: http_queues.c */
         break;
     }
     if (kind == PROBLEM_NONE) {
@@ -228,8 +232,8 @@ static void reply_other(enum route route, bool is_repeatable, const struct api_a
 /* The answers of everything but a submission when all is well. */
 static void reply_read(enum route route, const struct api_answer *answer, struct reply *ret_reply)
 {
-    const bool needs_view =
-        route == ROUTE_TRANSACTION || route == ROUTE_EVENTS || route == ROUTE_RESOLVE;
+    const bool needs_view = route == ROUTE_TRANSACTION || route == ROUTE_EVENTS ||
+                            route == ROUTE_RESOLVE || route == ROUTE_REQUEUE || route == ROUTE_DROP;
     if (needs_view && answer->view_count != 1) {
         reply_internal(route, false, answer, "the answer has no transaction", ret_reply);
         return;
@@ -241,6 +245,8 @@ static void reply_read(enum route route, const struct api_answer *answer, struct
         render_events(view, &body);
     } else if (route == ROUTE_LIST) {
         render_list(answer, &body);
+    } else if (route == ROUTE_QUEUES) {
+        render_queues(answer, &body);
     } else if (route == ROUTE_PARTICIPANTS) {
         render_participants(answer, &body);
     } else if (route == ROUTE_METRICS) {
@@ -322,6 +328,8 @@ void reply_from_call(enum route route, bool is_repeatable, const struct api_call
         reply_done(route, is_repeatable, call, ret_reply);
     } else if (answer->status == API_ABORTED && route_has_outcome(route)) {
         reply_aborted(route, is_repeatable, answer, ret_reply);
+    } else if (answer->status == API_ACCEPTED && route == ROUTE_SUBMIT && answer->view_count == 1) {
+        reply_accepted(answer, ret_reply);
     } else if (answer->status == API_REFUSED) {
         reply_refused(answer, ret_reply);
     } else {

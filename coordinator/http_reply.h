@@ -20,6 +20,8 @@ struct reply {
     uint32_t retry_after_s;   /* 0: none */
     const char *allow;        /* static or NULL */
     bool replayed;
+    bool has_location; /* of the transaction */
+    bool is_async;     /* as it was asked for: Preference-Applied */
 };
 
 void reply_from_problem(const struct problem *problem, struct reply *ret_reply);

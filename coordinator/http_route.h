@@ -22,6 +22,9 @@ enum route {
     ROUTE_COMMIT,
     ROUTE_ROLLBACK,
     ROUTE_STREAM,
+    ROUTE_REQUEUE, /* of an accepted request, and the two below */
+    ROUTE_DROP,
+    ROUTE_QUEUES,
     ROUTE_PARTICIPANTS,
     ROUTE_LIVE,
     ROUTE_READY,

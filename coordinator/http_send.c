@@ -60,6 +60,14 @@ enum MHD_Result reply_send(const struct exchange *exchange, struct reply *reply)
     if (reply->id[0] != '\0') {
         header_add(response, "Assent-Transaction", reply->id);
     }
+    if (reply->has_location) {
+        char location[GTRID_TEXT_SIZE + 32];
+        (void)snprintf(location, sizeof location, "/v1/transactions/%s", reply->id);
+        header_add(response, "Location", location);
+    }
+    if (reply->is_async) {
+        header_add(response, "Preference-Applied", "respond-async");
+    }
     if (reply->retry_after_s != 0) {
         char seconds[16];
         (void)snprintf(seconds, sizeof seconds, "%u", reply->retry_after_s);

@@ -11,6 +11,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "coordinator/http_queues.h"
 #include "coordinator/http_submit_parts.h"
 #include "coordinator/submission_hash.h"
 
@@ -333,13 +334,14 @@ static bool root_parse(struct submit_parser *parser, const char *key_header,
         [KEY] = {"key", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [TIMEOUT_MS] = {"timeout_ms", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
         [ACK] = {"ack", MEMBER_OPTIONAL, JSON_VALUE_STRING},
-        [QUEUE] = {"queue", MEMBER_LATER, JSON_VALUE_STRING},
+        [QUEUE] = {"queue", MEMBER_OPTIONAL, JSON_VALUE_STRING},
     };
     const struct json_value *members[COUNT];
     return members_check(root, rules, COUNT, members, parser->problem) &&
            key_parse(parser, key_header, members[KEY], submission) &&
            submit_timeout_parse(parser, members[TIMEOUT_MS], &submission->timeout_ms) &&
            submit_ack_parse(parser, members[ACK], &submission->ack) &&
+           queue_member_parse(members[QUEUE], submission->queue, parser->problem) &&
            branches_parse(parser, members[BRANCHES], submission);
 }
 

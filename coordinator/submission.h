@@ -27,7 +27,10 @@ struct submission {
     uint8_t body_hash[BODY_HASH_BYTES];
     uint32_t timeout_ms; /* until the decision; the edge has applied default and maximum */
     enum ack_mode ack;
-    size_t branch_count;                /* at least 1 */
+    bool is_async; /* accept durably, run later (docs/adr/0017) */
+    char
+        queue[QUEUE_NAME_SIZE]; /* is_async: in order with the others of this name; "": with none */
+    size_t branch_count;        /* at least 1 */
     struct submission_branch *branches; /* owned */
 };
 

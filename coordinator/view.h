@@ -53,12 +53,28 @@ enum branch_state {
 
 const char *branch_state_text(enum branch_state state); /* "heuristic-rollback" */
 
+/* An accepted request (docs/adr/0017). */
+struct request_info {
+    bool is_request;
+    char queue[QUEUE_NAME_SIZE];                  /* "": none */
+    uint32_t attempts;                            /* runs begun */
+    uint32_t timeout_ms;                          /* of each; 0: not known any more */
+    uint64_t next_attempt_ms;                     /* from now; 0: as soon as it can */
+    char waiting_for[PARTICIPANT_NAME_SIZE + 24]; /* "" */
+    bool has_run;
+    struct gtrid run; /* the last one */
+};
+
 struct branch_view {
     char participant[PARTICIPANT_NAME_SIZE];
     enum branch_state state;
     bool has_gid;
     struct gid gid;
-    struct blob *results;          /* may be NULL; owned */
+    struct blob *results; /* may be NULL; owned */
+    bool has_work;        /* of an accepted request that has not committed: what it asks for */
+    enum isolation isolation;
+    bool read_only;
+    struct blob *work;             /* may be NULL; owned */
     char detail[HEALTH_TEXT_SIZE]; /* of a heuristic outcome */
 };
 
@@ -82,6 +98,8 @@ struct txn_view {
     struct failure failure;                                   /* why it aborted; owned */
     char failed_participant[PARTICIPANT_NAME_SIZE];
     char failure_text[HEALTH_TEXT_SIZE]; /* for problem+json detail when PostgreSQL said nothing */
+    struct request_info request;
+    bool is_run; /* of an accepted request, `request.run` being that request's id */
     size_t branch_count;
     struct branch_view *branches; /* owned */
     size_t event_count;
@@ -91,6 +109,15 @@ struct txn_view {
 };
 
 void txn_view_done(struct txn_view *view);
+
+struct queue_view {
+    char name[QUEUE_NAME_SIZE];
+    uint64_t length, dead;
+    bool has_head; /* the one that is next, or at work */
+    struct gtrid head;
+    enum txn_state head_state;
+    struct request_info head_info;
+};
 
 struct participant_view {
     char name[PARTICIPANT_NAME_SIZE];

@@ -67,6 +67,12 @@ bool journal_find_key(struct journal *journal, const char *key, size_t key_bytes
     return journal->ops->find_key(journal, key, key_bytes, ret_found, ret_entry, ret_error);
 }
 
+bool journal_find_request(struct journal *journal, const struct gtrid *id, bool *ret_found,
+                          struct journal_entry *ret_entry, struct error *ret_error)
+{
+    return journal->ops->find_request(journal, id, ret_found, ret_entry, ret_error);
+}
+
 bool journal_list(struct journal *journal, uint64_t before_number, const char *participant,
                   size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
                   struct error *ret_error)

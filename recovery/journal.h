@@ -51,7 +51,8 @@ const struct journal_state *
 journal_state(const struct journal *journal); /* as found at open; lent */
 
 /* Calls visit for every live record in order: COMMIT without END, HEURISTIC not yet resolved (with
- * its COMMIT, even if ended), ACCEPT without COMMIT or REFUSED. visit returns false to stop. */
+ * its COMMIT, even if ended), ACCEPT without COMMIT or DROPPED (with the REFUSED or REQUEUED that tells its present
+ * state). visit returns false to stop. */
 typedef bool (*journal_visit)(void *user, uint64_t number, const struct record *record);
 bool journal_replay(struct journal *journal, journal_visit visit, void *user,
                     struct error *ret_error);
@@ -86,7 +87,7 @@ bool journal_trim(struct journal *journal, const struct journal_trim *trim,
 
 /* A retained transaction: its COMMIT record and what came after. */
 struct journal_entry {
-    struct record commit; /* RECORD_COMMIT */
+    struct record commit; /* RECORD_COMMIT; of journal_find_request also RECORD_DROPPED */
     uint64_t commit_number;
     bool ended;
     uint64_t end_wall_ms;
@@ -100,6 +101,10 @@ bool journal_find_gtrid(struct journal *journal, const struct gtrid *gtrid, bool
                         struct journal_entry *ret_entry, struct error *ret_error);
 bool journal_find_key(struct journal *journal, const char *key, size_t key_bytes, bool *ret_found,
                       struct journal_entry *ret_entry, struct error *ret_error);
+/* An accepted request that is over: `commit` of the entry is the COMMIT that names it, or its DROPPED (then the rest of the entry
+ * is empty). One that is live is not found. */
+bool journal_find_request(struct journal *journal, const struct gtrid *id, bool *ret_found,
+                          struct journal_entry *ret_entry, struct error *ret_error);
 /* Newest first, COMMITs with a number below before_number (UINT64_MAX: from the newest).
  * participant and key may be NULL. */
 bool journal_list(struct journal *journal, uint64_t before_number, const char *participant,

@@ -25,6 +25,8 @@ struct journal_ops {
                        struct journal_entry *ret_entry, struct error *ret_error);
     bool (*find_key)(struct journal *journal, const char *key, size_t key_bytes, bool *ret_found,
                      struct journal_entry *ret_entry, struct error *ret_error);
+    bool (*find_request)(struct journal *journal, const struct gtrid *id, bool *ret_found,
+                         struct journal_entry *ret_entry, struct error *ret_error);
     bool (*list)(struct journal *journal, uint64_t before_number, const char *participant,
                  size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
                  struct error *ret_error);
@@ -81,6 +83,9 @@ struct trim_txn { /* what the index knows of a transaction */
 };
 enum trim_action journal_trim_commit(const struct journal_trim *trim, const struct gtrid *gtrid,
                                      const struct trim_txn *txn);
+/* Of a request that was dropped: nobody asks agents about it, so only its age counts. */
+enum trim_action journal_trim_dropped(const struct journal_trim *trim,
+                                      const struct record_dropped *dropped);
 bool journal_check_trim(const struct journal_state *now, const struct journal_trim *trim,
                         struct error *ret_error);
 

@@ -33,7 +33,7 @@ static bool match_gtrid(const void *value, const void *wanted)
     return gtrid_equal(&((const struct txn *)value)->gtrid, wanted);
 }
 
-static bool match_key(const void *value, const void *wanted)
+bool memory_match_key(const void *value, const void *wanted)
 {
     const struct txn *txn = value;
     const struct record_commit *commit = wanted;
@@ -123,15 +123,51 @@ bool memory_has_open_note(const struct txn *txn)
     return false;
 }
 
-static void index_commit(struct memory_journal *journal, const struct record_commit *commit)
+static bool is_accepted(const struct memory_journal *journal, const struct gtrid *id)
 {
+    const struct txn *txn = memory_find_txn(journal, id);
+    for (size_t i = 0; txn != NULL && i < txn->note_count; i++) {
+        if (txn->notes[i].kind == RECORD_ACCEPT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A new state of a request takes the place of the one before, its outcome that of everything. */
+static void index_request(struct memory_journal *journal, const struct record *record,
+                          const struct gtrid *id, bool is_over)
+{
+    struct txn *txn = need_txn(journal, id);
+    size_t kept = 0;
+    for (size_t i = 0; i < txn->note_count; i++) {
+        enum record_kind kind = txn->notes[i].kind;
+        bool is_state =
+            kind == RECORD_REFUSED || kind == RECORD_REQUEUED || (is_over && kind == RECORD_ACCEPT);
+        if (!is_state) { /* also what a person said of this gtrid */
+            txn->notes[kept++] = txn->notes[i];
+        }
+    }
+    txn->note_count = kept;
+    txn->notes = alloc_resize(txn->notes, kept + 1, sizeof *txn->notes);
+    txn->notes[txn->note_count++] =
+        (struct note){.number = journal->now.head.number, .kind = record->kind};
+}
+
+static void index_commit(struct memory_journal *journal, const struct record *record)
+{
+    const struct record_commit *commit = &record->as.commit;
     struct txn *txn = need_txn(journal, &commit->gtrid);
     txn->place.found = true;
     txn->place.commit_number = journal->now.head.number;
-    (void)close_notes(txn, RECORD_ACCEPT, "");
+    if (commit->has_request) {
+        txn->has_request = true;
+        txn->request = commit->request.id;
+        index_request(journal, record, &commit->request.id, true);
+    }
     if (commit->key_bytes > 0) {
         uint64_t hash = map_hash_bytes(commit->key, commit->key_bytes);
-        struct txn *older = map_find(&journal->by_key, hash, match_key, commit);
+        struct txn *older = map_find(&journal->by_key, hash, memory_match_key, commit);
         if (older != NULL) {
             (void)map_remove(&journal->by_key, hash, older);
         }
@@ -154,7 +190,7 @@ static void index_record(struct memory_journal *journal, const struct record *re
 {
     switch (record->kind) {
     case RECORD_COMMIT:
-        index_commit(journal, &record->as.commit);
+        index_commit(journal, record);
         return;
     case RECORD_END:
         index_end(journal, &record->as.end);
@@ -169,8 +205,13 @@ static void index_record(struct memory_journal *journal, const struct record *re
         add_note(journal, record, "", true);
         return;
     case RECORD_REFUSED:
-        (void)close_notes(memory_find_txn(journal, &record->as.refused.gtrid), RECORD_ACCEPT, "");
-        add_note(journal, record, "", false);
+        index_request(journal, record, &record->as.refused.gtrid, false);
+        return;
+    case RECORD_REQUEUED:
+        index_request(journal, record, &record->as.requeued.gtrid, false);
+        return;
+    case RECORD_DROPPED:
+        index_request(journal, record, &record->as.dropped.gtrid, true);
         return;
     case RECORD_EPOCH:
         journal->last_epoch_number = journal->now.head.number;
@@ -246,6 +287,53 @@ static bool holds(const struct record *records, size_t count, enum record_kind k
     return false;
 }
 
+/* What a record says of a request; NULL if nothing. */
+static const struct gtrid *request_of(const struct record *record)
+{
+    switch (record->kind) {
+    case RECORD_COMMIT:
+        return record->as.commit.has_request ? &record->as.commit.request.id : NULL;
+    case RECORD_REFUSED:
+        return &record->as.refused.gtrid;
+    case RECORD_REQUEUED:
+        return &record->as.requeued.gtrid;
+    case RECORD_DROPPED:
+        return &record->as.dropped.gtrid;
+    case RECORD_EPOCH:
+    case RECORD_END:
+    case RECORD_ACCEPT:
+    case RECORD_HEURISTIC:
+    case RECORD_RESOLVED:
+    case RECORD_FLOOR:
+    case RECORD_RELEASE:
+    case RECORD_ADOPT:
+        return NULL;
+    }
+    return NULL;
+}
+
+static bool ends_request(const struct record *record, const struct gtrid *id)
+{
+    const struct gtrid *its = request_of(record);
+    return its != NULL && gtrid_equal(its, id) &&
+           (record->kind == RECORD_COMMIT || record->kind == RECORD_DROPPED);
+}
+
+static bool request_fits(const struct memory_journal *journal, const struct record *records,
+                         size_t index, struct error *ret_error)
+{
+    const struct gtrid *id = request_of(&records[index]);
+    if (id == NULL) {
+        return true;
+    }
+    bool fits = is_accepted(journal, id) || holds(records, index, RECORD_ACCEPT, id);
+    for (size_t i = 0; i < index; i++) {
+        fits = fits && !ends_request(&records[i], id);
+    }
+    return fits || error_set(ret_error, ERROR_INVALID,
+                             "it names a request that was never accepted, or is over");
+}
+
 /* A batch is there as a whole or not at all, so what it may not hold is found out before its first record is written. */
 static bool batch_fits(const struct memory_journal *journal, const struct record *records,
                        size_t count, struct error *ret_error)
@@ -253,6 +341,9 @@ static bool batch_fits(const struct memory_journal *journal, const struct record
     for (size_t i = 0; i < count; i++) {
         struct gtrid gtrid = {0};
         bool is_end = records[i].kind == RECORD_END;
+        if (!request_fits(journal, records, i, ret_error)) {
+            return false;
+        }
         if (!is_end && records[i].kind != RECORD_COMMIT) {
             continue;
         }
@@ -366,114 +457,6 @@ static bool memory_has_space(struct journal *base)
     return ((struct memory_journal *)base)->has_space;
 }
 
-/* ---- find ---- */
-
-static void make_entry(const struct memory_journal *journal, const struct txn *txn,
-                       struct journal_entry *ret_entry)
-{
-    struct journal_entry entry = {.commit_number = txn->place.commit_number,
-                                  .ended = txn->place.ended};
-    record_copy(&memory_row_at(journal, txn->place.commit_number)->record, &entry.commit);
-    if (entry.ended) {
-        entry.end_wall_ms = memory_row_at(journal, txn->place.end_number)->record.as.end.wall_ms;
-    }
-    for (size_t i = 0; i < txn->note_count; i++) {
-        struct record note;
-        if (txn->notes[i].kind == RECORD_HEURISTIC || txn->notes[i].kind == RECORD_RESOLVED) {
-            record_copy(&memory_row_at(journal, txn->notes[i].number)->record, &note);
-            journal_entry_add_note(&entry, &note);
-        }
-    }
-    *ret_entry = entry;
-}
-
-static bool memory_find_gtrid(struct journal *base, const struct gtrid *gtrid, bool *ret_found,
-                              struct journal_entry *ret_entry, struct error *ret_error)
-{
-    struct memory_journal *journal = (struct memory_journal *)base;
-    (void)ret_error;
-    pthread_mutex_lock(&journal->mutex);
-    const struct txn *txn = memory_find_txn(journal, gtrid);
-    *ret_found = txn != NULL && txn->place.found;
-    if (*ret_found) {
-        make_entry(journal, txn, ret_entry);
-    }
-    pthread_mutex_unlock(&journal->mutex);
-    return true;
-}
-
-static bool memory_find_key(struct journal *base, const char *key, size_t key_bytes,
-                            bool *ret_found, struct journal_entry *ret_entry,
-                            struct error *ret_error)
-{
-    struct memory_journal *journal = (struct memory_journal *)base;
-    struct record_commit wanted = {.key_bytes = key_bytes};
-    (void)ret_error;
-    if (key_bytes == 0 || key_bytes > KEY_MAX_BYTES) {
-        *ret_found = false;
-        return true;
-    }
-    memcpy(wanted.key, key, key_bytes);
-    pthread_mutex_lock(&journal->mutex);
-    const struct txn *txn =
-        map_find(&journal->by_key, map_hash_bytes(key, key_bytes), match_key, &wanted);
-    *ret_found = txn != NULL;
-    if (*ret_found) {
-        make_entry(journal, txn, ret_entry);
-    }
-    pthread_mutex_unlock(&journal->mutex);
-    return true;
-}
-
-static bool memory_list(struct journal *base, uint64_t before_number, const char *participant,
-                        size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                        struct error *ret_error)
-{
-    struct memory_journal *journal = (struct memory_journal *)base;
-    struct journal_entry *entries = NULL;
-    size_t count = 0;
-    (void)ret_error;
-    pthread_mutex_lock(&journal->mutex);
-    for (size_t i = journal->row_count; i-- > 0 && count < limit;) {
-        const struct record *record = &journal->rows[i].record;
-        if (record->kind != RECORD_COMMIT || memory_first_number(journal) + i >= before_number ||
-            (participant != NULL && !journal_commit_names(&record->as.commit, participant))) {
-            continue;
-        }
-        entries = alloc_resize(entries, count + 1, sizeof *entries);
-        make_entry(journal, memory_find_txn(journal, &record->as.commit.gtrid), &entries[count++]);
-    }
-    pthread_mutex_unlock(&journal->mutex);
-    *ret_entries = entries;
-    *ret_count = count;
-    return true;
-}
-
-static bool memory_read_floor(struct journal *base, struct journal_floor *ret_floor,
-                              struct error *ret_error)
-{
-    struct memory_journal *journal = (struct memory_journal *)base;
-    (void)ret_error;
-    pthread_mutex_lock(&journal->mutex);
-    *ret_floor = journal->now.floor;
-    pthread_mutex_unlock(&journal->mutex);
-    return true;
-}
-
-static bool memory_hash_at(struct journal *base, uint64_t number, bool *ret_found,
-                           uint8_t ret_hash[HASH_BYTES], struct error *ret_error)
-{
-    struct memory_journal *journal = (struct memory_journal *)base;
-    (void)ret_error;
-    pthread_mutex_lock(&journal->mutex);
-    *ret_found = number >= memory_first_number(journal) && number <= journal->now.head.number;
-    if (*ret_found) {
-        memcpy(ret_hash, memory_row_at(journal, number)->hash, HASH_BYTES);
-    }
-    pthread_mutex_unlock(&journal->mutex);
-    return true;
-}
-
 /* ---- open and close ---- */
 
 static void memory_close(struct journal *base)
@@ -505,6 +488,7 @@ static const struct journal_ops memory_ops = {
     .trim = memory_trim,
     .find_gtrid = memory_find_gtrid,
     .find_key = memory_find_key,
+    .find_request = memory_find_request,
     .list = memory_list,
     .read_floor = memory_read_floor,
     .hash_at = memory_hash_at,

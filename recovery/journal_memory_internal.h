@@ -1,6 +1,6 @@
 /*
- * journal_memory_internal.h - the memory journal's insides, shared by journal_memory.c and
- * journal_memory_trim.c and nobody else.
+ * journal_memory_internal.h - the memory journal's insides, shared by journal_memory*.c and
+ * nobody else.
  */
 #ifndef ASSENT_RECOVERY_JOURNAL_MEMORY_INTERNAL_H
 #define ASSENT_RECOVERY_JOURNAL_MEMORY_INTERNAL_H
@@ -23,9 +23,11 @@ struct note {
     char participant[PARTICIPANT_NAME_SIZE];
 };
 
-struct txn {
+struct txn { /* or an accepted request, by its id */
     struct gtrid gtrid;
     struct trim_txn place; /* found: there is a COMMIT */
+    bool has_request;      /* which ended an accepted request; that one has a note at its number */
+    struct gtrid request;
     size_t key_bytes;
     char key[KEY_MAX_BYTES + 1];
     size_t note_count;
@@ -58,8 +60,25 @@ struct row *memory_row_at(const struct memory_journal *journal, uint64_t number)
 struct txn *memory_find_txn(const struct memory_journal *journal, const struct gtrid *gtrid);
 void memory_remove_txn(struct memory_journal *journal, struct txn *txn);
 bool memory_has_open_note(const struct txn *txn);
+bool memory_match_key(const void *value,
+                      const void *wanted); /* map_match; wanted: a struct record_commit */
 /* Takes the record as the new head, without indexing it. */
 void memory_put_row(struct memory_journal *journal, struct record record);
+
+/* --- journal_memory_find.c --- */
+bool memory_find_gtrid(struct journal *base, const struct gtrid *gtrid, bool *ret_found,
+                       struct journal_entry *ret_entry, struct error *ret_error);
+bool memory_find_key(struct journal *base, const char *key, size_t key_bytes, bool *ret_found,
+                     struct journal_entry *ret_entry, struct error *ret_error);
+bool memory_find_request(struct journal *base, const struct gtrid *id, bool *ret_found,
+                         struct journal_entry *ret_entry, struct error *ret_error);
+bool memory_list(struct journal *base, uint64_t before_number, const char *participant,
+                 size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
+                 struct error *ret_error);
+bool memory_read_floor(struct journal *base, struct journal_floor *ret_floor,
+                       struct error *ret_error);
+bool memory_hash_at(struct journal *base, uint64_t number, bool *ret_found,
+                    uint8_t ret_hash[HASH_BYTES], struct error *ret_error);
 
 /* --- journal_memory_trim.c --- */
 bool memory_trim(struct journal *base, const struct journal_trim *trim,

@@ -24,8 +24,11 @@ static enum trim_action plan_row(const struct memory_journal *journal,
     case RECORD_RESOLVED:
     case RECORD_ACCEPT:
     case RECORD_REFUSED:
+    case RECORD_REQUEUED:
         return txn != NULL && !txn->place.found && memory_has_open_note(txn) ? TRIM_CARRY
                                                                              : TRIM_PASS;
+    case RECORD_DROPPED:
+        return journal_trim_dropped(trim, &record->as.dropped);
     case RECORD_EPOCH:
         if (number == journal->last_epoch_number) {
             return TRIM_CARRY;
@@ -53,6 +56,20 @@ static uint64_t move_row(struct memory_journal *journal, uint64_t number)
     return journal->now.head.number;
 }
 
+/* Of the request that this transaction has committed: where its outcome is. */
+static struct note *outcome_note(const struct memory_journal *journal, const struct txn *txn)
+{
+    struct txn *request = memory_find_txn(journal, &txn->request);
+    CHECK(request != NULL);
+    for (size_t i = 0; i < request->note_count; i++) {
+        if (request->notes[i].kind == RECORD_COMMIT) {
+            return &request->notes[i];
+        }
+    }
+    CHECK(!"the note goes with the COMMIT");
+    return NULL;
+}
+
 static void move_txn(struct memory_journal *journal, struct txn *txn)
 {
     struct trim_txn *place = &txn->place;
@@ -60,12 +77,17 @@ static void move_txn(struct memory_journal *journal, struct txn *txn)
     if (place->found) {
         place->commit_number = move_row(journal, place->commit_number);
     }
+    if (txn->has_request) {
+        outcome_note(journal, txn)->number = place->commit_number;
+    }
     for (size_t i = 0; i < txn->note_count; i++) {
         if (!end_moved && txn->notes[i].number > place->end_number) {
             place->end_number = move_row(journal, place->end_number);
             end_moved = true;
         }
-        txn->notes[i].number = move_row(journal, txn->notes[i].number);
+        if (txn->notes[i].kind != RECORD_COMMIT) { /* that goes with its transaction */
+            txn->notes[i].number = move_row(journal, txn->notes[i].number);
+        }
     }
     if (!end_moved) {
         place->end_number = move_row(journal, place->end_number);
@@ -104,6 +126,15 @@ static void carry_epoch(struct memory_journal *journal)
     journal_state_apply(&journal->now, &epoch);
 }
 
+static uint64_t first_own_note(const struct txn *txn)
+{
+    size_t i = 0;
+    while (i + 1 < txn->note_count && txn->notes[i].kind == RECORD_COMMIT) {
+        i++;
+    }
+    return txn->notes[i].number;
+}
+
 static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t cut,
                       enum trim_action action)
 {
@@ -116,11 +147,15 @@ static void apply_row(struct memory_journal *journal, uint64_t number, uint64_t 
     }
     CHECK(action == TRIM_PASS || txn != NULL); /* the plan has seen it */
     if (action == TRIM_CARRY) {
-        bool is_moved = !txn->place.found && txn->notes[0].number >= cut;
+        bool is_moved = !txn->place.found && first_own_note(txn) >= cut;
         if (!is_moved) {
             move_txn(journal, txn);
         }
     } else if (action == TRIM_FORGET) {
+        if (txn->has_request) {
+            drop_note(journal, memory_find_txn(journal, &txn->request),
+                      outcome_note(journal, txn)->number);
+        }
         memory_remove_txn(journal, txn);
     } else if (kind != RECORD_END && txn != NULL) {
         drop_note(journal, txn, number);

@@ -74,6 +74,7 @@ static const struct journal_ops sqlite_ops = {
     .trim = sqlite_trim,
     .find_gtrid = sqlite_find_gtrid,
     .find_key = sqlite_find_key,
+    .find_request = sqlite_find_request,
     .list = sqlite_list,
     .read_floor = sqlite_read_floor,
     .hash_at = sqlite_hash_at,
@@ -127,7 +128,8 @@ static bool open_database(struct sqlite_journal *journal, const struct journal_o
         return error_set(ret_error, ERROR_NOT_FOUND, "%s is empty: there is no journal in it",
                          journal->path);
     }
-    if (empty && !db_create(journal->db, &options->new_id, ret_error)) {
+    if (empty ? !db_create(journal->db, &options->new_id, ret_error)
+              : !db_upgrade(journal->db, ret_error)) {
         return false;
     }
     return !(empty || created) || journal_sync_folder(journal->path, ret_error);

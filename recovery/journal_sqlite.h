@@ -15,6 +15,8 @@
  *   J2 a COMMIT row n and a `txn` row with commit_number n of the same gtrid come and go together;
  *   J3 txn.end_number and `note` name rows that say so; other rows of a forgotten transaction are dead
  *      weight that trimming deletes when it reaches them;
+ *      dead notes of a request are deleted at once: while it is live it has one ACCEPT and at most one REFUSED or
+ *      REQUEUED, when it is over one COMMIT (at the COMMIT's number) or one DROPPED;
  *   J4 after a failed write nothing is written through the same handle again (P-16).
  */
 #ifndef ASSENT_RECOVERY_JOURNAL_SQLITE_H
@@ -27,7 +29,8 @@
 #include "recovery/record_codec.h"
 
 #define JOURNAL_APPLICATION_ID 0x41734a31 /* "AsJ1" */
-#define JOURNAL_FORMAT         1          /* user_version */
+#define JOURNAL_FORMAT         2          /* user_version */
+#define JOURNAL_FORMAT_OLDEST  1 /* that is read; marked as the newest when it is opened to write */
 
 struct journal_meta {
     struct journal_id id;
@@ -54,7 +57,9 @@ enum statement_id {
     ST_TXN_UP_TO_EPOCH,
     ST_NOTE_INSERT,
     ST_NOTE_CLOSE_HEURISTIC,
-    ST_NOTE_CLOSE_ACCEPT,
+    ST_NOTE_IS_ACCEPTED,
+    ST_NOTE_DELETE_STATE,
+    ST_NOTE_DELETE_REQUEST,
     ST_NOTE_LIST,
     ST_NOTE_MOVE,
     ST_NOTE_DELETE,
@@ -97,6 +102,8 @@ bool db_step(sqlite3_stmt *statement, bool *ret_row, struct error *ret_error);
 bool db_run(sqlite3_stmt *statement, struct error *ret_error);
 void db_bind_u64(sqlite3_stmt *statement, int index, uint64_t value);
 uint64_t db_column_u64(sqlite3_stmt *statement, int column);
+/* Marks a journal of an older format, which this version reads as it is, as one of the newest. */
+bool db_upgrade(sqlite3 *db, struct error *ret_error);
 bool db_create(sqlite3 *db, const struct journal_id *id, struct error *ret_error);
 /* *ret_empty: a file without tables, left by a crash during its creation. ERROR_VERSION, ERROR_DAMAGED. */
 bool db_check_format(sqlite3 *db, const char *path, bool *ret_empty, struct error *ret_error);
@@ -154,6 +161,8 @@ bool sqlite_find_gtrid(struct journal *base, const struct gtrid *gtrid, bool *re
                        struct journal_entry *ret_entry, struct error *ret_error);
 bool sqlite_find_key(struct journal *base, const char *key, size_t key_bytes, bool *ret_found,
                      struct journal_entry *ret_entry, struct error *ret_error);
+bool sqlite_find_request(struct journal *base, const struct gtrid *id, bool *ret_found,
+                         struct journal_entry *ret_entry, struct error *ret_error);
 bool sqlite_list(struct journal *base, uint64_t before_number, const char *participant,
                  size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
                  struct error *ret_error);

@@ -38,10 +38,15 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [ST_NOTE_CLOSE_HEURISTIC] =
         "UPDATE note SET is_open = 0 WHERE epoch = ?1 AND sequence = ?2 AND kind = 6"
         " AND is_open = 1 AND (?3 = '' OR participant = ?3)",
-    [ST_NOTE_CLOSE_ACCEPT] =
-        "UPDATE note SET is_open = 0 WHERE epoch = ?1 AND sequence = ?2 AND kind = 4",
+    [ST_NOTE_IS_ACCEPTED] =
+        "SELECT 1 FROM note WHERE epoch = ?1 AND sequence = ?2 AND kind = 4 AND is_open = 1",
+    [ST_NOTE_DELETE_STATE] =
+        "DELETE FROM note WHERE epoch = ?1 AND sequence = ?2 AND kind IN (5, 11)",
+    [ST_NOTE_DELETE_REQUEST] =
+        "DELETE FROM note WHERE epoch = ?1 AND sequence = ?2 AND kind IN (4, 5, 11)",
+    /* Not where the outcome of a request is: that goes with its COMMIT. */
     [ST_NOTE_LIST] = "SELECT number, kind, is_open FROM note WHERE epoch = ?1 AND sequence = ?2"
-                     " ORDER BY number",
+                     " AND kind <> 2 ORDER BY number",
     [ST_NOTE_MOVE] =
         "UPDATE note SET number = ?4 WHERE epoch = ?1 AND sequence = ?2 AND number = ?3",
     [ST_NOTE_DELETE] = "DELETE FROM note WHERE epoch = ?1 AND sequence = ?2",
@@ -50,7 +55,9 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
         "SELECT number, kind, body FROM record WHERE number >= ?1 ORDER BY number LIMIT ?2",
     [ST_RECORD_DELETE] = "DELETE FROM record WHERE number < ?1",
 };
-_Static_assert(RECORD_HEURISTIC == 6 && RECORD_ACCEPT == 4, "the kinds named in the statements");
+_Static_assert(RECORD_HEURISTIC == 6 && RECORD_ACCEPT == 4 && RECORD_REFUSED == 5 &&
+                   RECORD_REQUEUED == 11 && RECORD_COMMIT == 2,
+               "the kinds named in the statements");
 
 bool sqlite_prepare_all(struct sqlite_journal *journal, struct error *ret_error)
 {
@@ -189,9 +196,44 @@ static bool add_open_notes(struct sqlite_journal *journal, const struct gtrid *g
     return db_run(update, ret_error); /* no row: a heuristic outcome of an aborted transaction */
 }
 
-static bool index_commit(struct sqlite_journal *journal, const struct record_commit *commit,
+/* What this record says of a request may only be said of one that is accepted and not over: the last line of defence
+ * against running one twice (docs/adr/0017). */
+static bool is_accepted(struct sqlite_journal *journal, const struct gtrid *id,
+                        struct error *ret_error)
+{
+    sqlite3_stmt *read = bind_gtrid(journal, ST_NOTE_IS_ACCEPTED, id);
+    bool found = false;
+    bool stepped = db_step(read, &found, ret_error);
+    (void)sqlite3_reset(read);
+    if (stepped && !found) {
+        return error_set(ret_error, ERROR_INVALID,
+                         "it names a request that was never accepted, or is over");
+    }
+    return stepped;
+}
+
+/* REFUSED or REQUEUED: the newest one is the state. */
+static bool index_request_state(struct sqlite_journal *journal, const struct record *record,
+                                const struct gtrid *id, struct error *ret_error)
+{
+    return is_accepted(journal, id, ret_error) &&
+           db_run(bind_gtrid(journal, ST_NOTE_DELETE_STATE, id), ret_error) &&
+           put_note(journal, record, id, "", false, ret_error);
+}
+
+/* COMMIT or DROPPED: where its outcome is. */
+static bool index_request_over(struct sqlite_journal *journal, const struct record *record,
+                               const struct gtrid *id, struct error *ret_error)
+{
+    return is_accepted(journal, id, ret_error) &&
+           db_run(bind_gtrid(journal, ST_NOTE_DELETE_REQUEST, id), ret_error) &&
+           put_note(journal, record, id, "", false, ret_error);
+}
+
+static bool index_commit(struct sqlite_journal *journal, const struct record *record,
                          struct error *ret_error)
 {
+    const struct record_commit *commit = &record->as.commit;
     sqlite3_stmt *insert = bind_gtrid(journal, ST_TXN_INSERT, &commit->gtrid);
     db_bind_u64(insert, 3, journal->now.head.number);
     if (commit->key_bytes > 0) {
@@ -200,7 +242,8 @@ static bool index_commit(struct sqlite_journal *journal, const struct record_com
         (void)sqlite3_bind_null(insert, 4);
     }
     return db_run(insert, ret_error) &&
-           db_run(bind_gtrid(journal, ST_NOTE_CLOSE_ACCEPT, &commit->gtrid), ret_error);
+           (!commit->has_request ||
+            index_request_over(journal, record, &commit->request.id, ret_error));
 }
 
 static bool index_end(struct sqlite_journal *journal, const struct record_end *end,
@@ -251,7 +294,7 @@ static bool index_record(struct sqlite_journal *journal, const struct record *re
 {
     switch (record->kind) {
     case RECORD_COMMIT:
-        return index_commit(journal, &record->as.commit, ret_error);
+        return index_commit(journal, record, ret_error);
     case RECORD_END:
         return index_end(journal, &record->as.end, ret_error);
     case RECORD_HEURISTIC:
@@ -263,9 +306,11 @@ static bool index_record(struct sqlite_journal *journal, const struct record *re
     case RECORD_ACCEPT:
         return put_note(journal, record, &record->as.accept.gtrid, "", true, ret_error);
     case RECORD_REFUSED:
-        return db_run(bind_gtrid(journal, ST_NOTE_CLOSE_ACCEPT, &record->as.refused.gtrid),
-                      ret_error) &&
-               put_note(journal, record, &record->as.refused.gtrid, "", false, ret_error);
+        return index_request_state(journal, record, &record->as.refused.gtrid, ret_error);
+    case RECORD_REQUEUED:
+        return index_request_state(journal, record, &record->as.requeued.gtrid, ret_error);
+    case RECORD_DROPPED:
+        return index_request_over(journal, record, &record->as.dropped.gtrid, ret_error);
     case RECORD_EPOCH:
         journal->last_epoch_number = journal->now.head.number;
         return true;

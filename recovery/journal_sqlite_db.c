@@ -3,7 +3,8 @@
  *
  *   record  the journal itself, one row per record, in order
  *   txn     one row per retained transaction: where its COMMIT and END are; index by key and of live ones
- *   note    where the HEURISTIC, RESOLVED, ACCEPT and REFUSED records of a transaction are
+ *   note    where the HEURISTIC and RESOLVED records of a transaction are; of an accepted request (by its id) the
+ *           records that tell its state, or the COMMIT or DROPPED that ended it
  *   meta    one row: identity, mark of copies, floor, and the hash that the first record follows
  *
  * txn and note are an index: all that is in them follows from the records, and sqlite_scan checks that.
@@ -298,13 +299,24 @@ bool db_check_format(sqlite3 *db, const char *path, bool *ret_empty, struct erro
         return error_set(ret_error, ERROR_VERSION,
                          "%s is an SQLite database, but no Assent journal", path);
     }
-    if (format != JOURNAL_FORMAT) {
+    if (format < JOURNAL_FORMAT_OLDEST || format > JOURNAL_FORMAT) {
         (void)error_set(ret_error, ERROR_VERSION,
-                        "journal %s has format %lld; this version of Assent reads format %d", path,
-                        (long long)format, JOURNAL_FORMAT);
+                        "journal %s has format %lld; this version of Assent reads formats %d to %d",
+                        path, (long long)format, JOURNAL_FORMAT_OLDEST, JOURNAL_FORMAT);
         return error_hint(ret_error, "install the version of Assent that wrote it, or a newer one");
     }
     return true;
+}
+
+bool db_upgrade(sqlite3 *db, struct error *ret_error)
+{
+    int64_t format;
+    char sql[64];
+    if (!read_number(db, "PRAGMA user_version", &format, ret_error)) {
+        return false;
+    }
+    (void)snprintf(sql, sizeof sql, "PRAGMA user_version=%d", JOURNAL_FORMAT);
+    return format == JOURNAL_FORMAT || db_execute(db, sql, ret_error);
 }
 
 bool db_checkpoint_truncate(sqlite3 *db, struct error *ret_error)

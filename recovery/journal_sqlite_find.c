@@ -19,6 +19,7 @@ enum find_id {
     FIND_TXN,
     FIND_KEY,
     FIND_NOTES,
+    FIND_REQUEST,
     FIND_LIST,
     FIND_LIST_PARTICIPANT,
     FIND_HASH,
@@ -39,6 +40,8 @@ static const char *const find_sql[FIND_COUNT] = {
     [FIND_KEY] = "SELECT commit_number FROM txn WHERE key_hash = ?1 ORDER BY commit_number DESC",
     [FIND_NOTES] = "SELECT number FROM note WHERE epoch = ?1 AND sequence = ?2"
                    " AND kind IN (6, 7) ORDER BY number",
+    [FIND_REQUEST] = "SELECT number FROM note WHERE epoch = ?1 AND sequence = ?2"
+                     " AND kind IN (2, 12)",
     [FIND_LIST] = "SELECT number FROM record WHERE number < ?1 AND kind = 2 ORDER BY number DESC",
     /* A name stands in a body as it is, so this leaves few rows to decode; it is still a walk through all of
      * them where nobody names the participant. */
@@ -47,7 +50,8 @@ static const char *const find_sql[FIND_COUNT] = {
         " ORDER BY number DESC",
     [FIND_HASH] = "SELECT hash FROM record WHERE number = ?1",
 };
-_Static_assert(RECORD_COMMIT == 2 && RECORD_HEURISTIC == 6 && RECORD_RESOLVED == 7,
+_Static_assert(RECORD_COMMIT == 2 && RECORD_DROPPED == 12 && RECORD_HEURISTIC == 6 &&
+                   RECORD_RESOLVED == 7,
                "the kinds named in the statements");
 
 bool sqlite_reader_open(const char *path, struct sqlite_reader **ret_reader,
@@ -269,6 +273,56 @@ bool sqlite_find_key(struct journal *base, const char *key, size_t key_bytes, bo
     struct journal_entry entry = {0};
     bool found = false;
     bool good = find_key(reader, &base->found.id, key, key_bytes, &found, &entry, ret_error);
+    return conclude(reader, good, found, &entry, ret_found, ret_entry);
+}
+
+static bool find_request(struct sqlite_reader *reader, const struct gtrid *id, bool *found,
+                         struct journal_entry *entry, struct error *ret_error)
+{
+    struct journal_meta meta;
+    sqlite3_stmt *request = reader->statements[FIND_REQUEST];
+    bool row = false;
+    db_bind_u64(request, 1, id->epoch);
+    db_bind_u64(request, 2, id->sequence);
+    if (!probe(request, &row, ret_error)) {
+        return false;
+    }
+    if (!row) {
+        return true;
+    }
+    if (!begin(reader, &meta, ret_error) || !db_step(request, &row, ret_error)) {
+        return false;
+    }
+    bool read = false;
+    if (row && !sqlite_read_checked(reader->statements[FIND_READ], &meta, db_column_u64(request, 0),
+                                    &read, &entry->commit, ret_error)) {
+        return false;
+    }
+    if (!read) {
+        return true; /* trimmed just now */
+    }
+    const struct record *record = &entry->commit;
+    entry->commit_number = db_column_u64(request, 0);
+    if (record->kind == RECORD_DROPPED) {
+        *found = gtrid_equal(&record->as.dropped.gtrid, id); /* the nonce, too */
+        return true;
+    }
+    if (record->kind != RECORD_COMMIT || !record->as.commit.has_request) {
+        return error_set(ret_error, ERROR_DAMAGED,
+                         "record %llu: the index calls it the outcome of a request",
+                         (unsigned long long)entry->commit_number);
+    }
+    *found = gtrid_equal(&record->as.commit.request.id, id);
+    return !*found || complete_entry(reader, &meta, entry, ret_error);
+}
+
+bool sqlite_find_request(struct journal *base, const struct gtrid *id, bool *ret_found,
+                         struct journal_entry *ret_entry, struct error *ret_error)
+{
+    struct sqlite_reader *reader = ((struct sqlite_journal *)base)->reader;
+    struct journal_entry entry = {0};
+    bool found = false;
+    bool good = find_request(reader, id, &found, &entry, ret_error);
     return conclude(reader, good, found, &entry, ret_found, ret_entry);
 }
 

@@ -18,6 +18,7 @@ struct scan {
     sqlite3_stmt *find_txn;
     sqlite3_stmt *find_note;
     sqlite3_stmt *find_later_note;
+    sqlite3_stmt *find_later_request;
     struct scan_result result;
     bool has_floor_record;
     uint64_t commit_count; /* records that the index must have, counted for the way back */
@@ -87,6 +88,32 @@ static uint64_t key_entry(uint64_t key_hash, uint64_t epoch, uint64_t sequence)
     return mix(mix(mix(key_hash) + epoch) + sequence);
 }
 
+static bool find_note(sqlite3_stmt *find, const struct gtrid *gtrid, uint64_t number,
+                      bool *ret_found, struct error *ret_error)
+{
+    (void)sqlite3_reset(find);
+    db_bind_u64(find, 1, gtrid->epoch);
+    db_bind_u64(find, 2, gtrid->sequence);
+    db_bind_u64(find, 3, number);
+    return db_step(find, ret_found, ret_error);
+}
+
+/* The request that this COMMIT ended is found by its id. */
+static bool check_pointer(struct scan *scan, uint64_t number, const struct record_request *request,
+                          struct error *ret_error)
+{
+    bool found;
+    if (!find_note(scan->find_note, &request->id, number, &found, ret_error)) {
+        return false;
+    }
+    if (!found || sqlite3_column_int(scan->find_note, 0) != RECORD_COMMIT ||
+        !journal_id_equal(&request->id.journal, &scan->result.meta.id)) {
+        return damaged_at(number, "the index does not know the request of this COMMIT", ret_error);
+    }
+    scan->note_count++;
+    return true;
+}
+
 /* txn columns: commit_number, end_number, key_hash, end_running_ms */
 static bool check_commit(struct scan *scan, uint64_t number, const struct record_commit *commit,
                          struct error *ret_error)
@@ -109,7 +136,7 @@ static bool check_commit(struct scan *scan, uint64_t number, const struct record
         return damaged_at(number, "the index has another key for this COMMIT", ret_error);
     }
     scan->commit_count++;
-    return true;
+    return !commit->has_request || check_pointer(scan, number, &commit->request, ret_error);
 }
 
 /* Not indexed, and rightly so: what is left of a forgotten transaction, or a row that trimming has
@@ -139,17 +166,24 @@ static bool check_end(struct scan *scan, uint64_t number, const struct record_en
            damaged_at(number, "the index does not know this END", ret_error);
 }
 
+/* A record about a request that the index does not have: superseded, moved, or the request is over; then something about
+ * it stands further up, since the walk of trimming comes to that last. */
+static bool check_old_state(struct scan *scan, uint64_t number, enum record_kind kind,
+                            const struct gtrid *id, struct error *ret_error)
+{
+    bool found;
+    sqlite3_stmt *find = kind == RECORD_ACCEPT ? scan->find_later_request : scan->find_later_note;
+    return find_note(find, id, number, &found, ret_error) &&
+           (found || damaged_at(number, "the index does not know this record", ret_error));
+}
+
 static bool check_note(struct scan *scan, uint64_t number, const struct record *record,
                        struct error *ret_error)
 {
     struct gtrid gtrid = {0};
     bool found;
     (void)record_gtrid(record, &gtrid);
-    (void)sqlite3_reset(scan->find_note);
-    db_bind_u64(scan->find_note, 1, gtrid.epoch);
-    db_bind_u64(scan->find_note, 2, gtrid.sequence);
-    db_bind_u64(scan->find_note, 3, number);
-    if (!db_step(scan->find_note, &found, ret_error)) {
+    if (!find_note(scan->find_note, &gtrid, number, &found, ret_error)) {
         return false;
     }
     if (found) {
@@ -167,15 +201,14 @@ static bool check_note(struct scan *scan, uint64_t number, const struct record *
     }
     bool txn_found;
     bool moved;
+    if (record->kind != RECORD_HEURISTIC && record->kind != RECORD_RESOLVED) {
+        return check_old_state(scan, number, record->kind, &gtrid, ret_error);
+    }
     if (!find_txn(scan, &gtrid, &txn_found, ret_error)) {
         return false;
     }
     /* Notes of an aborted transaction move together, too. */
-    (void)sqlite3_reset(scan->find_later_note);
-    db_bind_u64(scan->find_later_note, 1, gtrid.epoch);
-    db_bind_u64(scan->find_later_note, 2, gtrid.sequence);
-    db_bind_u64(scan->find_later_note, 3, number);
-    if (!db_step(scan->find_later_note, &moved, ret_error)) {
+    if (!find_note(scan->find_later_note, &gtrid, number, &moved, ret_error)) {
         return false;
     }
     return is_left_over(scan, txn_found, &gtrid, number) || moved ||
@@ -198,6 +231,8 @@ static bool check_indexed(struct scan *scan, uint64_t number, const struct recor
     case RECORD_RESOLVED:
     case RECORD_ACCEPT:
     case RECORD_REFUSED:
+    case RECORD_REQUEUED:
+    case RECORD_DROPPED:
         return check_note(scan, number, record, ret_error);
     case RECORD_EPOCH:
         scan->result.last_epoch_number = number;
@@ -319,6 +354,8 @@ static bool check_counts(struct scan *scan, struct error *ret_error)
                         " AND t.open_notes <> (SELECT count(*) FROM note n WHERE n.epoch = h.epoch"
                         " AND n.sequence = h.sequence AND n.kind = 6 AND n.is_open = 1))",
                         0, "miscounted HEURISTIC notes", ret_error) &&
+           expect_count(scan, "SELECT count(*) FROM note WHERE kind = 4 AND is_open = 0", 0,
+                        "closed ACCEPT notes", ret_error) &&
            check_key_index(scan, ret_error);
 }
 
@@ -362,7 +399,11 @@ static bool scan_all(struct scan *scan, struct error *ret_error)
         !db_prepare(scan->db,
                     "SELECT 1 FROM note"
                     " WHERE epoch = ?1 AND sequence = ?2 AND number > ?3",
-                    &scan->find_later_note, ret_error)) {
+                    &scan->find_later_note, ret_error) ||
+        !db_prepare(scan->db,
+                    "SELECT 1 FROM note" /* ACCEPT, COMMIT, DROPPED */
+                    " WHERE epoch = ?1 AND sequence = ?2 AND number > ?3 AND kind IN (4, 2, 12)",
+                    &scan->find_later_request, ret_error)) {
         return false;
     }
     struct journal_state *state = &scan->result.state;
@@ -388,6 +429,7 @@ bool sqlite_scan(sqlite3 *db, struct scan_result *ret_result, struct error *ret_
     (void)sqlite3_finalize(scan.find_txn);
     (void)sqlite3_finalize(scan.find_note);
     (void)sqlite3_finalize(scan.find_later_note);
+    (void)sqlite3_finalize(scan.find_later_request);
     if (sqlite3_get_autocommit(db) == 0) {
         (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* it only read */
     }
@@ -460,6 +502,7 @@ static const char live_sql[] =
     "  AND (t.end_number IS NULL OR t.open_notes > 0))"
     " UNION ALL SELECT n.number FROM note n WHERE NOT EXISTS("
     "  SELECT 1 FROM txn t WHERE t.epoch = n.epoch AND t.sequence = n.sequence)"
+    "  AND n.kind <> 2" /* its COMMIT is there already, or not live */
     "  AND EXISTS(SELECT 1 FROM note o WHERE o.epoch = n.epoch AND o.sequence = n.sequence"
     "  AND o.is_open = 1)) ORDER BY number";
 

@@ -26,6 +26,8 @@ struct plan_row {
     enum record_kind kind;
     enum trim_action action;
     struct gtrid gtrid; /* where the kind has one */
+    bool has_request;   /* COMMIT of an accepted request */
+    struct gtrid request;
 };
 
 struct plan {
@@ -163,12 +165,18 @@ static bool plan_row(struct sqlite_journal *journal, struct plan *plan, const st
     (void)record_gtrid(record, &row->gtrid);
     switch (record->kind) {
     case RECORD_COMMIT:
+        row->has_request = record->as.commit.has_request;
+        row->request = record->as.commit.request.id;
         return plan_commit(journal, plan, row, ret_error);
     case RECORD_HEURISTIC:
     case RECORD_RESOLVED:
     case RECORD_ACCEPT:
     case RECORD_REFUSED:
+    case RECORD_REQUEUED:
         return plan_note(journal, &row->gtrid, &row->action, ret_error);
+    case RECORD_DROPPED:
+        row->action = journal_trim_dropped(plan->slice.trim, &record->as.dropped);
+        return true;
     case RECORD_EPOCH:
         return plan_epoch(journal, plan, record, row, ret_error);
     case RECORD_END: /* its COMMIT was met before, and decided for both */
@@ -261,14 +269,29 @@ static bool move_note(struct sqlite_journal *journal, const struct gtrid *gtrid,
     return db_run(update, ret_error);
 }
 
+/* Where the outcome of an accepted request is goes with its COMMIT. */
+static bool move_pointer(struct sqlite_journal *journal, const struct plan_row *row, uint64_t moved,
+                         struct error *ret_error)
+{
+    if (!row->has_request) {
+        return true;
+    }
+    sqlite3_stmt *update = bind_gtrid(journal, ST_NOTE_MOVE, &row->request);
+    db_bind_u64(update, 3, row->number);
+    db_bind_u64(update, 4, moved);
+    return db_run(update, ret_error);
+}
+
 /* COMMIT first, notes, END last: the order they were written in. */
-static bool move_txn(struct sqlite_journal *journal, const struct gtrid *gtrid,
+static bool move_txn(struct sqlite_journal *journal, const struct plan_row *row,
                      const struct trim_txn *txn, const struct note_place *notes, size_t note_count,
                      struct error *ret_error)
 {
+    const struct gtrid *gtrid = &row->gtrid;
     uint64_t commit_number = 0;
     uint64_t end_number = 0;
-    if (txn->found && !move_record(journal, txn->commit_number, &commit_number, ret_error)) {
+    if (txn->found && (!move_record(journal, txn->commit_number, &commit_number, ret_error) ||
+                       !move_pointer(journal, row, commit_number, ret_error))) {
         return false;
     }
     bool end_moved = !txn->ended;
@@ -312,19 +335,27 @@ static bool carry(struct sqlite_journal *journal, const struct plan_row *row, ui
     }
     /* Two notes of one aborted transaction in one slice: the first one has moved both. */
     bool is_moved = !txn.found && (count == 0 || notes[0].number >= first_number);
-    bool good = is_moved || move_txn(journal, &row->gtrid, &txn, notes, count, ret_error);
+    bool good = is_moved || move_txn(journal, row, &txn, notes, count, ret_error);
     free(notes);
     return good;
 }
 
-static bool forget(struct sqlite_journal *journal, const struct gtrid *gtrid,
+static bool forget(struct sqlite_journal *journal, const struct plan_row *row,
                    struct error *ret_error)
 {
-    return db_run(bind_gtrid(journal, ST_TXN_DELETE, gtrid), ret_error) &&
-           db_run(bind_gtrid(journal, ST_NOTE_DELETE, gtrid), ret_error);
+    if (!db_run(bind_gtrid(journal, ST_TXN_DELETE, &row->gtrid), ret_error) ||
+        !db_run(bind_gtrid(journal, ST_NOTE_DELETE, &row->gtrid), ret_error)) {
+        return false;
+    }
+    if (!row->has_request) {
+        return true;
+    }
+    sqlite3_stmt *delete = bind_gtrid(journal, ST_NOTE_DELETE_ONE, &row->request);
+    db_bind_u64(delete, 3, row->number);
+    return db_run(delete, ret_error);
 }
 
-/* A settled note whose transaction is not retained, or an ACCEPT whose COMMIT has taken over. */
+/* A settled note whose transaction is not retained. */
 static bool drop_note(struct sqlite_journal *journal, const struct plan_row *row,
                       struct error *ret_error)
 {
@@ -349,13 +380,15 @@ static bool apply_row(struct sqlite_journal *journal, const struct plan_row *row
     case TRIM_CARRY:
         return row->kind == RECORD_EPOCH || carry(journal, row, first_number, ret_error);
     case TRIM_FORGET:
-        return forget(journal, &row->gtrid, ret_error);
+        return forget(journal, row, ret_error);
     case TRIM_PASS:
         switch (row->kind) {
         case RECORD_HEURISTIC:
         case RECORD_RESOLVED:
         case RECORD_ACCEPT:
         case RECORD_REFUSED:
+        case RECORD_REQUEUED:
+        case RECORD_DROPPED:
             return drop_note(journal, row, ret_error);
         default: /* nothing but the record's own row, which goes with the rest */
             return true;

@@ -60,7 +60,13 @@ bool journal_check_batch(const struct journal_state *now, uint64_t epoch,
             return error_set(ret_error, ERROR_INVALID, "a %s record does not belong here",
                              record_kind_text(records[i].kind));
         }
-        if (record_gtrid(&records[i], &gtrid) && !journal_id_equal(&gtrid.journal, &now->id)) {
+        bool is_ours =
+            !record_gtrid(&records[i], &gtrid) || journal_id_equal(&gtrid.journal, &now->id);
+        if (records[i].kind == RECORD_COMMIT && records[i].as.commit.has_request) {
+            is_ours =
+                is_ours && journal_id_equal(&records[i].as.commit.request.id.journal, &now->id);
+        }
+        if (!is_ours) {
             return error_set(ret_error, ERROR_INVALID, "a %s record of another journal",
                              record_kind_text(records[i].kind));
         }
@@ -165,6 +171,12 @@ void journal_state_apply(struct journal_state *state, const struct record *recor
     case RECORD_HEURISTIC:
     case RECORD_RESOLVED:
     case RECORD_ADOPT:
+    case RECORD_REQUEUED:
+        break;
+    case RECORD_DROPPED:
+        if (state->running_ms < record->as.dropped.running_ms) {
+            state->running_ms = record->as.dropped.running_ms;
+        }
         break;
     }
 }
@@ -302,6 +314,14 @@ enum trim_action journal_trim_commit(const struct journal_trim *trim, const stru
     bool is_kept = trim->keep_sequence != 0 && gtrid->epoch == trim->epoch &&
                    gtrid->sequence >= trim->keep_sequence;
     return is_old && !is_kept && txn->end_number <= trim->swept_number ? TRIM_FORGET : TRIM_STOP;
+}
+
+enum trim_action journal_trim_dropped(const struct journal_trim *trim,
+                                      const struct record_dropped *dropped)
+{
+    bool is_old = trim->now_running_ms >= dropped->running_ms &&
+                  trim->now_running_ms - dropped->running_ms >= trim->retention_ms;
+    return is_old ? TRIM_PASS : TRIM_STOP;
 }
 
 bool journal_trim_take(struct trim_slice *slice, enum trim_action action)

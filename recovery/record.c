@@ -9,6 +9,14 @@
 #include "common/alloc.h"
 #include "common/check.h"
 
+bool queue_name_valid(const char *name)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+    size_t length = strnlen(name, QUEUE_NAME_SIZE);
+    return length > 0 && length < QUEUE_NAME_SIZE && strspn(name, letters) == length;
+}
+
 const char *record_kind_text(enum record_kind kind)
 {
     switch (kind) {
@@ -32,6 +40,10 @@ const char *record_kind_text(enum record_kind kind)
         return "release";
     case RECORD_ADOPT:
         return "adopt";
+    case RECORD_REQUEUED:
+        return "requeued";
+    case RECORD_DROPPED:
+        return "dropped";
     }
     return "unknown"; /* for logs: a kind may be shown before it was judged */
 }
@@ -63,7 +75,11 @@ void record_copy(const struct record *from, struct record *ret_record)
         }
         break;
     case RECORD_ACCEPT:
-        (void)blob_share(copy.as.accept.request);
+        copy.as.accept.branches = copy_array(copy.as.accept.branches, copy.as.accept.branch_count,
+                                             sizeof *copy.as.accept.branches);
+        for (size_t i = 0; i < copy.as.accept.branch_count; i++) {
+            (void)blob_share(copy.as.accept.branches[i].work);
+        }
         break;
     case RECORD_REFUSED:
         failure_copy(&from->as.refused.failure, &copy.as.refused.failure);
@@ -77,6 +93,8 @@ void record_copy(const struct record *from, struct record *ret_record)
     case RECORD_RESOLVED:
     case RECORD_RELEASE:
     case RECORD_ADOPT:
+    case RECORD_REQUEUED:
+    case RECORD_DROPPED:
         break;
     }
     *ret_record = copy;
@@ -95,7 +113,10 @@ void record_done(struct record *record)
         free(record->as.commit.branches);
         break;
     case RECORD_ACCEPT:
-        blob_free(record->as.accept.request);
+        for (size_t i = 0; i < record->as.accept.branch_count; i++) {
+            blob_free(record->as.accept.branches[i].work);
+        }
+        free(record->as.accept.branches);
         break;
     case RECORD_REFUSED:
         failure_done(&record->as.refused.failure);
@@ -108,6 +129,8 @@ void record_done(struct record *record)
     case RECORD_RESOLVED:
     case RECORD_RELEASE:
     case RECORD_ADOPT:
+    case RECORD_REQUEUED:
+    case RECORD_DROPPED:
         break;
     }
     memset(record, 0, sizeof *record);

@@ -14,6 +14,7 @@
 #define KEY_MAX_BYTES     255
 #define BODY_HASH_BYTES   32
 #define COMMENT_MAX_BYTES 1000
+#define QUEUE_NAME_SIZE   65 /* 64 of [A-Za-z0-9._:-], and NUL */
 
 enum record_kind {
     RECORD_EPOCH = 1, /* forced at start, before any gtrid is given out */
@@ -26,6 +27,8 @@ enum record_kind {
     RECORD_FLOOR,     /* forced by trimming */
     RECORD_RELEASE,   /* forced: an operator let a participant go (P-10, P-13) */
     RECORD_ADOPT,     /* forced: a marked copy was started knowingly */
+    RECORD_REQUEUED,  /* forced: a refused request waits again, at the tail of its queue */
+    RECORD_DROPPED,   /* forced: an accepted request will never run */
 };
 
 struct record_epoch {
@@ -42,9 +45,19 @@ struct record_branch {
     struct blob *results; /* may be NULL; owned */
 };
 
+/* What a run's COMMIT says about the accepted request that it completes (docs/adr/0017). */
+struct record_request {
+    struct gtrid id;
+    char queue[QUEUE_NAME_SIZE]; /* "": none */
+    uint32_t attempts;
+    uint64_t accepted_wall_ms;
+};
+
 struct record_commit {
     struct gtrid gtrid;
     uint64_t wall_ms; /* when decided, for display */
+    bool has_request; /* of an accepted request: its ACCEPT is over with this record */
+    struct record_request request;
     size_t key_bytes; /* 0: no key */
     char key[KEY_MAX_BYTES + 1];
     uint8_t body_hash[BODY_HASH_BYTES];
@@ -87,19 +100,47 @@ struct record_floor {
     struct epoch_entry *epochs; /* every (epoch, nonce) still needed; owned */
 };
 
-struct record_accept { /* queues come later; the format has its place already */
-    struct gtrid gtrid;
+struct record_accept_branch {
+    char participant[PARTICIPANT_NAME_SIZE];
+    enum isolation isolation;
+    bool read_only;
+    struct blob *work; /* its statements (work.h); owned */
+};
+
+struct record_accept {
+    struct gtrid gtrid; /* the request's id: no run has it */
     uint64_t wall_ms;
     size_t key_bytes;
     char key[KEY_MAX_BYTES + 1];
     uint8_t body_hash[BODY_HASH_BYTES];
-    struct blob *request;
+    char queue[QUEUE_NAME_SIZE]; /* "": none */
+    uint32_t timeout_ms;         /* of each run's decision */
+    size_t branch_count;
+    struct record_accept_branch *branches; /* owned */
 };
 
 struct record_refused {
-    struct gtrid gtrid;
+    struct gtrid gtrid; /* the request's */
     uint64_t wall_ms;
+    uint32_t attempts;
+    char participant[PARTICIPANT_NAME_SIZE]; /* "": not one alone */
     struct failure failure;
+    char text[HEALTH_TEXT_SIZE]; /* where PostgreSQL said nothing */
+};
+
+struct record_requeued {
+    struct gtrid gtrid; /* the request's */
+    uint64_t wall_ms;
+    uint64_t epoch, sequence; /* its new position among all requests */
+};
+
+struct record_dropped {
+    struct gtrid gtrid; /* the request's */
+    uint64_t wall_ms;
+    uint64_t running_ms; /* as in END (P-13) */
+    char queue[QUEUE_NAME_SIZE];
+    uint32_t attempts;
+    char comment[COMMENT_MAX_BYTES + 1];
 };
 
 struct record_release {
@@ -126,8 +167,13 @@ struct record {
         struct record_floor floor;
         struct record_release release;
         struct record_adopt adopt;
+        struct record_requeued requeued;
+        struct record_dropped dropped;
     } as;
 };
+
+/* 1 to 64 of [A-Za-z0-9._:-]. */
+bool queue_name_valid(const char *name);
 
 const char *record_kind_text(enum record_kind kind);
 void record_copy(const struct record *from, struct record *ret_record); /* deep, blobs shared */

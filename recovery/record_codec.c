@@ -109,27 +109,6 @@ static void put_proof(msgpack_packer *packer, const struct proof *proof)
     put_uint(packer, proof->lsn);
 }
 
-static void put_commit(msgpack_packer *packer, const struct record_commit *commit)
-{
-    put_array(packer, 5);
-    put_gtrid(packer, &commit->gtrid);
-    put_uint(packer, commit->wall_ms);
-    put_key(packer, commit->key, commit->key_bytes);
-    put_bytes(packer, commit->body_hash, BODY_HASH_BYTES);
-    put_array(packer, commit->branch_count);
-    for (size_t i = 0; i < commit->branch_count; i++) {
-        const struct record_branch *branch = &commit->branches[i];
-        /* The gtrid stands once in the body; a branch of another one would be a mix-up in the core. */
-        CHECK(gtrid_equal(&branch->gid.gtrid, &commit->gtrid));
-        put_array(packer, 5);
-        put_name(packer, branch->gid.participant);
-        put_uint(packer, branch->gid.attempt);
-        put_proof(packer, &branch->proof);
-        (void)(branch->read_only ? msgpack_pack_true(packer) : msgpack_pack_false(packer));
-        put_blob(packer, branch->results);
-    }
-}
-
 static void put_epoch(msgpack_packer *packer, const struct record_epoch *epoch)
 {
     put_array(packer, 3);
@@ -169,22 +148,95 @@ static void put_heuristic(msgpack_packer *packer, const struct record_heuristic 
 
 static void put_refused(msgpack_packer *packer, const struct record_refused *refused)
 {
-    put_array(packer, 5);
+    put_array(packer, 8);
     put_gtrid(packer, &refused->gtrid);
     put_uint(packer, refused->wall_ms);
+    put_uint(packer, refused->attempts);
+    put_text(packer, refused->participant, PARTICIPANT_NAME_SIZE); /* empty: not one alone */
     put_uint(packer, (uint64_t)refused->failure.reason);
     put_text(packer, refused->failure.sqlstate, SQLSTATE_SIZE);
     put_blob(packer, refused->failure.report);
+    put_text(packer, refused->text, sizeof refused->text);
+}
+
+static void put_queue(msgpack_packer *packer, const char *queue)
+{
+    CHECK(queue[0] == 0 || queue_name_valid(queue));
+    put_text(packer, queue, QUEUE_NAME_SIZE);
 }
 
 static void put_accept(msgpack_packer *packer, const struct record_accept *accept)
 {
-    put_array(packer, 5);
+    put_array(packer, 7);
     put_gtrid(packer, &accept->gtrid);
     put_uint(packer, accept->wall_ms);
     put_key(packer, accept->key, accept->key_bytes);
     put_bytes(packer, accept->body_hash, BODY_HASH_BYTES);
-    put_blob(packer, accept->request);
+    put_queue(packer, accept->queue);
+    put_uint(packer, accept->timeout_ms);
+    put_array(packer, accept->branch_count);
+    for (size_t i = 0; i < accept->branch_count; i++) {
+        const struct record_accept_branch *branch = &accept->branches[i];
+        put_array(packer, 4);
+        put_name(packer, branch->participant);
+        put_uint(packer, (uint64_t)branch->isolation);
+        (void)(branch->read_only ? msgpack_pack_true(packer) : msgpack_pack_false(packer));
+        put_blob(packer, branch->work);
+    }
+}
+
+static void put_requeued(msgpack_packer *packer, const struct record_requeued *requeued)
+{
+    put_array(packer, 4);
+    put_gtrid(packer, &requeued->gtrid);
+    put_uint(packer, requeued->wall_ms);
+    put_uint(packer, requeued->epoch);
+    put_uint(packer, requeued->sequence);
+}
+
+static void put_dropped(msgpack_packer *packer, const struct record_dropped *dropped)
+{
+    put_array(packer, 6);
+    put_gtrid(packer, &dropped->gtrid);
+    put_uint(packer, dropped->wall_ms);
+    put_uint(packer, dropped->running_ms);
+    put_queue(packer, dropped->queue);
+    put_uint(packer, dropped->attempts);
+    put_text(packer, dropped->comment, sizeof dropped->comment);
+}
+
+/* The sixth field of a COMMIT. */
+static void put_request(msgpack_packer *packer, const struct record_request *request)
+{
+    put_array(packer, 4);
+    put_gtrid(packer, &request->id);
+    put_queue(packer, request->queue);
+    put_uint(packer, request->attempts);
+    put_uint(packer, request->accepted_wall_ms);
+}
+
+static void put_commit(msgpack_packer *packer, const struct record_commit *commit)
+{
+    put_array(packer, commit->has_request ? 6 : 5);
+    put_gtrid(packer, &commit->gtrid);
+    put_uint(packer, commit->wall_ms);
+    put_key(packer, commit->key, commit->key_bytes);
+    put_bytes(packer, commit->body_hash, BODY_HASH_BYTES);
+    put_array(packer, commit->branch_count);
+    for (size_t i = 0; i < commit->branch_count; i++) {
+        const struct record_branch *branch = &commit->branches[i];
+        /* The gtrid stands once in the body; a branch of another one would be a mix-up in the core. */
+        CHECK(gtrid_equal(&branch->gid.gtrid, &commit->gtrid));
+        put_array(packer, 5);
+        put_name(packer, branch->gid.participant);
+        put_uint(packer, branch->gid.attempt);
+        put_proof(packer, &branch->proof);
+        (void)(branch->read_only ? msgpack_pack_true(packer) : msgpack_pack_false(packer));
+        put_blob(packer, branch->results);
+    }
+    if (commit->has_request) {
+        put_request(packer, &commit->request);
+    }
 }
 
 static void put_resolved(msgpack_packer *packer, const struct record_resolved *resolved)
@@ -242,6 +294,12 @@ void record_encode(const struct record *record, struct record_buffer *buffer)
         put_uint(&packer, record->as.adopt.wall_ms);
         put_text(&packer, record->as.adopt.comment, sizeof record->as.adopt.comment);
         return;
+    case RECORD_REQUEUED:
+        put_requeued(&packer, &record->as.requeued);
+        return;
+    case RECORD_DROPPED:
+        put_dropped(&packer, &record->as.dropped);
+        return;
     }
     CHECK(!"a record has a known kind");
 }
@@ -266,6 +324,12 @@ bool record_gtrid(const struct record *record, struct gtrid *ret_gtrid)
         return true;
     case RECORD_RESOLVED:
         *ret_gtrid = record->as.resolved.gtrid;
+        return true;
+    case RECORD_REQUEUED:
+        *ret_gtrid = record->as.requeued.gtrid;
+        return true;
+    case RECORD_DROPPED:
+        *ret_gtrid = record->as.dropped.gtrid;
         return true;
     case RECORD_EPOCH:
     case RECORD_FLOOR:

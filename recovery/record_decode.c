@@ -271,14 +271,23 @@ static bool take_branch(struct cursor *cursor, const struct gtrid *gtrid,
 #define NAME_MIN_BYTES   2
 #define EPOCH_MIN_BYTES  3
 
-static bool take_commit(struct cursor *cursor, struct record_commit *ret_commit)
+static bool take_queue(struct cursor *cursor, char ret_queue[QUEUE_NAME_SIZE])
+{
+    return take_text(cursor, ret_queue, QUEUE_NAME_SIZE) &&
+           (ret_queue[0] == 0 || queue_name_valid(ret_queue));
+}
+
+static bool take_request(struct cursor *cursor, struct record_request *ret_request)
+{
+    return take_fields(cursor, 4) && take_gtrid(cursor, &ret_request->id) &&
+           take_queue(cursor, ret_request->queue) && take_u32(cursor, &ret_request->attempts) &&
+           take_u64(cursor, &ret_request->accepted_wall_ms);
+}
+
+static bool take_branches(struct cursor *cursor, struct record_commit *ret_commit)
 {
     size_t count;
-    if (!take_fields(cursor, 5) || !take_gtrid(cursor, &ret_commit->gtrid) ||
-        !take_u64(cursor, &ret_commit->wall_ms) ||
-        !take_key(cursor, ret_commit->key, &ret_commit->key_bytes) ||
-        !take_fixed_bytes(cursor, ret_commit->body_hash, BODY_HASH_BYTES) ||
-        !take_count(cursor, BRANCH_MIN_BYTES, &count)) {
+    if (!take_count(cursor, BRANCH_MIN_BYTES, &count)) {
         return false;
     }
     if (count == 0) {
@@ -292,6 +301,20 @@ static bool take_commit(struct cursor *cursor, struct record_commit *ret_commit)
         }
     }
     return true;
+}
+
+static bool take_commit(struct cursor *cursor, struct record_commit *ret_commit)
+{
+    size_t fields;
+    if (!take_count(cursor, 1, &fields) || (fields != 5 && fields != 6) ||
+        !take_gtrid(cursor, &ret_commit->gtrid) || !take_u64(cursor, &ret_commit->wall_ms) ||
+        !take_key(cursor, ret_commit->key, &ret_commit->key_bytes) ||
+        !take_fixed_bytes(cursor, ret_commit->body_hash, BODY_HASH_BYTES) ||
+        !take_branches(cursor, ret_commit)) {
+        return false;
+    }
+    ret_commit->has_request = fields == 6;
+    return fields == 5 || take_request(cursor, &ret_commit->request);
 }
 
 static bool take_epoch(struct cursor *cursor, struct record_epoch *ret_epoch)
@@ -343,25 +366,80 @@ static bool take_end(struct cursor *cursor, struct record_end *ret_end)
            take_u64(cursor, &ret_end->wall_ms) && take_u64(cursor, &ret_end->running_ms);
 }
 
+static bool take_accept_branch(struct cursor *cursor, struct record_accept_branch *ret_branch)
+{
+    uint64_t isolation;
+    if (!take_fields(cursor, 4) || !take_name(cursor, ret_branch->participant) ||
+        !take_uint(cursor, ISOLATION_SERIALIZABLE, &isolation) ||
+        !take_bool(cursor, &ret_branch->read_only) || !take_blob(cursor, &ret_branch->work)) {
+        return false;
+    }
+    ret_branch->isolation = (enum isolation)isolation;
+    return true;
+}
+
+/* At least: the array, a name of two bytes, isolation, flag, work. */
+#define ACCEPT_BRANCH_MIN_BYTES 6
+
 static bool take_accept(struct cursor *cursor, struct record_accept *ret_accept)
 {
-    return take_fields(cursor, 5) && take_gtrid(cursor, &ret_accept->gtrid) &&
-           take_u64(cursor, &ret_accept->wall_ms) &&
-           take_key(cursor, ret_accept->key, &ret_accept->key_bytes) &&
-           take_fixed_bytes(cursor, ret_accept->body_hash, BODY_HASH_BYTES) &&
-           take_blob(cursor, &ret_accept->request);
+    size_t count;
+    if (!take_fields(cursor, 7) || !take_gtrid(cursor, &ret_accept->gtrid) ||
+        !take_u64(cursor, &ret_accept->wall_ms) ||
+        !take_key(cursor, ret_accept->key, &ret_accept->key_bytes) ||
+        !take_fixed_bytes(cursor, ret_accept->body_hash, BODY_HASH_BYTES) ||
+        !take_queue(cursor, ret_accept->queue) || !take_u32(cursor, &ret_accept->timeout_ms) ||
+        !take_count(cursor, ACCEPT_BRANCH_MIN_BYTES, &count)) {
+        return false;
+    }
+    if (count == 0) {
+        return true;
+    }
+    ret_accept->branches = alloc_array(count, sizeof *ret_accept->branches);
+    for (size_t i = 0; i < count; i++) {
+        ret_accept->branch_count = i + 1; /* record_done then releases what this one took */
+        if (!take_accept_branch(cursor, &ret_accept->branches[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A name, or nothing. */
+static bool take_some_name(struct cursor *cursor, char ret_name[PARTICIPANT_NAME_SIZE])
+{
+    return take_text(cursor, ret_name, PARTICIPANT_NAME_SIZE) &&
+           (ret_name[0] == 0 || participant_name_valid(ret_name));
 }
 
 static bool take_refused(struct cursor *cursor, struct record_refused *ret_refused)
 {
     uint64_t reason;
-    if (!take_fields(cursor, 5) || !take_gtrid(cursor, &ret_refused->gtrid) ||
-        !take_u64(cursor, &ret_refused->wall_ms) || !take_uint(cursor, REASON_COUNT - 1, &reason) ||
+    if (!take_fields(cursor, 8) || !take_gtrid(cursor, &ret_refused->gtrid) ||
+        !take_u64(cursor, &ret_refused->wall_ms) || !take_u32(cursor, &ret_refused->attempts) ||
+        !take_some_name(cursor, ret_refused->participant) ||
+        !take_uint(cursor, REASON_COUNT - 1, &reason) ||
         !take_text(cursor, ret_refused->failure.sqlstate, SQLSTATE_SIZE)) {
         return false;
     }
     ret_refused->failure.reason = (enum reason)reason;
-    return take_blob(cursor, &ret_refused->failure.report);
+    return take_blob(cursor, &ret_refused->failure.report) &&
+           take_text(cursor, ret_refused->text, sizeof ret_refused->text);
+}
+
+static bool take_requeued(struct cursor *cursor, struct record_requeued *ret_requeued)
+{
+    return take_fields(cursor, 4) && take_gtrid(cursor, &ret_requeued->gtrid) &&
+           take_u64(cursor, &ret_requeued->wall_ms) && take_u64(cursor, &ret_requeued->epoch) &&
+           take_u64(cursor, &ret_requeued->sequence);
+}
+
+static bool take_dropped(struct cursor *cursor, struct record_dropped *ret_dropped)
+{
+    return take_fields(cursor, 6) && take_gtrid(cursor, &ret_dropped->gtrid) &&
+           take_u64(cursor, &ret_dropped->wall_ms) && take_u64(cursor, &ret_dropped->running_ms) &&
+           take_queue(cursor, ret_dropped->queue) && take_u32(cursor, &ret_dropped->attempts) &&
+           take_text(cursor, ret_dropped->comment, sizeof ret_dropped->comment);
 }
 
 static bool take_heuristic(struct cursor *cursor, struct record_heuristic *ret_heuristic)
@@ -381,8 +459,7 @@ static bool take_resolved(struct cursor *cursor, struct record_resolved *ret_res
 {
     uint64_t action;
     if (!take_fields(cursor, 5) || !take_gtrid(cursor, &ret_resolved->gtrid) ||
-        !take_text(cursor, ret_resolved->participant, PARTICIPANT_NAME_SIZE) ||
-        (ret_resolved->participant[0] != 0 && !participant_name_valid(ret_resolved->participant)) ||
+        !take_some_name(cursor, ret_resolved->participant) ||
         !take_uint(cursor, RESOLVE_FORGET, &action) || action < RESOLVE_COMMIT ||
         !take_u64(cursor, &ret_resolved->wall_ms)) {
         return false;
@@ -427,6 +504,10 @@ static bool take_body(struct cursor *cursor, struct record *record)
         return take_release(cursor, &record->as.release);
     case RECORD_ADOPT:
         return take_adopt(cursor, &record->as.adopt);
+    case RECORD_REQUEUED:
+        return take_requeued(cursor, &record->as.requeued);
+    case RECORD_DROPPED:
+        return take_dropped(cursor, &record->as.dropped);
     }
     return false; /* record_decode has refused unknown kinds */
 }
@@ -434,7 +515,7 @@ static bool take_body(struct cursor *cursor, struct record *record)
 bool record_decode(enum record_kind kind, const uint8_t *bytes, size_t size_bytes,
                    struct record *ret_record, struct error *ret_error)
 {
-    if ((int)kind < RECORD_EPOCH || (int)kind > RECORD_ADOPT) {
+    if ((int)kind < RECORD_EPOCH || (int)kind > RECORD_DROPPED) {
         return error_set(ret_error, ERROR_VERSION, "unknown record kind %d", (int)kind);
     }
     struct record record = {.kind = kind};

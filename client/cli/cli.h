@@ -19,7 +19,8 @@
 struct options {
     const char *api; /* "http://127.0.0.1:7400" */
     bool json;
-    long timeout_ms; /* of a whole HTTP request; 0: generous */
+    const char *prefer; /* the Prefer header of a request; NULL: none */
+    long timeout_ms;    /* of a whole HTTP request; 0: generous */
 };
 
 /* Child parser of every subcommand: --api, --json. Its input is a struct options *. */
@@ -32,6 +33,9 @@ int history_main(struct options *options, int argc, char **argv);
 int participants_main(struct options *options, int argc, char **argv);
 int watch_main(struct options *options, int argc, char **argv);
 int resolve_main(struct options *options, int argc, char **argv);
+int queues_main(struct options *options, int argc, char **argv);
+int requeue_main(struct options *options, int argc, char **argv);
+int drop_main(struct options *options, int argc, char **argv);
 int journal_main(struct options *options, int argc, char **argv);
 int demo_main(struct options *options, int argc, char **argv);
 

@@ -97,6 +97,11 @@ enum call_result http_call(const struct options *options, const char *path, cons
     if (body != NULL) {
         headers = curl_slist_append(headers, "Content-Type: application/json");
     }
+    if (options->prefer != NULL) {
+        char *prefer = text_format("Prefer: %s", options->prefer);
+        headers = curl_slist_append(headers, prefer);
+        free(prefer);
+    }
     enum call_result result = CALL_NOT_SENT;
     if (asprintf(&url, "%s%s", options->api, path) < 0) {
         url = NULL;

@@ -213,10 +213,20 @@ static bool dump_record(void *user, uint64_t number, const struct record *record
         break;
     case RECORD_ACCEPT:
         dump_gtrid(&record->as.accept.gtrid);
+        dump_text("queue", record->as.accept.queue);
         break;
     case RECORD_REFUSED:
         dump_gtrid(&record->as.refused.gtrid);
         dump_text("reason", reason_text(record->as.refused.failure.reason));
+        break;
+    case RECORD_REQUEUED:
+        dump_gtrid(&record->as.requeued.gtrid);
+        printf(",\"wall_ms\":%" PRIu64, record->as.requeued.wall_ms);
+        break;
+    case RECORD_DROPPED:
+        dump_gtrid(&record->as.dropped.gtrid);
+        dump_text("queue", record->as.dropped.queue);
+        dump_text("comment", record->as.dropped.comment);
         break;
     case RECORD_HEURISTIC: {
         char gid[GID_TEXT_SIZE];

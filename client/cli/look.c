@@ -91,6 +91,13 @@ void look_print_transaction(struct json transaction)
     print_field(transaction, "participant", "participant");
     print_field(transaction, "sqlstate", "sqlstate");
     print_field(transaction, "detail", "detail");
+    const struct json request = json_get(transaction, "request");
+    print_field(request, "queue", "queue");
+    print_field(request, "attempts", "attempts");
+    print_field(request, "next_attempt_ms", "again in ms");
+    print_field(request, "waiting_for", "waits for");
+    print_field(request, "run", "last run");
+    print_field(transaction, "run_of", "run of");
     print_branches(transaction);
 }
 

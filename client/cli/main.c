@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
     {"submit", submit_main},   {"status", status_main},   {"list", list_main},
     {"history", history_main}, {"resolve", resolve_main}, {"participants", participants_main},
+    {"queues", queues_main},   {"requeue", requeue_main}, {"drop", drop_main},
     {"journal", journal_main}, {"demo", demo_main},       {"watch", watch_main},
 };
 
@@ -28,6 +29,9 @@ static const char doc[] =
     "  history ID                 a transaction step by step\n"
     "  watch                      changes of transactions as they happen\n"
     "  participants               the databases and whether they are ready\n"
+    "  queues                     accepted requests that wait, queue by queue\n"
+    "  requeue ID                 put a dead request back into its queue\n"
+    "  drop ID [--comment TEXT]   give up an accepted request that is dead, or waits\n"
     "  resolve ID commit|rollback|forget --participant P --comment TEXT\n"
     "                             decide by hand what cannot be decided otherwise\n"
     "  journal verify|dump|backup|adopt|release\n"

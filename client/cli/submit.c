@@ -16,12 +16,15 @@ struct submit {
     const char *key;
     const char *timeout; /* checked to be a number */
     const char *ack;
+    const char *queue;
 };
 
 static const struct argp_option options[] = {
     {"key", 'k', "KEY", 0, "Idempotency key: the same key never commits twice", 0},
     {"timeout", 't', "MS", 0, "Deadline of the decision in milliseconds", 0},
     {"ack", 'A', "completed|decided", 0, "When to answer", 0},
+    {"async", 'y', NULL, 0, "Only have it accepted: it runs when its databases can be reached", 0},
+    {"queue", 'q', "NAME", 0, "The same, in order with the others of this queue", 0},
     {0},
 };
 
@@ -46,6 +49,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
             argp_error(state, "--ack takes completed or decided, not \"%s\"", argument);
         }
         submit->ack = argument;
+        return 0;
+    case 'y':
+        submit->options->prefer = "respond-async";
+        return 0;
+    case 'q':
+        submit->options->prefer = "respond-async";
+        submit->queue = argument;
         return 0;
     case ARGP_KEY_ARG:
         if (submit->path != NULL) {
@@ -140,7 +150,10 @@ static bool submit_body(const struct submit *submit, char **ret_body, struct err
     char *ack = submit->ack != NULL ? json_quote(submit->ack) : NULL;
     text = override_member(text, "key", key);
     text = override_member(text, "timeout_ms", submit->timeout);
+    char *queue = submit->queue != NULL ? json_quote(submit->queue) : NULL;
     text = override_member(text, "ack", ack);
+    text = override_member(text, "queue", queue);
+    free(queue);
     free(key);
     free(ack);
     *ret_body = text;
@@ -242,8 +255,8 @@ static int print_answer(const struct submit *submit, const struct reply *reply)
     } else {
         print_committed(reply->json);
     }
-    if (reply->status == 202) {
-        return CLI_EXIT_UNKNOWN;
+    if (reply->status == 202) { /* accepted; whoever asked for no more has what he wanted */
+        return submit->options->prefer != NULL ? CLI_EXIT_DONE : CLI_EXIT_UNKNOWN;
     }
     return json_get_is(reply->json, "state", "committed") ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
 }

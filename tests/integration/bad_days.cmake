@@ -8,10 +8,10 @@ target_link_libraries(assent_bad_days_kit
 
 foreach(name IN ITEMS test_bad_days_participant test_bad_days_disk test_bad_days_journal test_bad_days_policy
         test_bad_days_restart test_bad_days_lost test_interactive test_interactive_death test_interactive_refused
-        test_external)
+        test_external test_queues)
     assent_test(NAME ${name}
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}.c
-        LIBS assent_bad_days_kit Threads::Threads
+        LIBS assent_bad_days_kit Threads::Threads PkgConfig::jansson
         LABELS integration TIMEOUT 300)
     # The daemons are run, not linked.
     foreach(daemon IN ITEMS assentd assent-agent)

@@ -27,7 +27,7 @@ expect 0 "$assent" --help
 if grep -qE 'explain|doctor|bench' "$work/out"; then
     fail "--help promises what does not exist"
 fi
-for command in submit status list history participants watch resolve journal demo; do
+for command in submit status list history participants watch queues requeue drop resolve journal demo; do
     expect 0 "$assent" "$command" --help
 done
 expect 0 "$assent" --version
@@ -37,6 +37,9 @@ expect 64 "$assent" nonsense
 expect 64 "$assent" submit
 expect 64 "$assent" status
 expect 64 "$assent" resolve x commit
+expect 64 "$assent" requeue
+expect 64 "$assent" drop x y
+expect 64 "$assent" queues x
 expect 64 "$assent" journal verify
 expect 64 "$assent" list --in-doubt --state committed
 expect 64 "$assent" watch --count 0
@@ -123,6 +126,31 @@ if grep -q $'\033' "$work/out"; then
     fail "colours in a file"
 fi
 expect 1 "$assent" resolve "$id" forget --participant order --comment 'nothing to forget'
+
+# Accepted, to run later; its row is there already, so it cannot succeed: dead, requeued in vain, dropped.
+await_dead() {
+    timeout 30 bash -c 'until "$0" status "$1" | grep -q "^state  *dead"; do sleep 0.1; done' "$assent" "$1" || fail "$1 is not dead"
+}
+expect 0 "$assent" submit --async --json "$request"
+[ "$(jq -r .state "$work/out")" = queued ] || fail "not accepted"
+expect 0 "$assent" submit --queue shop --json "$request"
+dead=$(jq -r .id "$work/out")
+await_dead "$dead"
+expect 1 "$assent" status "$dead"
+says '^queue  *shop'
+expect 0 "$assent" list --state dead
+says "$dead"
+expect 0 "$assent" queues
+says '^shop  *0  *1'
+expect 0 "$assent" queues --json
+[ "$(jq '.queues[0].dead' "$work/out")" = 1 ] || fail "no dead request in the queue"
+expect 1 "$assent" requeue "$id"
+expect 0 "$assent" requeue "$dead"
+await_dead "$dead"
+expect 0 "$assent" drop "$dead" --comment 'ordered twice'
+says 'ordered twice'
+expect 0 "$assent" requeue --help
+expect 1 "$assent" drop "$dead"
 
 # A participant that is down: 69, and nothing was done.
 agent=$("$assent" demo status --json --dir "$demo" |

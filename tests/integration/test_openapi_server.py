@@ -33,8 +33,10 @@ STATEMENTS, BRANCHES, COMMIT, ROLLBACK = (f"/v1/transactions/{{id}}/{word}"
                                           for word in ("statements", "branches", "commit", "rollback"))
 BODIES = {STATEMENTS: {"participant": "order", "sql": "SELECT 1"}, BRANCHES: {"participant": "order", "mode": "external"},
           COMMIT: {}, ROLLBACK: {}}
+REQUEUE, DROP, QUEUES = "/v1/transactions/{id}/requeue", "/v1/transactions/{id}/drop", "/v1/queues"
 SERVICE = ("/v1/participants", "/livez", "/readyz", "/metrics", "/openapi.json")
 JSON = {"Content-Type": "application/json"}
+ASYNC = {"Prefer": "respond-async"}
 NO_ID = "0" * 32 + "-1-" + "0" * 16 + "-1"
 
 BROKEN = "nothing that it asks can fail"
@@ -337,8 +339,7 @@ def ask_bad_requests(client, demo):
                  {"branches": [branch("order", sql("SELECT 1", args={}))]},
                  {"branches": [branch("order", {"operation": "o", "params": []})]}):
         client.send(422, "post", TRANSACTIONS, "invalid", body=body, by_schema=False)
-    for body in ({"queue": "q"},
-                 {"branches": [branch("order", sql("SELECT 1", seq=1))]}, {"branches": [branch("order", mode="external")]}):
+    for body in ({"branches": [branch("order", sql("SELECT 1", seq=1))]}, {"branches": [branch("order", mode="external")]}):
         client.send(422, "post", TRANSACTIONS, "not_supported", body={"branches": [], **body}, by_schema=False)
     client.submit(422, branch("Order!", sql("SELECT 1")), slug="unknown_participant", by_schema=False)
     # What no schema can say.
@@ -346,7 +347,8 @@ def ask_bad_requests(client, demo):
     client.submit(422, debit(1), debit(1), slug="invalid", by_schema=True)
     client.submit(422, debit(1), slug="limit", timeout_ms=10**9, by_schema=True)
     client.submit(422, debit(2), slug="key_conflict", key="key-1", by_schema=True)
-    client.submit(422, debit(1), slug="not_supported", headers={"Prefer": "respond-async"}, by_schema=True)
+    client.submit(422, debit(1), slug="invalid", by_schema=True, queue="q")
+    client.submit(400, debit(1), slug="malformed", headers=ASYNC, by_schema=False, queue="a queue")
     client.submit(400, debit(1), slug="malformed", key="two words", by_schema=True)
     client.submit(400, debit(1), slug="malformed", key="other", **{"key-": None}, by_schema=False)
     ask_bad_transport(client, TRANSACTIONS, TRANSACTIONS)
@@ -526,6 +528,60 @@ def ask_heuristic(client, demo):
     client.send(200, "get", EVENTS, target=EVENTS.replace("{id}", found["id"]))
 
 
+def look_at(client, name):
+    return client.send(200, "get", TRANSACTION, target=TRANSACTION.replace("{id}", name))
+
+
+def wait_for(client, name, state):
+    def is_there():
+        return json.loads(client.raw("GET", TRANSACTION.replace("{id}", name), {}, None)[2])["state"] == state
+    wait_until(f"{name} is {state}", is_there)
+    return look_at(client, name)
+
+
+def head_of(client, queue):
+    found = json.loads(client.raw("GET", QUEUES, {}, None)[2])["queues"]
+    return next((one["head"] or {} for one in found if one["name"] == queue), {})
+
+
+def ask_queues(client, demo):
+    """Requests that are handed over: run, tried again, dead, requeued, dropped."""
+    for path in (REQUEUE, DROP):
+        client.send(404, "post", path, "unknown_transaction", target=path.replace("{id}", NO_ID), body={})
+        ask_bad_transport(client, path, path.replace("{id}", NO_ID))
+    client.send(400, "post", DROP, "malformed", target=DROP.replace("{id}", NO_ID), body={"comment": 1}, by_schema=False)
+    client.send(400, "post", REQUEUE, "malformed", target=REQUEUE.replace("{id}", NO_ID), body={"comment": "x"}, by_schema=False)
+    client.send(400, "get", QUEUES, "malformed", query="?x=1")
+    client.send(421, "get", QUEUES, "misdirected", headers={"Host": "example.org"})
+    accepted = client.submit(202, order("q-1"), key="q-1", headers=ASYNC, queue="q")
+    wait_for(client, accepted["id"], "committed")
+    assert client.submit(200, order("q-1"), key="q-1")["id"] == accepted["id"]
+    client.send(409, "post", REQUEUE, "conflict", target=REQUEUE.replace("{id}", accepted["id"]))
+    dead = client.submit(202, order("q-1"), key="q-2", headers=ASYNC, queue="q")["id"]  # the same row again
+    wait_for(client, dead, "dead")
+    client.submit(409, order("q-1"), key="q-2", slug="constraint")
+    client.send(200, "get", QUEUES)
+    client.send(200, "post", REQUEUE, target=REQUEUE.replace("{id}", dead), body={})
+    wait_for(client, dead, "dead")
+    client.send(200, "post", DROP, target=DROP.replace("{id}", dead), body={"comment": "sold out"})
+    client.send(409, "post", DROP, "conflict", target=DROP.replace("{id}", dead), body={"comment": None})
+    look_at(client, dead)
+    call = branch("order", {"operation": "debit", "args": {"a": "x"}, "expect_rows": 1})
+    wait_for(client, client.submit(202, call, headers=ASYNC)["id"], "dead")
+    again = client.submit(202, fail_with("40001"), key="q-3", headers=ASYNC, queue="slow")["id"]
+    wait_until("it is tried again much later", lambda: head_of(client, "slow").get("next_attempt_ms", 0) > 1000)
+    client.send(200, "get", QUEUES)
+    client.send(200, "get", TRANSACTION, target=TRANSACTION.replace("{id}", look_at(client, again)["request"]["run"]))
+    client.submit(202, fail_with("40001"), key="q-3", headers=ASYNC)
+    client.send(200, "post", DROP, target=DROP.replace("{id}", again))
+
+
+def ask_queues_without_agent(client):
+    waits = client.submit(202, order("q-4"), debit(1), headers=ASYNC, queue="waits")["id"]
+    client.send(200, "get", QUEUES)
+    assert "payment" in look_at(client, waits)["request"]["waiting_for"]
+
+
 def ask_without_agent(client, demo):
     talk = Talk(client)
     talk.say(200, "payment", "SELECT 1")
@@ -534,6 +590,7 @@ def ask_without_agent(client, demo):
     client.send(503, "get", "/readyz", "not_ready")
     client.send(200, "get", "/v1/participants")
     client.submit(503, order("o-3"), debit(1), slug="participant_unavailable")
+    ask_queues_without_agent(client)
     talk.tell(503, COMMIT, "participant_unavailable")
     Talk(client).say(503, "payment", "SELECT 1", slug="participant_unavailable")
     Talk(client).tell(503, BRANCHES, "participant_unavailable", {**BODIES[BRANCHES], "participant": "payment"})
@@ -629,7 +686,7 @@ def ask_with_memory_full(client, demo):
         wait_until("the memory for bodies is full",
                    lambda: client.raw("POST", target, JSON, json.dumps(body))[0] == 429)
         client.send(429, "post", RESOLVE, "overload", target=target, body=body)
-        for path, body in BODIES.items():
+        for path, body in {**BODIES, REQUEUE: {}, DROP: {}}.items():
             body = body or "{}" + " " * 100
             client.send(429, "post", path, "overload", target=path.replace("{id}", NO_ID), body=body)
         client.submit(429, debit(1), slug="overload")
@@ -772,6 +829,7 @@ def main():
         ask_bad_requests(client, demo)
         ask_talks(client, demo)
         ask_externals(client, demo)
+        ask_queues(client, demo)
         ask_looks(client, demo, known)
         ask_outcomes(client, demo, known)
         ask_other_methods(client, demo)

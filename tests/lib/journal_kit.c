@@ -167,7 +167,49 @@ struct record kit_accept(struct gtrid gtrid, const char *key)
     record.as.accept.gtrid = gtrid;
     record.as.accept.key_bytes = strlen(key);
     (void)snprintf(record.as.accept.key, sizeof record.as.accept.key, "%s", key);
-    record.as.accept.request = blob_new("request", 7);
+    (void)snprintf(record.as.accept.queue, sizeof record.as.accept.queue, "%s", "orders");
+    record.as.accept.timeout_ms = 5000;
+    record.as.accept.branch_count = 2;
+    record.as.accept.branches = alloc_array(2, sizeof record.as.accept.branches[0]);
+    (void)snprintf(record.as.accept.branches[0].participant, PARTICIPANT_NAME_SIZE, "%s", "order");
+    record.as.accept.branches[0].work = blob_new("work", 4);
+    (void)snprintf(record.as.accept.branches[1].participant, PARTICIPANT_NAME_SIZE, "%s",
+                   "payment");
+    record.as.accept.branches[1].isolation = ISOLATION_SERIALIZABLE;
+    record.as.accept.branches[1].read_only = true;
+    record.as.accept.branches[1].work = blob_new("more work", 9);
+    return record;
+}
+
+struct record kit_commit_of(struct gtrid gtrid, struct gtrid request, const char *key)
+{
+    struct record record = kit_commit(gtrid, key);
+    record.as.commit.has_request = true;
+    record.as.commit.request.id = request;
+    (void)snprintf(record.as.commit.request.queue, sizeof record.as.commit.request.queue, "%s",
+                   "orders");
+    record.as.commit.request.attempts = 3;
+    record.as.commit.request.accepted_wall_ms = 1700000000000;
+    return record;
+}
+
+struct record kit_requeued(struct gtrid gtrid, uint64_t sequence)
+{
+    struct record record = {.kind = RECORD_REQUEUED};
+    record.as.requeued.gtrid = gtrid;
+    record.as.requeued.epoch = gtrid.epoch;
+    record.as.requeued.sequence = sequence;
+    return record;
+}
+
+struct record kit_dropped(struct gtrid gtrid, uint64_t running_ms)
+{
+    struct record record = {.kind = RECORD_DROPPED};
+    record.as.dropped.gtrid = gtrid;
+    record.as.dropped.running_ms = running_ms;
+    (void)snprintf(record.as.dropped.queue, sizeof record.as.dropped.queue, "%s", "orders");
+    (void)snprintf(record.as.dropped.comment, sizeof record.as.dropped.comment, "%s",
+                   "sold out for good");
     return record;
 }
 
@@ -178,6 +220,8 @@ struct record kit_refused(struct gtrid gtrid)
     record.as.refused.failure.reason = REASON_CONSTRAINT;
     (void)snprintf(record.as.refused.failure.sqlstate, sizeof record.as.refused.failure.sqlstate,
                    "%s", "23505");
+    record.as.refused.attempts = 2;
+    (void)snprintf(record.as.refused.participant, PARTICIPANT_NAME_SIZE, "%s", "order");
     return record;
 }
 
@@ -244,6 +288,12 @@ static bool add_live_text(void *user, uint64_t number, const struct record *reco
         break;
     case RECORD_REFUSED:
         gtrid = record->as.refused.gtrid;
+        break;
+    case RECORD_REQUEUED:
+        gtrid = record->as.requeued.gtrid;
+        break;
+    case RECORD_DROPPED:
+        gtrid = record->as.dropped.gtrid;
         break;
     case RECORD_HEURISTIC:
         gtrid = record->as.heuristic.gid.gtrid;

@@ -35,6 +35,9 @@ struct record kit_heuristic(struct gtrid gtrid, const char *participant);
 struct record kit_resolved(struct gtrid gtrid, const char *participant);
 struct record kit_accept(struct gtrid gtrid, const char *key); /* owned */
 struct record kit_refused(struct gtrid gtrid);
+struct record kit_commit_of(struct gtrid gtrid, struct gtrid request, const char *key);
+struct record kit_requeued(struct gtrid gtrid, uint64_t sequence);
+struct record kit_dropped(struct gtrid gtrid, uint64_t running_ms);
 struct record kit_release(const char *participant);
 
 /* Appends one record, which it releases, in KIT_EPOCH; must succeed. Returns its number. */

@@ -98,6 +98,7 @@ void clients_init(struct sim_world *world)
     for (size_t i = 0; i < world->op_count; i++) {
         op_draw(world, &world->ops[i]);
         talk_draw(world, i);
+        accepted_draw(world, i);
         act_later(world, i, ACT_SEND, 300 + sim_below(random, span_ms));
     }
 }
@@ -166,6 +167,7 @@ void clients_event(struct sim_world *world, const struct sim_event *event)
         send(world, index, 1);
         return;
     case ACT_AGAIN:
+        op->is_settled = op->is_settled || accepted_is_dropped(world, op);
         if (!op->is_settled && op->calls_open == 0) {
             send(world, index, 0);
         }
@@ -189,6 +191,7 @@ static void submission_make(struct sim_world *world, size_t index, uint32_t vari
     if (fault_strikes(world, SIM_CLIENT_SHORT)) {
         submission->timeout_ms = (uint32_t)fault_below(world, 15) + 1;
     }
+    accepted_make(world, index, submission);
     submission->ack = op->ack;
     submission->branches = alloc_array(SIM_DATABASES, sizeof(submission->branches[0]));
     for (uint32_t i = 0; i < world->database_count; i++) {
@@ -222,7 +225,7 @@ static void submission_drop(struct submission *submission)
 static void call_ends(struct sim_world *world, struct sim_call *call)
 {
     call->is_answered = true;
-    if (call->kind != CALL_RESOLVE) {
+    if (call->kind != CALL_RESOLVE && call->kind != CALL_ACT) {
         world->ops[call->op].calls_open--;
     }
 }
@@ -275,7 +278,7 @@ void clients_coord_died(struct sim_world *world, uint32_t coord)
             call_ends(world, call);
             if (call->kind == CALL_SUBMIT) {
                 op_continue(world, call->op, 50);
-            } else if (call->kind != CALL_RESOLVE) {
+            } else if (call->kind != CALL_RESOLVE && call->kind != CALL_ACT) {
                 talk_unanswered(world, call->op);
             }
         }
@@ -320,7 +323,8 @@ void clients_told_committed(struct sim_world *world, struct sim_call *call,
                             const struct txn_view *view)
 {
     struct sim_op *op = &world->ops[call->op];
-    struct sim_truth *truth = law_truth_need(world, &view->gtrid);
+    const struct gtrid *gtrid = law_view_gtrid(view);
+    struct sim_truth *truth = law_truth_need(world, gtrid);
     if (!truth->is_decided) {
         law_broken(world, "Q1", "op %u is told committed, and that is not durable", call->op);
         return;
@@ -330,8 +334,8 @@ void clients_told_committed(struct sim_world *world, struct sim_call *call,
                    truth->op);
         return;
     }
-    if (op->saw_committed && !gtrid_equal(&op->committed, &view->gtrid) &&
-        journal_id_equal(&op->committed.journal, &view->gtrid.journal) &&
+    if (op->saw_committed && !gtrid_equal(&op->committed, gtrid) &&
+        journal_id_equal(&op->committed.journal, &gtrid->journal) &&
         law_truth_need(world, &op->committed)->decided_journal == truth->decided_journal) {
         law_broken(world, "X1", "op %u is told two outcomes", call->op);
     }
@@ -348,13 +352,17 @@ void clients_told_committed(struct sim_world *world, struct sim_call *call,
     results_match(world, view, truth);
     truth->told_committed = true;
     op->saw_committed = true;
-    op->committed = view->gtrid;
+    op->committed = *gtrid;
     op->is_settled = true;
 }
 
 void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
                           const struct txn_view *view)
 {
+    if (view->request.is_request) {
+        accepted_told_aborted(world, call, view);
+        return;
+    }
     struct sim_truth *truth = law_truth_need(world, &view->gtrid);
     if (truth->is_decided && !truth->is_excused) {
         law_broken(world, "Q1", "op %u is told aborted, and it is decided commit", call->op);
@@ -398,6 +406,10 @@ static void submit_answered(struct sim_world *world, struct sim_call *call,
     case API_OUTCOME_UNKNOWN:
         op_continue(world, call->op, 100);
         return;
+    case API_ACCEPTED:
+        accepted_told(world, call, answer);
+        op_continue(world, call->op, 300);
+        return;
     case API_NOT_FOUND:
     case API_EXPIRED:
     case API_CONFLICT:
@@ -434,6 +446,10 @@ void clients_answer(struct sim_world *world, uint32_t coord, struct coord_answer
           trace_answer_words(answer->answer.status, call->kind == CALL_SUBMIT));
     world_note_answer(world, answer);
     if (call->kind == CALL_RESOLVE) {
+        return;
+    }
+    if (call->kind == CALL_ACT) {
+        accepted_act_answered(world, call, &answer->answer);
         return;
     }
     if (call->kind != CALL_SUBMIT) {

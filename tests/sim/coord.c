@@ -195,6 +195,10 @@ static bool prior_attach(struct sim_world *world, uint32_t index, struct coord_e
             !journal_find_gtrid(journal, &gtrid, &found, &world->prior_entry, &error)) {
             return event->kind == COORD_EVENT_MESSAGE;
         }
+        if (event->kind == COORD_EVENT_REQUEST_ACT && !found &&
+            !journal_find_request(journal, &gtrid, &found, &world->prior_entry, &error)) {
+            return false;
+        }
     } else if (coord_wants_hash(coord->core, event, &number)) {
         if (fault_strikes(world, SIM_LOG_UNREADABLE) ||
             !journal_hash_at(journal, number, &prior->hash_found, prior->hash, &error)) {
@@ -304,8 +308,19 @@ static void take_submit(struct sim_world *world, uint32_t index, const struct si
 
 static void take_resolve(struct sim_world *world, uint32_t index, const struct sim_event *event)
 {
+    /* As step_call of coordinator.c: the request whose run is meant. */
+    (void)coord_run_of(world->coords[index].core, &event->as.resolve->gtrid,
+                       &event->as.resolve->gtrid);
     struct coord_event step_event = {
         .kind = COORD_EVENT_RESOLVE, .resolve = event->as.resolve, .call = event->number};
+    (void)step(world, index, &step_event);
+    carry(world, index);
+}
+
+static void take_act(struct sim_world *world, uint32_t index, const struct sim_event *event)
+{
+    struct coord_event step_event = {
+        .kind = COORD_EVENT_REQUEST_ACT, .act = event->as.act, .call = event->number};
     (void)step(world, index, &step_event);
     carry(world, index);
 }
@@ -404,6 +419,9 @@ static void take(struct sim_world *world, uint32_t index, struct sim_event *even
         return;
     case EVENT_COORD_RESOLVE:
         take_resolve(world, index, event);
+        return;
+    case EVENT_COORD_ACT:
+        take_act(world, index, event);
         return;
     case EVENT_COORD_RECONFIGURE:
         take_reconfigure(world, index, event);

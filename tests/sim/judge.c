@@ -22,6 +22,18 @@ static bool may_stay(const struct sim_world *world, const struct sim_attempt *at
            attempt->in_hole;
 }
 
+bool judge_rows_stay(const struct sim_world *world)
+{
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        for (size_t k = 0; k < world->databases[i].prepared_count; k++) {
+            if (may_stay(world, world->databases[i].prepared[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool databases_are_quiet(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
 {
     for (uint32_t i = 0; i < world->database_count; i++) {
@@ -69,6 +81,11 @@ static bool processes_are_quiet(const struct sim_world *world, char ret_why[SIM_
         return false;
     }
     coord_counters_read(coord->core, &counters);
+    if (counters.requests_waiting > 0) {
+        (void)snprintf(ret_why, SIM_TEXT_SIZE, "%llu accepted requests are not over",
+                       (unsigned long long)counters.requests_waiting);
+        return false;
+    }
     if (!counters.running || !counters.reconciled || counters.live > 0 || counters.in_doubt > 0) {
         (void)snprintf(ret_why, SIM_TEXT_SIZE,
                        "the coordinator has %llu live transactions, %llu branches in doubt%s",
@@ -311,6 +328,7 @@ void judge_end(struct sim_world *world)
     for (size_t i = 0; i < world->op_count; i++) {
         judge_op(world, i);
     }
+    accepted_judge(world);
     judge_balances(world);
     judge_locks(world);
     judge_journal(world);

@@ -235,6 +235,7 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
 {
     for (size_t i = 0; i < count; i++) {
         const struct record *record = &records[i];
+        accepted_durable(world, disk, record);
         switch (record->kind) {
         case RECORD_COMMIT:
             durable_commit(world, disk, first_number + i, &record->as.commit);
@@ -256,6 +257,8 @@ void law_durable(struct sim_world *world, uint32_t disk, const struct record *re
         case RECORD_FLOOR:
         case RECORD_RELEASE:
         case RECORD_ADOPT:
+        case RECORD_REQUEUED:
+        case RECORD_DROPPED:
             break;
         }
     }
@@ -375,6 +378,11 @@ void law_coord_hears(struct sim_world *world, uint32_t coord, uint32_t database,
     }
 }
 
+const struct gtrid *law_view_gtrid(const struct txn_view *view)
+{
+    return view->request.is_request && view->request.has_run ? &view->request.run : &view->gtrid;
+}
+
 /* The structural law: nothing that depends on a record leaves with it. */
 static void nothing_leaves_with(struct sim_world *world, const struct coord_ready *ready,
                                 const struct gtrid *gtrid)
@@ -392,7 +400,7 @@ static void nothing_leaves_with(struct sim_world *world, const struct coord_read
     for (size_t i = 0; i < ready->answer_count; i++) {
         const struct api_answer *answer = &ready->answers[i].answer;
         if (answer->status == API_OK && answer->view_count == 1 &&
-            gtrid_equal(&answer->views[0].gtrid, gtrid)) {
+            gtrid_equal(law_view_gtrid(&answer->views[0]), gtrid)) {
             law_broken(world, "LAW", "the answer of %s leaves together with its record",
                        gtrid_say(gtrid));
         }
@@ -429,6 +437,7 @@ static void heuristic_has_cause(struct sim_world *world, const struct record_heu
 static void look_at_appends(struct sim_world *world, uint32_t coord,
                             const struct coord_ready *ready)
 {
+    accepted_ready(world, ready);
     for (size_t i = 0; i < ready->append_count; i++) {
         const struct record *record = &ready->appends[i].record;
         if (record->kind == RECORD_COMMIT) {
@@ -456,7 +465,7 @@ static void commit_is_told(struct sim_world *world, const struct gid *gid, const
 
 /* Could anybody have told this coordinator that its journal lacks the decision? Only a database that had stored a head
  * beyond it; what was decided after the last heartbeat is the documented hole of P-10. */
-static bool decision_is_witnessed(const struct sim_world *world, const struct sim_truth *truth)
+bool law_is_witnessed(const struct sim_world *world, const struct sim_truth *truth)
 {
     for (uint32_t i = 0; i < world->database_count; i++) {
         struct witness witness;
@@ -492,7 +501,7 @@ static void rollback_is_told(struct sim_world *world, uint32_t coord, const stru
         return;
     }
     uint32_t disk = world->coords[coord].disk;
-    if (disk != truth->decided_journal && !decision_is_witnessed(world, truth)) {
+    if (disk != truth->decided_journal && !law_is_witnessed(world, truth)) {
         truth->is_excused = true;
         world->verdict->holes++;
         for (attempt = truth->attempts; attempt != NULL; attempt = attempt->next_of_truth) {
@@ -609,6 +618,7 @@ static void look_at_send(struct sim_world *world, uint32_t coord, const struct c
             work_is_known(world, &message->as.work.gtrid, message->as.work.work,
                           message->as.work.remaining_ms);
             work_went_out(world, coord, &message->as.work.gtrid, send->session);
+            accepted_work(world, coord, law_truth_need(world, &message->as.work.gtrid));
         } else if (message->kind == MESSAGE_STATEMENT) {
             work_is_known(world, &message->as.statement.gtrid, message->as.statement.work,
                           message->as.statement.remaining_ms);

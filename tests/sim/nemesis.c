@@ -365,6 +365,10 @@ static void strike_journal(struct sim_world *world)
 static void strike_operators(struct sim_world *world)
 {
     operators_tick(world, false);
+    if (coord_proc_serves(world, world->main_coord) &&
+        !world->coords[world->main_coord].process.is_stopped) {
+        accepted_operate(world);
+    }
     if (fault_strikes(world, SIM_CLOCK_JUMP)) {
         world->wall_offset_ms = (int64_t)fault_below(world, 7200000) - 3600000;
     }
@@ -446,6 +450,7 @@ void nemesis_heal(struct sim_world *world)
     TRACE(world, LANE_CLIENT, "everything heals");
     for (uint32_t i = 0; i < world->disk_count; i++) {
         world->disks[i].is_damaged = false;
+        world->disks[i].has_space = true; /* also of one that may be put back yet */
     }
     tell_space(world, true);
     applications_heal(world);

@@ -145,6 +145,8 @@ void probe_coord_meets(const struct coord *coord, const struct coord_event *even
     case COORD_EVENT_DRAIN:
         meet_all(coord, NO_PARTICIPANT, MEETS_DRAIN, txns, branches);
         return;
+    case COORD_EVENT_REQUEST_ACT: /* requests are no transactions; their runs meet everything else */
+        return;
     case COORD_EVENT_STATEMENT:
         txn = txn_find(coord, &event->statement->gtrid);
         if (txn != NULL) {

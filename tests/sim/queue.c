@@ -39,6 +39,9 @@ void queue_free(struct sim_world *world, struct sim_event *event)
     case EVENT_AGENT_RESULT:
         command_result_done(&event->as.result);
         break;
+    case EVENT_COORD_ACT:
+        free(event->as.act);
+        break;
     case EVENT_COORD_RESOLVE:
         free(event->as.resolve);
         break;

@@ -429,6 +429,7 @@ static void done(struct sim_world *world, struct sim_call *call, const struct ap
         }
         return;
     case CALL_SUBMIT:
+    case CALL_ACT:
     case CALL_RESOLVE:
         break;
     }
@@ -512,6 +513,9 @@ void talk_answered(struct sim_world *world, struct sim_call *call, const struct 
         if (is_current) {
             talk_unanswered(world, call->op);
         }
+        return;
+    case API_ACCEPTED:
+        law_broken(world, "P-22", "op %u is told accepted", call->op);
         return;
     case API_KEY_CONFLICT:
         law_broken(world, "P-22", "op %u: statement %llu is another one for the coordinator",

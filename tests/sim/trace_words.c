@@ -144,6 +144,12 @@ const char *trace_record_words(const struct record *record, char text[TRACE_WORD
     case RECORD_REFUSED:
         say_gtrid(text, kind, &record->as.refused.gtrid);
         break;
+    case RECORD_REQUEUED:
+        say_gtrid(text, kind, &record->as.requeued.gtrid);
+        break;
+    case RECORD_DROPPED:
+        say_gtrid(text, kind, &record->as.dropped.gtrid);
+        break;
     case RECORD_HEURISTIC:
         say_gtrid(text, kind, &record->as.heuristic.gid.gtrid);
         break;
@@ -178,6 +184,8 @@ const char *trace_answer_words(enum api_status status, bool is_submission)
         return "not found";
     case API_EXPIRED:
         return "expired";
+    case API_ACCEPTED:
+        return "accepted";
     case API_CONFLICT:
         return "not possible";
     case API_LIMIT:

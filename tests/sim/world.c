@@ -201,6 +201,10 @@ static void heal_tick(struct sim_world *world)
     char why[SIM_TEXT_SIZE];
     nemesis_heal_tick(world);
     operators_tick(world, true);
+    if (coord_proc_serves(world, world->main_coord) &&
+        !world->coords[world->main_coord].process.is_stopped) {
+        accepted_give_up(world);
+    }
     if (judge_is_quiet(world, why)) {
         judge_end(world);
         world->person_at_ms = world->now_ms;
@@ -333,6 +337,7 @@ static void config_draw(struct sim_world *world)
     world->coord_config.interactive_max = (uint32_t)sim_between(&talks, 2, 16);
     world->coord_config.interactive_idle_ms = (uint32_t)sim_between(&talks, 200, 2000);
     world->coord_config.interactive_result_bytes = (uint32_t)sim_between(&talks, 1, 1000);
+    accepted_config(world);
     world->is_brisk = sim_one_in(&random, 3);
     world->has_rounds = sim_one_in(&random, 2);
     world->slow_max_ms = world->is_brisk ? 1000 : 3000;
@@ -372,6 +377,7 @@ static void config_draw(struct sim_world *world)
         world->agent_config.tombstone_max = 100;
         world->is_brisk = false;
         world->has_rounds = false;
+        world->has_accepted = false;
     }
     world->chaos_ms = sim_between(&random, 2000, world->is_brisk ? 14000 : 9000);
 }
@@ -448,6 +454,7 @@ void world_done(struct sim_world *world)
         database_done(&world->databases[i]);
     }
     truths_free(world);
+    accepted_free(world);
     free(world->ops);
     free(world->calls);
     free(world->applications);

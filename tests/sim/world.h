@@ -60,6 +60,7 @@ enum sim_event_kind {
     EVENT_COORD_FAILED, /* the journal's thread gave up */
     EVENT_COORD_SUBMIT, /* number: call */
     EVENT_COORD_RESOLVE,
+    EVENT_COORD_ACT, /* requeue or drop an accepted request; number: call */
     EVENT_COORD_DRAIN,
     EVENT_COORD_RECONFIGURE, /* a: participant, b: 1 add, 0 remove */
     EVENT_AGENT_MESSAGE,
@@ -107,6 +108,7 @@ struct sim_event {
         struct message message;
         struct command_result result;
         struct api_resolve *resolve; /* owned */
+        struct api_request_act *act; /* owned */
     } as;
 };
 
@@ -134,6 +136,8 @@ struct sim_process {
 
 struct sim_attempt;
 
+struct sim_accept; /* accepted.c */
+
 struct sim_truth { /* of one gtrid */
     struct gtrid gtrid;
     uint32_t op, variant;
@@ -141,6 +145,7 @@ struct sim_truth { /* of one gtrid */
     uint64_t sessions[SIM_DATABASES]; /* that its work was sent on; 0: none */
     bool has_lost_link; /* its coordinator heard that one of them ended, and had not decided it */
     bool is_decided;    /* a COMMIT record is or was durable */
+    const struct sim_accept *request; /* that it is a run of; NULL: none */
     uint32_t decided_journal;
     uint64_t decided_number;
     size_t gid_count;
@@ -402,6 +407,10 @@ struct sim_op {
     uint32_t mask; /* participants */
     uint32_t read_only_mask;
     bool has_key, is_duplicated, is_interactive;
+    bool is_accepted; /* handed over: respond-async */
+    uint32_t queue;   /* 0: none */
+    bool was_accepted;
+    struct gtrid accepted; /* the id that its client was told */
     enum isolation isolation;
     enum ack_mode ack;
     uint32_t timeout_ms;
@@ -424,6 +433,7 @@ enum call_kind {
     CALL_COMMIT,
     CALL_ROLLBACK,
     CALL_EXTERNAL,
+    CALL_ACT, /* variant: enum request_act */
 };
 
 struct sim_application { /* about to prepare a branch itself */
@@ -465,7 +475,9 @@ struct sim_world {
     uint32_t ordinal[SIM_FAULT_COUNT];
     uint64_t fault_seed, fault_bits;
     size_t strike_capacity;
-    bool grave; /* some grave fault has struck */
+    bool grave;        /* some grave fault has struck */
+    bool has_accepted; /* some operations are handed over */
+    struct sim_accept *accepts;
     bool canary_due;
     bool
         keeps_batch; /* the explorer's choice: what is being written survives, as if LOG_KEPT struck */
@@ -665,6 +677,26 @@ void clients_told_committed(struct sim_world *world, struct sim_call *call,
 void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
                           const struct txn_view *view);
 
+/* accepted.c: requests that are handed over, and their queues */
+void accepted_config(struct sim_world *world);
+void accepted_draw(struct sim_world *world, size_t index);
+void accepted_make(struct sim_world *world, size_t index, struct submission *submission);
+void accepted_durable(struct sim_world *world, uint32_t disk, const struct record *record);
+void accepted_work(struct sim_world *world, uint32_t coord, struct sim_truth *truth);
+void accepted_ready(struct sim_world *world, const struct coord_ready *ready);
+void accepted_told(struct sim_world *world, const struct sim_call *call,
+                   const struct api_answer *answer);
+void accepted_told_aborted(struct sim_world *world, const struct sim_call *call,
+                           const struct txn_view *view);
+void accepted_operate(struct sim_world *world);
+void accepted_act_answered(struct sim_world *world, const struct sim_call *call,
+                           const struct api_answer *answer);
+/* While it heals: what waits for a row that nobody may touch waits for ever, so a person gives it up. */
+void accepted_give_up(struct sim_world *world);
+bool accepted_is_dropped(const struct sim_world *world, const struct sim_op *op);
+void accepted_judge(struct sim_world *world);
+void accepted_free(struct sim_world *world);
+
 /* talk.c: clients that speak statement by statement */
 void talk_draw(struct sim_world *world, size_t op);
 /* The same for the explorer: nothing is drawn. */
@@ -764,11 +796,17 @@ void law_ended(struct sim_world *world, struct sim_attempt *attempt, bool commit
 void law_rows(struct sim_world *world, struct sim_database *database,
               const struct sim_attempt *attempt, int effects);
 bool law_names(const struct sim_truth *truth, const struct gid *gid);
+/* Of the transaction that is shown: of an accepted request its run. */
+const struct gtrid *law_view_gtrid(const struct txn_view *view);
+/* Could anybody have told a coordinator without the record that this was decided? */
+bool law_is_witnessed(const struct sim_world *world, const struct sim_truth *truth);
 bool law_is_reported(const struct sim_truth *truth, uint32_t database);
 uint32_t law_database(const struct sim_world *world, const char *participant);
 uint32_t law_identity(const struct sim_world *world, const struct journal_id *id);
 
 /* judge.c */
+bool judge_rows_stay(
+    const struct sim_world *world); /* prepared, and nobody may touch them without a person */
 bool judge_is_quiet(struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);
 /* Nothing is prepared any more, but what a person must decide and what was prepared just now. */
 bool judge_is_unlocked(const struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);

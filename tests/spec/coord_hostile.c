@@ -47,7 +47,7 @@ struct fact { /* of one gtrid */
     struct fact_branch branches[PARTICIPANTS];
 };
 
-enum call_kind { CALL_BY_NUMBER = 0, CALL_OPEN, CALL_STATEMENT, CALL_ROLLBACK, CALL_EXTERNAL };
+enum call_kind { CALL_BY_NUMBER = 0, CALL_OPEN, CALL_STATEMENT, CALL_ROLLBACK, CALL_EXTERNAL, CALL_ACT };
 
 struct call {
     uint64_t
@@ -464,7 +464,13 @@ static void check_answer(struct world *world, const struct coord_answer *answer)
         }
         return;
     }
-    struct fact *known = fact_get(world, &answer->answer.views[0].gtrid);
+    const struct txn_view *view = &answer->answer.views[0];
+    if (view->request.is_request && answer->answer.status != API_OK) {
+        return; /* accepted, or dead: nothing of a transaction is told */
+    }
+    struct fact *known =
+        fact_get(world, view->request.is_request && view->request.has_run ? &view->request.run
+                                                                          : &view->gtrid);
     bool is_submit = (call->id & 1) != 0 && call->kind == CALL_BY_NUMBER;
     if (call->kind != CALL_BY_NUMBER) {
         check_interactive_answer(world, known, call, &answer->answer);
@@ -511,6 +517,10 @@ static void step(struct world *world, struct coord_event *event)
         CHECK(journal_find_gtrid(world->journal, &gtrid, &found, &entry, &error));
         event->prior.looked_up = true;
         held = found;
+        if (event->kind == COORD_EVENT_REQUEST_ACT && !found) {
+            CHECK(journal_find_request(world->journal, &gtrid, &found, &entry, &error));
+            held = found;
+        }
     } else if (coord_wants_newest(world->coord, event)) {
         CHECK(journal_list(world->journal, UINT64_MAX, event->participant, 4, &newest,
                            &newest_count, &error));
@@ -701,6 +711,10 @@ static void do_submit(struct world *world)
             (size_t)snprintf(submission.key, sizeof(submission.key), "k%zu", key);
     }
     memset(submission.body_hash, draw(world, 8) == 0 ? 2 : 1, sizeof(submission.body_hash));
+    submission.is_async = draw(world, 3) == 0;
+    if (submission.is_async && draw(world, 4) != 0) {
+        snprintf(submission.queue, sizeof(submission.queue), "q%u", (unsigned)draw(world, 2));
+    }
     size_t chosen = 1 + draw(world, (1U << PARTICIPANTS) - 1);
     submission.branches = alloc_array(PARTICIPANTS, sizeof(submission.branches[0]));
     for (size_t i = 0; i < PARTICIPANTS; i++) {
@@ -1085,6 +1099,28 @@ static void do_resolve(struct world *world)
     step(world, &event);
 }
 
+/* Requeue or drop: mostly of a request that is there, in whatever state. */
+static void do_act(struct world *world)
+{
+    struct api_list list = {.any_state = true, .limit = 20};
+    struct txn_view *views = NULL;
+    struct api_request_act act = {.id = pick_gtrid(world),
+                                  .act =
+                                      draw(world, 3) == 0 ? REQUEST_ACT_DROP : REQUEST_ACT_REQUEUE};
+    size_t count = coord_list(world->coord, &list, &views);
+    size_t chosen = draw(world, 20);
+    for (size_t i = 0; i < count; i++) {
+        if (i == chosen || (views[i].request.is_request && i < chosen)) {
+            act.id = views[i].gtrid;
+        }
+        txn_view_done(&views[i]);
+    }
+    free(views);
+    struct coord_event event = {
+        .kind = COORD_EVENT_REQUEST_ACT, .call = call_new(world, CALL_ACT), .act = &act};
+    step(world, &event);
+}
+
 static void do_remove(struct world *world)
 {
     size_t index = draw(world, PARTICIPANTS);
@@ -1166,6 +1202,10 @@ static void do_rare(struct world *world)
     case 7:
         die(world);
         start(world);
+        return;
+    case 8:
+    case 9:
+        do_act(world);
         return;
     default:
         add_participant(world, draw(world, PARTICIPANTS));
@@ -1262,7 +1302,8 @@ static void acknowledge_all(struct world *world)
 
 static void settle(struct world *world)
 {
-    struct coord_event space = {.kind = COORD_EVENT_SPACE, .space_ok = true};
+    /* Nothing new begins: what was accepted would run for ever, since nobody votes any more. */
+    struct coord_event space = {.kind = COORD_EVENT_SPACE, .space_ok = false};
     die(world);
     start(world);
     step(world, &space);

@@ -139,9 +139,26 @@ static void test_p16_newer_format_is_refused(void **state)
     struct error error = {0};
     fill(kit);
     kit_close(kit);
+    kit_sql(kit, "PRAGMA user_version = 3");
+    assert_refused(kit, ERROR_VERSION, "format 3");
     kit_sql(kit, "PRAGMA user_version = 2");
-    assert_refused(kit, ERROR_VERSION, "format 2");
+    assert_success(kit_open(kit, &error), &error);
+}
+
+/* A journal of format 1, which has neither accepted requests nor COMMITs that name one, is read as it is; written to, it is one of
+ * format 2, so that an older version of Assent does not take it for its own. */
+static void test_p16_older_format_is_read_and_marked(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct error error = {0};
+    fill(kit);
+    kit_close(kit);
     kit_sql(kit, "PRAGMA user_version = 1");
+    assert_success(kit_open(kit, &error), &error);
+    (void)kit_append(kit, kit_accept(kit_gtrid(KIT_EPOCH, 900), "k"));
+    kit_close(kit);
+    kit_sql(kit, "SELECT CASE user_version WHEN 2 THEN 1 ELSE abs(-9223372036854775807 - 1) END"
+                 " FROM pragma_user_version"); /* an error unless it is 2 */
     assert_success(kit_open(kit, &error), &error);
 }
 
@@ -390,6 +407,7 @@ int main(void)
         DAMAGE_TEST(test_p16_meta_row_that_disagrees_is_refused),
         DAMAGE_TEST(test_p16_missing_table_is_refused),
         DAMAGE_TEST(test_p16_newer_format_is_refused),
+        DAMAGE_TEST(test_p16_older_format_is_read_and_marked),
         DAMAGE_TEST(test_p16_foreign_file_is_refused),
         DAMAGE_TEST(test_p16_missing_journal_needs_leave_to_create),
         DAMAGE_TEST(test_p16_orphaned_log_is_refused),

@@ -77,6 +77,13 @@ static void test_config_defaults_are_safe(void **state)
     assert_int_equal(config.core.max_active, 64);
     assert_int_equal(config.core.retention_ms, UINT64_C(7) * 24 * 3600 * 1000);
     assert_int_equal(config.core.interactive_max, 256);
+    assert_int_equal(config.core.queue_active, 16);
+    assert_int_equal(config.core.queue_max, 10000);
+    assert_int_equal(config.core.queue_max_each, 1000);
+    assert_int_equal(config.core.queue_max_bytes, 256 << 20);
+    assert_int_equal(config.core.queue_retry_min_ms, 500);
+    assert_int_equal(config.core.queue_retry_max_ms, 60000);
+    assert_int_equal(config.core.queue_attempts, 0);
     assert_int_equal(config.core.interactive_idle_ms, 60000);
     assert_int_equal(config.core.interactive_result_bytes, 1 << 20);
     assert_int_equal(config.participant_count, 1);
@@ -108,6 +115,9 @@ static void test_config_errors_name_line_and_remedy(void **state)
         {"[assentd]\ninteractive_max = 0\n", "assentd.conf:2", NULL},
         {"[assentd]\ninteractive_idle = 5\n", "assentd.conf:2", NULL},
         {"[assentd]\ninteractive_result_bytes = 1\n", "assentd.conf:2", NULL},
+        {"[assentd]\nqueue_active = 0\n", "assentd.conf:2", NULL},
+        {"[assentd]\nqueue_max_bytes = 7\n", "assentd.conf:2", NULL},
+        {"[assentd]\nqueue_retry_min = 2m\n", "assentd.conf:1", "queue_retry_max"},
         {"[asentd]\nhttp = 127.0.0.1:7400\n", "asentd", NULL},
         {"[participant Order]\naddress = 127.0.0.1:1\nsecret_file = x\n", "Order", "a-z"},
         {"[assentd]\nclient = 127.example.com:7401\n", "assentd.conf:2", "127.0.0.1:7401"},
@@ -190,9 +200,12 @@ static void test_config_restart_key_names_what_sighup_does_not_change(void **sta
     assert_true(load("[assentd]\nmax_active = 65\n", participant_text(), &new, &error));
     assert_string_equal(config_restart_key(&old, &new), "max_active");
     config_done(&new);
-    static const char *const keys[] = {"interactive_max", "interactive_idle",
-                                       "interactive_result_bytes"};
-    static const char *const values[] = {"7", "7s", "7KiB"};
+    static const char *const keys[] = {
+        "interactive_max", "interactive_idle", "interactive_result_bytes", "queue_active",
+        "queue_max",       "queue_max_each",   "queue_max_bytes",          "queue_retry_min",
+        "queue_retry_max", "queue_attempts"};
+    static const char *const values[] = {"7", "7s",   "7KiB", "7",  "7",
+                                         "7", "7MiB", "7ms",  "7s", "7"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         char head[64];
         snprintf(head, sizeof(head), "[assentd]\n%s = %s\n", keys[i], values[i]);

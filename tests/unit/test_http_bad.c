@@ -19,7 +19,10 @@ struct bad_body {
 };
 
 #define ONE(members) "{\"branches\":[{\"participant\":\"order\",\"statements\":[{" members "}]}]}"
-#define GOOD         "{\"branches\":[{\"participant\":\"order\",\"statements\":[{\"sql\":\"SELECT 1\"}]}]}"
+#define QUEUED(name_)                                                                              \
+    "{\"branches\":[{\"participant\":\"order\",\"statements\":[{\"sql\":\"SELECT 1\"}]}],"         \
+    "\"queue\":\"" name_ "\"}"
+#define GOOD "{\"branches\":[{\"participant\":\"order\",\"statements\":[{\"sql\":\"SELECT 1\"}]}]}"
 #define WITH(member)                                                                               \
     "{" member                                                                                     \
     ",\"branches\":[{\"participant\":\"order\",\"statements\":[{\"sql\":\"SELECT 1\"}]}]}"
@@ -56,7 +59,9 @@ static const struct bad_body bad_bodies[] = {
     {WITH("\"timeout_ms\":60001"), 422, "limit", "\"limit\":\"timeout_max\",\"maximum\":60000"},
     {WITH("\"key\":\"\""), 400, "malformed", "key: must have 1 to 255 bytes"},
     {WITH("\"key\":\"a\\u0000b\""), 400, "malformed", "key: holds a NUL"},
-    {WITH("\"queue\":\"q\""), 422, "not_supported", "queue: this version does not support"},
+    {WITH("\"queue\":\"q\""), 422, "invalid", "queue: goes together with"},
+    {WITH("\"queue\":\"\""), 400, "malformed", "queue: must have 1 to 64"},
+    {WITH("\"queue\":7"), 400, "malformed", "queue: "},
     {"{\"branches\":{}}", 400, "malformed", "branches: must be an array, not an object"},
     {"{\"branches\":[]}", 422, "invalid", "branches: is empty"},
     {"{\"branches\":[1]}", 400, "malformed", "branches[0]: must be an object, not a number"},
@@ -215,11 +220,16 @@ static const struct bad_request bad_requests[] = {
     {"POST", "/v1/transactions", JSON "Content-Encoding: gzip\r\n", GOOD, 415,
      "unsupported_media_type"},
     {"POST", ID "/resolve", "Content-Type: text/plain\r\n", "{}", 415, "unsupported_media_type"},
-    {"POST", "/v1/transactions", JSON "Prefer: respond-async\r\n", GOOD, 422, "not_supported"},
-    {"POST", "/v1/transactions", JSON "Prefer: wait=5, Respond-Async\r\n", GOOD, 422,
-     "not_supported"},
-    {"POST", "/v1/transactions", JSON "Prefer: return=minimal\r\nPrefer: respond-async\r\n", GOOD,
-     422, "not_supported"},
+    {"POST", "/v1/transactions", JSON, QUEUED("q"), 422, "invalid"},
+    {"POST", "/v1/transactions", JSON "Prefer: wait=5\r\n", QUEUED("q"), 422, "invalid"},
+    {"POST", "/v1/transactions", JSON "Prefer: respond-async\r\n", QUEUED(""), 400, "malformed"},
+    {"POST", "/v1/transactions", JSON "Prefer: respond-async\r\n", QUEUED("a b"), 400, "malformed"},
+    {"POST", ID "/requeue", JSON, "{\"comment\":\"x\"}", 400, "malformed"},
+    {"POST", ID "/drop", JSON, "{\"comment\":1}", 400, "malformed"},
+    {"POST", ID "/drop", JSON, "[]", 400, "malformed"},
+    {"GET", ID "/drop", "", NULL, 405, "method_not_allowed"},
+    {"POST", "/v1/queues", JSON, "{}", 405, "method_not_allowed"},
+    {"GET", "/v1/queues?limit=1", "", NULL, 400, "malformed"},
     {"POST", "/v1/transactions", JSON "Idempotency-Key: a\r\nIdempotency-Key: a\r\n", GOOD, 400,
      "malformed"},
     {"POST", "/v1/transactions?wait=3", JSON, GOOD, 400, "malformed"},

@@ -256,7 +256,7 @@ static void test_journal_hash_at_answers_witness(void **state)
 }
 
 /* Live are: COMMIT without END; a heuristic outcome that nobody has resolved, with its COMMIT even if
- * that has ended; ACCEPT without COMMIT or REFUSED. */
+ * that has ended; ACCEPT without COMMIT or DROPPED, with what tells its state. */
 static void test_journal_replay_gives_live_records_in_order(void **state)
 {
     struct journal_kit *kit = *state;
@@ -270,10 +270,12 @@ static void test_journal_replay_gives_live_records_in_order(void **state)
     (void)kit_append(kit, kit_heuristic(kit_gtrid(1, 3), "order"));
     (void)kit_append(kit, kit_heuristic(kit_gtrid(1, 4), "payment")); /* of an aborted one */
     (void)kit_append(kit, kit_refused(kit_gtrid(1, 11)));
-    kit_finished(kit, 12, "q3", 3);
+    (void)kit_append(kit, kit_commit_of(kit_gtrid(1, 13), kit_gtrid(1, 12), "q3"));
+    (void)kit_append(kit, kit_end(kit_gtrid(1, 13), 3));
     kit_reopen(kit);
-    assert_live(kit, "accept 1.10,commit 1.2,commit 1.3,end 1.3,heuristic 1.3/order,"
-                     "heuristic 1.4/payment");
+    assert_live(kit, "accept 1.10,accept 1.11,commit 1.2,commit 1.3,end 1.3,heuristic 1.3/order,"
+                     "heuristic 1.4/payment,refused 1.11");
+    (void)kit_append(kit, kit_dropped(kit_gtrid(1, 11), 3));
     (void)kit_append(kit, kit_resolved(kit_gtrid(1, 3), "payment")); /* another branch */
     assert_live(kit, "accept 1.10,commit 1.2,commit 1.3,end 1.3,heuristic 1.3/order,"
                      "heuristic 1.4/payment,resolved 1.3/payment");
@@ -284,6 +286,132 @@ static void test_journal_replay_gives_live_records_in_order(void **state)
     (void)kit_append(kit, kit_heuristic(kit_gtrid(1, 4), "payment")); /* again: open again */
     assert_live(kit,
                 "accept 1.10,commit 1.2,heuristic 1.4/payment,resolved 1.4,heuristic 1.4/payment");
+}
+
+static bool find_request(struct journal_kit *kit, struct gtrid id, struct journal_entry *ret_entry)
+{
+    struct error error = {0};
+    bool found = false;
+    assert_success(journal_find_request(kit->journal, &id, &found, ret_entry, &error), &error);
+    return found;
+}
+
+/* A request that is over is found by its id: committed with its run, or dropped; one that waits is not. */
+static void test_journal_find_request_gives_its_outcome(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct journal_entry entry;
+    kit_start(kit);
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 1), "a"));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 2), "b"));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 3), "c"));
+    uint64_t number = kit_append(kit, kit_commit_of(kit_gtrid(1, 4), kit_gtrid(1, 1), "a"));
+    (void)kit_append(kit, kit_refused(kit_gtrid(1, 2)));
+    (void)kit_append(kit, kit_dropped(kit_gtrid(1, 3), 5));
+    kit_reopen(kit);
+    assert_true(find_request(kit, kit_gtrid(1, 1), &entry));
+    assert_int_equal(entry.commit.kind, RECORD_COMMIT);
+    assert_int_equal(entry.commit_number, number);
+    assert_int_equal(entry.commit.as.commit.gtrid.sequence, 4);
+    assert_int_equal(entry.commit.as.commit.request.attempts, 3);
+    assert_false(entry.ended);
+    journal_entry_done(&entry);
+    assert_false(find_request(kit, kit_gtrid(1, 2), &entry));
+    assert_true(find_request(kit, kit_gtrid(1, 3), &entry));
+    assert_int_equal(entry.commit.kind, RECORD_DROPPED);
+    assert_string_equal(entry.commit.as.dropped.comment, "sold out for good");
+    journal_entry_done(&entry);
+    struct gtrid other = kit_gtrid(1, 1);
+    other.epoch_nonce++;
+    assert_false(find_request(kit, other, &entry));
+    assert_false(find_request(kit, kit_gtrid(1, 4), &entry)); /* a run's gtrid is no id */
+}
+
+/* P-1: the journal itself takes one outcome of a request: whatever names one that was never accepted, or is over, is refused. */
+static void test_journal_second_outcome_of_a_request_is_refused(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct record wrong[] = {
+        kit_commit_of(kit_gtrid(1, 9), kit_gtrid(1, 1), NULL), /* committed */
+        kit_commit_of(kit_gtrid(1, 9), kit_gtrid(1, 2), NULL), /* dropped */
+        kit_commit_of(kit_gtrid(1, 9), kit_gtrid(1, 3), NULL), /* never accepted */
+        kit_refused(kit_gtrid(1, 1)),
+        kit_requeued(kit_gtrid(1, 2), 9),
+        kit_dropped(kit_gtrid(1, 1), 1),
+        kit_dropped(kit_gtrid(1, 3), 1),
+    };
+    kit_start(kit);
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 1), ""));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 2), ""));
+    (void)kit_append(kit, kit_commit_of(kit_gtrid(1, 4), kit_gtrid(1, 1), NULL));
+    (void)kit_append(kit, kit_dropped(kit_gtrid(1, 2), 1));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct journal_head head;
+        struct error error = {0};
+        assert_false(journal_append(kit->journal, 1, &wrong[i], 1, &head, &error));
+        assert_int_equal(error.kind, ERROR_INVALID);
+        record_done(&wrong[i]);
+        kit_reopen(kit); /* the handle is done for (P-16) */
+    }
+    assert_live(kit, "commit 1.4");
+}
+
+/* P-13: trimming carries a waiting request and its state along, however often, and forgets a finished one with its COMMIT
+ * and a dropped one when it is old. */
+static void test_journal_trim_keeps_live_requests(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct journal_entry entry;
+    kit_start(kit);
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 1), "waits"));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 2), "dead"));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 3), "requeued"));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 4), "committed"));
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 5), "dropped"));
+    (void)kit_append(kit, kit_refused(kit_gtrid(1, 2)));
+    (void)kit_append(kit, kit_refused(kit_gtrid(1, 3)));
+    (void)kit_append(kit, kit_requeued(kit_gtrid(1, 3), 6));
+    (void)kit_append(kit, kit_commit_of(kit_gtrid(1, 7), kit_gtrid(1, 4), "committed"));
+    (void)kit_append(kit, kit_dropped(kit_gtrid(1, 5), 1));
+    for (uint64_t sequence = 100; sequence < 130; sequence++) {
+        kit_finished(kit, sequence, NULL, 1);
+    }
+    const char *live = "accept 1.1,accept 1.2,refused 1.2,accept 1.3,requeued 1.3,commit 1.7";
+    assert_true(kit_trim_all(kit, 1000, 7) > 0);
+    kit_reopen(kit);
+    assert_live(kit, live);
+    assert_true(find_request(kit, kit_gtrid(1, 4), &entry)); /* moved with its COMMIT */
+    journal_entry_done(&entry);
+    assert_false(find_request(kit, kit_gtrid(1, 5), &entry));
+    (void)kit_append(kit, kit_end(kit_gtrid(1, 7), 2));
+    for (uint64_t sequence = 200; sequence < 210; sequence++) {
+        kit_finished(kit, sequence, NULL, 2);
+    }
+    assert_true(kit_trim_all(kit, 2000, 7) > 0);
+    kit_reopen(kit);
+    /* The order of the records changes; that of the requests stands in them. */
+    assert_live(kit, "accept 1.2,refused 1.2,accept 1.3,requeued 1.3,accept 1.1");
+    assert_false(find_request(kit, kit_gtrid(1, 4), &entry));
+}
+
+/* A person's word about a gtrid that is a request's id (it never names a branch) is nothing to the request, and goes its own way. */
+static void test_journal_word_about_a_request_id_is_apart(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct journal_entry entry;
+    kit_start(kit);
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 1), ""));
+    (void)kit_append(kit, kit_heuristic(kit_gtrid(1, 1), "order"));
+    (void)kit_append(kit, kit_refused(kit_gtrid(1, 1)));
+    (void)kit_append(kit, kit_commit_of(kit_gtrid(1, 2), kit_gtrid(1, 1), NULL));
+    (void)kit_append(kit, kit_end(kit_gtrid(1, 2), 1));
+    kit_reopen(kit);
+    assert_live(kit, "heuristic 1.1/order");
+    assert_true(find_request(kit, kit_gtrid(1, 1), &entry));
+    journal_entry_done(&entry);
+    assert_true(kit_trim_all(kit, 1000, 7) > 0);
+    kit_reopen(kit);
+    assert_live(kit, "heuristic 1.1/order");
 }
 
 static bool stop_after_one(void *user, uint64_t number, const struct record *record)
@@ -384,6 +512,10 @@ static int run(const char *name, bool memory)
         JOURNAL_TEST(test_journal_list_newest_first_with_filters),
         JOURNAL_TEST(test_journal_hash_at_answers_witness),
         JOURNAL_TEST(test_journal_replay_gives_live_records_in_order),
+        JOURNAL_TEST(test_journal_find_request_gives_its_outcome),
+        JOURNAL_TEST(test_journal_second_outcome_of_a_request_is_refused),
+        JOURNAL_TEST(test_journal_word_about_a_request_id_is_apart),
+        JOURNAL_TEST(test_journal_trim_keeps_live_requests),
         JOURNAL_TEST(test_journal_replay_stops_when_told),
         JOURNAL_TEST(test_journal_end_without_commit_is_refused),
         JOURNAL_TEST(test_journal_refused_batch_leaves_nothing),

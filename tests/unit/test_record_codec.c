@@ -11,7 +11,7 @@
 #include "recovery/record_codec.h"
 #include "tests/lib/journal_kit.h"
 
-#define SAMPLE_COUNT 12
+#define SAMPLE_COUNT 16
 
 /* One of every kind, with every optional part present or absent somewhere. */
 static void make_samples(struct record ret_samples[SAMPLE_COUNT])
@@ -27,6 +27,7 @@ static void make_samples(struct record ret_samples[SAMPLE_COUNT])
     ret_samples[4] = kit_accept(gtrid, "k");
     ret_samples[5] = kit_refused(gtrid);
     ret_samples[5].as.refused.failure.report = blob_new("", 0);
+    memset(ret_samples[5].as.refused.text, 't', HEALTH_TEXT_SIZE - 1);
     ret_samples[6] = kit_heuristic(gtrid, "order");
     ret_samples[7] = kit_resolved(gtrid, "payment");
     memset(ret_samples[7].as.resolved.comment, 'c', COMMENT_MAX_BYTES);
@@ -42,6 +43,11 @@ static void make_samples(struct record ret_samples[SAMPLE_COUNT])
     ret_samples[11].as.adopt.wall_ms = 77;
     (void)snprintf(ret_samples[11].as.adopt.comment, sizeof ret_samples[11].as.adopt.comment, "%s",
                    "restored on host b");
+    ret_samples[12] = kit_commit_of(gtrid, kit_gtrid(3, 7), "checkout-8d2f");
+    ret_samples[13] = kit_requeued(gtrid, UINT64_MAX);
+    ret_samples[14] = kit_dropped(gtrid, 1u << 30);
+    ret_samples[15] = kit_accept(gtrid, "");
+    memset(ret_samples[15].as.accept.queue, 'q', QUEUE_NAME_SIZE - 1);
 }
 
 static void free_samples(struct record samples[SAMPLE_COUNT])
@@ -63,6 +69,26 @@ static void assert_commit_equal(const struct record_commit *a, const struct reco
         assert_int_equal(a->branches[i].read_only, b->branches[i].read_only);
         assert_true(blob_equal(a->branches[i].results, b->branches[i].results));
     }
+    assert_int_equal(a->has_request, b->has_request);
+    assert_true(gtrid_equal(&a->request.id, &b->request.id));
+    assert_string_equal(a->request.queue, b->request.queue);
+    assert_int_equal(a->request.attempts, b->request.attempts);
+    assert_int_equal(a->request.accepted_wall_ms, b->request.accepted_wall_ms);
+}
+
+static void assert_accept_equal(const struct record_accept *a, const struct record_accept *b)
+{
+    assert_string_equal(a->queue, b->queue);
+    assert_int_equal(a->timeout_ms, b->timeout_ms);
+    assert_int_equal(a->key_bytes, b->key_bytes);
+    assert_memory_equal(a->body_hash, b->body_hash, BODY_HASH_BYTES);
+    assert_int_equal(a->branch_count, b->branch_count);
+    for (size_t i = 0; i < a->branch_count; i++) {
+        assert_string_equal(a->branches[i].participant, b->branches[i].participant);
+        assert_int_equal(a->branches[i].isolation, b->branches[i].isolation);
+        assert_int_equal(a->branches[i].read_only, b->branches[i].read_only);
+        assert_true(blob_equal(a->branches[i].work, b->branches[i].work));
+    }
 }
 
 /* Every kind comes back as it was written: the same bytes when written again, and the same values. */
@@ -82,6 +108,10 @@ static void test_record_codec_every_kind_round_trips(void **state)
         record_encode(&back, &second);
         assert_int_equal(first.size_bytes, second.size_bytes);
         assert_memory_equal(first.bytes, second.bytes, first.size_bytes);
+        assert_int_equal(back.kind, samples[i].kind);
+        if (back.kind == RECORD_ACCEPT) {
+            assert_accept_equal(&samples[i].as.accept, &back.as.accept);
+        }
         if (back.kind == RECORD_COMMIT) {
             assert_commit_equal(&samples[i].as.commit, &back.as.commit);
         }
@@ -168,7 +198,7 @@ static void test_record_codec_hostile_count_is_refused(void **state)
     assert_int_equal(error.kind, ERROR_INVALID);
     assert_false(record_decode(RECORD_FLOOR, floor_body, sizeof floor_body, &back, &error));
     assert_false(record_decode(RECORD_ADOPT, adopt_body, sizeof adopt_body, &back, &error));
-    for (int kind = RECORD_EPOCH; kind <= RECORD_ADOPT; kind++) {
+    for (int kind = RECORD_EPOCH; kind <= RECORD_DROPPED; kind++) {
         assert_false(
             record_decode((enum record_kind)kind, nested_body, sizeof nested_body, &back, &error));
     }
@@ -181,7 +211,8 @@ static void test_record_codec_unknown_kind_is_version_error(void **state)
     struct record back;
     struct error error = {0};
     (void)state;
-    assert_false(record_decode((enum record_kind)11, body, sizeof body, &back, &error));
+    assert_false(
+        record_decode((enum record_kind)(RECORD_DROPPED + 1), body, sizeof body, &back, &error));
     assert_int_equal(error.kind, ERROR_VERSION);
     assert_false(record_decode((enum record_kind)0, body, sizeof body, &back, &error));
     assert_int_equal(error.kind, ERROR_VERSION);
