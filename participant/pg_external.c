@@ -97,10 +97,10 @@ static bool row_judge(const struct command_verify *verify, const PGresult *row,
                   "it was prepared by the agent's own login role",
                   "The application needs a role of its own; nothing else may use the agent's.");
     } else if (!row_is(row, ROW_MAY)) {
-        (void)snprintf(text, sizeof text,
-                       "role %.63s prepared it, and the agent may not finish it; missing: %.150s",
-                       PQgetvalue(row, 0, ROW_OWNER), PQgetvalue(row, 0, ROW_GRANT));
-        verify_no(result, REASON_REJECTED_BY_POLICY, text, PQgetvalue(row, 0, ROW_GRANT));
+        const char *grant = PQgetvalue(row, 0, ROW_GRANT);
+        pg_owner_missing(text, sizeof text, PQgetvalue(row, 0, ROW_OWNER), grant);
+        verify_no(result, REASON_REJECTED_BY_POLICY, text,
+                  grant[0] != '\0' ? grant : "It stays there until a superuser ends it.");
     } else {
         return true;
     }
@@ -126,10 +126,10 @@ static bool verify_look(struct pg_member *member, const struct command_verify *v
                " p.database OPERATOR(pg_catalog.=) pg_catalog.current_database(),"
                " p.owner OPERATOR(pg_catalog.=) session_user, " PG_MAY_BECOME(
                    "p.owner") ","
-                              " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()),"
-                              " pg_catalog.format('GRANT %I TO %I', p.owner, session_user)"
-                              " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid "
-                              "OPERATOR(pg_catalog.=) $1",
+                              " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"
+                              "," PG_MISSING_GRANT(
+                                  "p.owner") " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid "
+                                             "OPERATOR(pg_catalog.=) $1",
         .param_count = 1,
         .types = (const Oid[]){PG_OID_TEXT},
         .values = (const char *const[]){gid},

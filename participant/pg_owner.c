@@ -38,15 +38,25 @@ static bool ask(struct pg_session *session, const struct pg_query *query, PGresu
                             ret_result) == PG_WAIT_OK;
 }
 
+void pg_owner_missing(char *to, size_t size, const char *owner, const char *grant)
+{
+    char text[HEALTH_TEXT_SIZE];
+    if (grant[0] == '\0') {
+        pg_text_copy(to, size,
+                     "prepared by a role that was dropped: only a superuser can finish it now");
+        return;
+    }
+    (void)snprintf(text, sizeof text, "prepared by role %.63s; missing: %.150s", owner, grant);
+    pg_text_copy(to, size, text);
+}
+
 /* False: not answered. A row in another database of the cluster is none of ours (P-6). */
 static bool row_read(struct pg_session *session, const char *gid, bool *ret_found,
                      struct row *ret_row)
 {
     const struct pg_query query = {
-        .sql = "SELECT p.transaction, p.owner, " PG_MAY_BECOME(
-            "p.owner") ","
-                       " pg_catalog.format('GRANT %I TO %I', p.owner, session_user)"
-                       " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
+        .sql = "SELECT p.transaction, p.owner, " PG_MAY_BECOME("p.owner") "," PG_MISSING_GRANT(
+            "p.owner") " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
                        " AND p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()",
         .param_count = 1,
         .types = (const Oid[]){PG_OID_TEXT},
@@ -164,8 +174,7 @@ void pg_finish_as_owner(struct pg_member *member, const struct command_finish *f
         ret_answer->detail[0] = '\0';
     } else if (!row.may_finish) {
         ret_answer->class = PG_REFUSED;
-        (void)snprintf(ret_answer->detail, sizeof ret_answer->detail,
-                       "prepared by another role; missing: %.200s", row.grant);
+        pg_owner_missing(ret_answer->detail, sizeof ret_answer->detail, row.owner, row.grant);
     } else if (is_voted && row.xid != (uint32_t)finish->proof.xid8) {
         roll_back_another(member, finish, gid, &row, ret_answer);
     } else {
