@@ -165,7 +165,8 @@ struct command_result {
         row_count; /* SCAN (all rows of this database with the prefix "assent:"), LOOK (matching rows), OUTCOMES */
     struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
     char owner[OWNER_SIZE];    /* VERIFY, PG_OK */
-    /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid, and was rolled back. */
+    /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid. It was rolled back, or took the
+     * voted one's place after the look and was committed (pg_owner.c); detail says which. */
     bool was_another;
     /* SCAN, where that was asked: no earlier incarnation's backend is left; if one is, detail names it. */
     bool is_alone;

@@ -210,7 +210,6 @@ static void finish_run(struct pg_member *member, const struct pg_job *job)
 {
     const struct command_finish *finish = &job->command.as.finish;
     struct pg_finish_answer answer;
-    FAULT(finish->commit ? FAULT_A_COMMIT_IN_FLIGHT : FAULT_A_RB_IN_FLIGHT);
     pg_finish_as_owner(member, finish, &answer);
     FAULT(finish->commit ? FAULT_A_COMMIT_RESULT : FAULT_A_RB_RESULT);
     if (answer.lost) {

@@ -11,9 +11,10 @@
  *   1. the application prepares, the agent votes yes, COMMIT is decided;
  *   2. the application rolls its branch back and prepares something else under the same name;
  *   3. COMMIT PREPARED commits what nobody voted for.
- * So the row's id is compared first, and a row with another one is rolled back. Should 2 fall between looking and committing, the
- * status of the voted id, read afterwards, is not "committed": then another transaction was committed in its place, and the
- * proof says what became of the voted one (P-12).
+ * So the row's id is compared first, and a row with another one is rolled back. Should 2 fall between looking and committing, 3
+ * happens all the same: COMMIT PREPARED takes a name and nothing else, and nothing that the agent could hold keeps a row's owner
+ * from ending it. But it is not taken for success: the status of the voted id, read afterwards, is not "committed". The alarm
+ * says that another transaction was committed, and the proof what became of the voted one (P-12).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "participant/pg_internal.h"
 #include "participant/pg_text.h"
 
@@ -131,6 +133,7 @@ static void commit_check(struct pg_member *member, const struct command_finish *
         answer->lost = true;
     } else if (strcmp(PQgetvalue(result, 0, 0), "committed") != 0) {
         answer->class = PG_NOT_FOUND;
+        answer->was_another = true;
         (void)snprintf(answer->detail, sizeof answer->detail,
                        "not transaction %s but another one was committed under its name", xid);
         pg_warn(member->pg, "another transaction committed", "%s", answer->detail);
@@ -169,7 +172,10 @@ void pg_finish_as_owner(struct pg_member *member, const struct command_finish *f
     bool is_voted = finish->commit && finish->proof.kind == PROOF_EXTERNAL;
     if (!row_read(session, gid, &found, &row)) {
         ret_answer->lost = true;
-    } else if (!found) {
+        return;
+    }
+    FAULT(finish->commit ? FAULT_A_COMMIT_IN_FLIGHT : FAULT_A_RB_IN_FLIGHT);
+    if (!found) {
         ret_answer->class = PG_NOT_FOUND;
         ret_answer->detail[0] = '\0';
     } else if (!row.may_finish) {

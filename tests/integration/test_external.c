@@ -5,6 +5,7 @@
 #include "test_interactive_kit.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 
 #include "common/alloc.h"
@@ -423,6 +424,49 @@ static void test_external_of_a_dead_coordinator_is_swept(void **state)
     talk_expect_notes(day, "dead", 0);
 }
 
+static bool is_hit(void *user)
+{
+    return stack_daemon_fault_hits(user) > 0;
+}
+
+static bool is_nothing_prepared(void *user)
+{
+    struct day *day = user;
+    return stack_prepared_total(day->stack) == 0;
+}
+
+/* P-20, at its limit: the row is what was voted when the agent looks, and another one when it commits, since the application has
+ * rolled it back and prepared again in between. PostgreSQL finishes by name, so that one commits. It must not pass for the voted one: the agent
+ * says what happened, and the transaction that its participant did not follow it. */
+static void test_external_replaced_between_look_and_commit_is_told(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    struct stack_daemon *agent = stack_agent(day->stack, DAY_ORDER);
+    struct error error;
+    char gid[GID_TEXT_SIZE];
+    assert_success(stack_daemon_stop(agent, &error), &error);
+    assert_success(stack_daemon_start_faulty(agent, "a.commit.in_flight:stop", &error), &error);
+    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
+    off_t from = stack_daemon_log_size(agent);
+    talk_open(day, &talk, 30000);
+    ask(day, &talk, DAY_ORDER, gid);
+    prepare_as(day, DAY_ORDER, SHOP, gid, "voted");
+    talk_note(day, &talk, DAY_PAYMENT, "voted", 1);
+    talk_expect(day, talk.commit, "{\"ack\":\"decided\"}", 200, NULL, "\"state\":\"comm");
+    assert_true(stack_poll(NULL, day_soon(), is_hit, agent));
+    run(day, DAY_ORDER, "ROLLBACK PREPARED '%s'", gid);
+    prepare_as(day, DAY_ORDER, SHOP, gid, "replaced");
+    stack_daemon_signal(agent, SIGCONT);
+    assert_success(stack_daemon_wait_line(agent, from, "another one was committed under its name",
+                                          day_soon(), &error),
+                   &error);
+    talk_wait_state(day, &talk, "heuristic");
+    assert_int_equal(talk_number(day, DAY_ORDER, "SELECT count(*) FROM notes WHERE note = 'voted'"),
+                     0);
+    assert_true(stack_poll(NULL, day_soon(), is_nothing_prepared, day));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +483,8 @@ int main(void)
         external_test(test_external_coordinator_killed_at_the_decision),
         external_test(test_external_agent_killed_before_it_finishes),
         external_test(test_external_of_a_dead_coordinator_is_swept),
+        /* The last: its transaction stays, for a person to look at. */
+        external_test(test_external_replaced_between_look_and_commit_is_told),
     };
     return cmocka_run_group_tests_name("external", tests, day_clusters_make, talk_group_end);
 }
