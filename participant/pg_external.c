@@ -47,8 +47,15 @@ static bool verify_ask(struct pg_member *member, const struct command_verify *ve
     struct pg_session *session = &member->session;
     PGresult *answer = NULL;
     session->warned = false;
-    enum pg_wait wait = pg_session_query(session, query, verify->deadline_ms, &answer);
     result->class = PG_UNKNOWN;
+    if (clock_monotonic_ms() >= verify->deadline_ms) {
+        /* P-15. Nothing is sent, so the connection is good for the next: a COMMIT may be waiting for it. */
+        result->failure.reason = REASON_TIMEOUT;
+        pg_text_copy(result->detail, sizeof result->detail,
+                     "the deadline passed before it was looked at");
+        return false;
+    }
+    enum pg_wait wait = pg_session_query(session, query, verify->deadline_ms, &answer);
     result->failure.reason =
         wait == PG_WAIT_DEADLINE ? REASON_TIMEOUT : REASON_PARTICIPANT_UNAVAILABLE;
     if (wait != PG_WAIT_OK) {

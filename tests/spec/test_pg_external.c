@@ -4,6 +4,7 @@
 
 #include <libpq-fe.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 
 #define SHOP   "shop_app"
@@ -395,6 +396,28 @@ static void test_external_that_waits_for_the_standby_is_no_yes(void **state)
     assert_int_equal(finish(&gid, false, &proof)->class, PG_OK);
 }
 
+/* P-15: what has waited in the queue beyond its deadline (behind others that wait for the standby, say, or in a process that was stopped)
+ * is not looked at, and costs no connection, which COMMITs are waiting for. */
+static void test_external_beyond_the_deadline_is_not_looked_at(void **state)
+{
+    (void)state;
+    static const char pids_sql[] =
+        "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity"
+        " WHERE application_name LIKE '%external'";
+    struct gid gid = world_gid(world, 20);
+    prepare_as(SHOP, &gid);
+    struct proof proof = verify_ok(&gid);
+    char *before = alloc_string(world_sql(world, pids_sql));
+    for (int i = 0; i < 4; i++) {
+        struct command_result *late = world_await(world, verify_begin(&gid, 0));
+        assert_int_equal(late->class, PG_UNKNOWN);
+        assert_int_equal(late->failure.reason, REASON_TIMEOUT);
+    }
+    assert_int_equal(finish(&gid, false, &proof)->class, PG_OK);
+    assert_string_equal(world_sql(world, pids_sql), before);
+    free(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_external_in_the_agents_role_is_a_no),
         cmocka_unit_test(test_external_prepared_again_is_not_the_voted_branch),
         cmocka_unit_test(test_external_proof_of_another_history_cannot_tell),
+        cmocka_unit_test(test_external_beyond_the_deadline_is_not_looked_at),
         cmocka_unit_test(test_external_that_waits_for_the_standby_is_no_yes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
