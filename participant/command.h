@@ -56,7 +56,7 @@ struct command_statement {
 struct command_finish {
     struct gid gid;
     bool commit;
-    struct proof proof; /* PROOF_EXTERNAL, commit: only the row with this xid is meant (P-20) */
+    struct proof proof; /* PROOF_EXTERNAL with an xid: only the row with it is meant (P-20) */
 };
 
 /* PG_OK: it is, with proof and owner. PG_ROLLED_BACK: no, and failure says why; a row may be there all the same, or come.

@@ -169,7 +169,8 @@ void pg_finish_as_owner(struct pg_member *member, const struct command_finish *f
     gid_format(&finish->gid, gid);
     *ret_answer =
         (struct pg_finish_answer){.class = PG_UNKNOWN, .detail = "no answer from PostgreSQL"};
-    bool is_voted = finish->commit && finish->proof.kind == PROOF_EXTERNAL;
+    /* Both words: that another row was rolled back says nothing about the voted one, which may have been committed by hand (P-12). */
+    bool is_voted = finish->proof.kind == PROOF_EXTERNAL && finish->proof.xid8 != 0;
     if (!row_read(session, gid, &found, &row)) {
         ret_answer->lost = true;
         return;
@@ -185,7 +186,7 @@ void pg_finish_as_owner(struct pg_member *member, const struct command_finish *f
         roll_back_another(member, finish, gid, &row, ret_answer);
     } else {
         finish_as(session, finish, gid, row.owner, ret_answer);
-        if (is_voted && ret_answer->class == PG_OK && !ret_answer->lost) {
+        if (is_voted && finish->commit && ret_answer->class == PG_OK && !ret_answer->lost) {
             commit_check(member, finish, ret_answer);
         }
     }

@@ -352,6 +352,27 @@ static void test_external_prepared_again_is_not_the_voted_branch(void **state)
     assert_proved(&gid, &proof, true, PROOF_SAYS_ABSENT);
 }
 
+/* P-12: the voted branch was committed by hand, and something else is prepared under its name. Rolling that back says nothing about the
+ * voted one. */
+static void test_external_rollback_of_another_row_is_no_rollback_of_the_voted_one(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 21);
+    long before = amount();
+    prepare_as(SHOP, &gid);
+    struct proof proof = verify_ok(&gid);
+    PGconn *conn = application(WORLD_DATABASE, SHOP);
+    run_gid(conn, "COMMIT PREPARED", &gid);
+    PQfinish(conn);
+    prepare_as(SHOP, &gid);
+    struct command_result *result = finish(&gid, false, &proof);
+    assert_int_equal(result->class, PG_NOT_FOUND);
+    assert_true(result->was_another);
+    assert_int_equal(world_prepared_count(world), 0);
+    assert_int_equal(amount(), before - 7);
+    assert_proved(&gid, &proof, false, PROOF_SAYS_COMMITTED);
+}
+
 /* P-12: a transaction id is believed in the history that gave it out, and in no other. */
 static void test_external_proof_of_another_history_cannot_tell(void **state)
 {
@@ -432,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_external_in_another_database_is_a_no_and_left_alone),
         cmocka_unit_test(test_external_in_the_agents_role_is_a_no),
         cmocka_unit_test(test_external_prepared_again_is_not_the_voted_branch),
+        cmocka_unit_test(test_external_rollback_of_another_row_is_no_rollback_of_the_voted_one),
         cmocka_unit_test(test_external_proof_of_another_history_cannot_tell),
         cmocka_unit_test(test_external_beyond_the_deadline_is_not_looked_at),
         cmocka_unit_test(test_external_that_waits_for_the_standby_is_no_yes),
