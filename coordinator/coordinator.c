@@ -244,9 +244,15 @@ static bool prior_attach(struct coordinator *coordinator, struct coord_event *ev
     return true;
 }
 
-/* Not secret, only spread: jitter needs no better. The epoch's nonce comes from libsodium. */
-static uint64_t event_random(struct coordinator *coordinator)
+/* Jitter needs nothing that is secret, only spread. The epoch's nonce and the attempts of external branches come from libsodium:
+ * every role of the database sees the gids that are prepared, and must not be able to tell the next ones from them. */
+static uint64_t event_random(struct coordinator *coordinator, enum coord_event_kind kind)
 {
+    if (kind == COORD_EVENT_EXTERNAL) {
+        uint64_t attempt = 0;
+        randombytes_buf(&attempt, sizeof(attempt));
+        return attempt;
+    }
     uint64_t x = ++coordinator->events * UINT64_C(0x9e3779b97f4a7c15);
     x ^= x >> 30;
     x *= UINT64_C(0xbf58476d1ce4e5b9);
@@ -278,7 +284,7 @@ static bool step(struct coordinator *coordinator, struct coord_event *event)
     event->now_ms = clock_monotonic_ms();
     event->wall_ms = clock_wall_ms();
     if (event->random == 0) {
-        event->random = event_random(coordinator);
+        event->random = event_random(coordinator, event->kind);
     }
     bool ok = prior_attach(coordinator, event);
     if (ok) {

@@ -93,7 +93,8 @@ struct coord_event {
     enum coord_event_kind kind;
     uint64_t now_ms;  /* CLOCK_MONOTONIC, never going back */
     uint64_t wall_ms; /* for display only */
-    uint64_t random;  /* fresh random bits: jitter, attempts (P-20); START: the epoch's nonce */
+    /* Fresh random bits: jitter; START: the epoch's nonce; EXTERNAL: an attempt (P-20). The last two cannot be foretold. */
+    uint64_t random;
     /* START */
     const struct journal_state *state;
     size_t record_count;

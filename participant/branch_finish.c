@@ -235,6 +235,16 @@ static bool ack_agrees(enum ack ack, enum branch_word word)
                                : ack == ACK_ROLLED_BACK || ack == ACK_HEURISTIC_COMMIT;
 }
 
+/* A coordinator that has not heard our yes knows of an external branch no more than that it is one. */
+static void proof_hear(struct agent_branch *branch, const struct proof *proof)
+{
+    bool says_less =
+        proof->kind == PROOF_EXTERNAL && proof->xid8 == 0 && branch->proof.kind == PROOF_EXTERNAL;
+    if (proof->kind != PROOF_NONE && !says_less) {
+        branch->proof = *proof;
+    }
+}
+
 /* A word about a branch that is known here. */
 static void branch_hear(struct agent *agent, struct agent_branch *branch, enum branch_word word,
                         const struct proof *proof)
@@ -273,9 +283,7 @@ static void branch_hear(struct agent *agent, struct agent_branch *branch, enum b
         /* The word is kept; what runs now comes first and goes on with it (idempotent, P-7). */
         branch->word = word;
         branch->asked_by_gid = true;
-        if (proof->kind != PROOF_NONE) {
-            branch->proof = *proof;
-        }
+        proof_hear(branch, proof);
         return;
     case BRANCH_TELLING:
     case BRANCH_DONE:
@@ -291,9 +299,7 @@ static void branch_hear(struct agent *agent, struct agent_branch *branch, enum b
     branch->word = word;
     branch->asked_by_gid = true;
     branch->tries = 0;
-    if (proof->kind != PROOF_NONE) {
-        branch->proof = *proof;
-    }
+    proof_hear(branch, proof);
     agent_branch_finish(agent, branch);
 }
 

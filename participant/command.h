@@ -56,7 +56,7 @@ struct command_statement {
 struct command_finish {
     struct gid gid;
     bool commit;
-    struct proof proof; /* PROOF_EXTERNAL, commit: only the row with this xid is meant (P-20) */
+    struct proof proof; /* PROOF_EXTERNAL with an xid: only the row with it is meant (P-20) */
 };
 
 /* PG_OK: it is, with proof and owner. PG_ROLLED_BACK: no, and failure says why; a row may be there all the same, or come.
@@ -165,7 +165,8 @@ struct command_result {
         row_count; /* SCAN (all rows of this database with the prefix "assent:"), LOOK (matching rows), OUTCOMES */
     struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
     char owner[OWNER_SIZE];    /* VERIFY, PG_OK */
-    /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid, and was rolled back. */
+    /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid. It was rolled back, or took the
+     * voted one's place after the look and was committed (pg_owner.c); detail says which. */
     bool was_another;
     /* SCAN, where that was asked: no earlier incarnation's backend is left; if one is, detail names it. */
     bool is_alone;

@@ -47,8 +47,15 @@ static bool verify_ask(struct pg_member *member, const struct command_verify *ve
     struct pg_session *session = &member->session;
     PGresult *answer = NULL;
     session->warned = false;
-    enum pg_wait wait = pg_session_query(session, query, verify->deadline_ms, &answer);
     result->class = PG_UNKNOWN;
+    if (clock_monotonic_ms() >= verify->deadline_ms) {
+        /* P-15. Nothing is sent, so the connection is good for the next: a COMMIT may be waiting for it. */
+        result->failure.reason = REASON_TIMEOUT;
+        pg_text_copy(result->detail, sizeof result->detail,
+                     "the deadline passed before it was looked at");
+        return false;
+    }
+    enum pg_wait wait = pg_session_query(session, query, verify->deadline_ms, &answer);
     result->failure.reason =
         wait == PG_WAIT_DEADLINE ? REASON_TIMEOUT : REASON_PARTICIPANT_UNAVAILABLE;
     if (wait != PG_WAIT_OK) {
@@ -97,10 +104,10 @@ static bool row_judge(const struct command_verify *verify, const PGresult *row,
                   "it was prepared by the agent's own login role",
                   "The application needs a role of its own; nothing else may use the agent's.");
     } else if (!row_is(row, ROW_MAY)) {
-        (void)snprintf(text, sizeof text,
-                       "role %.63s prepared it, and the agent may not finish it; missing: %.150s",
-                       PQgetvalue(row, 0, ROW_OWNER), PQgetvalue(row, 0, ROW_GRANT));
-        verify_no(result, REASON_REJECTED_BY_POLICY, text, PQgetvalue(row, 0, ROW_GRANT));
+        const char *grant = PQgetvalue(row, 0, ROW_GRANT);
+        pg_owner_missing(text, sizeof text, PQgetvalue(row, 0, ROW_OWNER), grant);
+        verify_no(result, REASON_REJECTED_BY_POLICY, text,
+                  grant[0] != '\0' ? grant : "It stays there until a superuser ends it.");
     } else {
         return true;
     }
@@ -126,10 +133,10 @@ static bool verify_look(struct pg_member *member, const struct command_verify *v
                " p.database OPERATOR(pg_catalog.=) pg_catalog.current_database(),"
                " p.owner OPERATOR(pg_catalog.=) session_user, " PG_MAY_BECOME(
                    "p.owner") ","
-                              " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()),"
-                              " pg_catalog.format('GRANT %I TO %I', p.owner, session_user)"
-                              " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid "
-                              "OPERATOR(pg_catalog.=) $1",
+                              " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"
+                              "," PG_MISSING_GRANT(
+                                  "p.owner") " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid "
+                                             "OPERATOR(pg_catalog.=) $1",
         .param_count = 1,
         .types = (const Oid[]){PG_OID_TEXT},
         .values = (const char *const[]){gid},
@@ -210,7 +217,6 @@ static void finish_run(struct pg_member *member, const struct pg_job *job)
 {
     const struct command_finish *finish = &job->command.as.finish;
     struct pg_finish_answer answer;
-    FAULT(finish->commit ? FAULT_A_COMMIT_IN_FLIGHT : FAULT_A_RB_IN_FLIGHT);
     pg_finish_as_owner(member, finish, &answer);
     FAULT(finish->commit ? FAULT_A_COMMIT_RESULT : FAULT_A_RB_RESULT);
     if (answer.lost) {

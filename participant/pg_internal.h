@@ -198,7 +198,15 @@ void pg_finish_answer(struct pg_member *member, const struct pg_job *job,
     " pg_catalog.current_setting('server_version_num')::pg_catalog.int4"                           \
     " OPERATOR(pg_catalog.>=) 160000 THEN 'SET' ELSE 'MEMBER' END)"
 
+/* What would let it. Empty if the role was dropped, which a prepared transaction does not prevent: then its owner is NULL, and
+ * only a superuser may finish it. */
+#define PG_MISSING_GRANT(owner)                                                                    \
+    "CASE WHEN " owner " IS NULL THEN '' ELSE"                                                     \
+    " pg_catalog.format('GRANT %I TO %I', " owner ", session_user) END"
+
 /* pg_owner.c */
+/* A prepared row that this role may not finish: whose it is, and what is missing; grant as above. */
+void pg_owner_missing(char *to, size_t size, const char *owner, const char *grant);
 void pg_finish_as_owner(struct pg_member *member, const struct command_finish *finish,
                         struct pg_finish_answer *ret_answer);
 

@@ -11,9 +11,10 @@
  *   1. the application prepares, the agent votes yes, COMMIT is decided;
  *   2. the application rolls its branch back and prepares something else under the same name;
  *   3. COMMIT PREPARED commits what nobody voted for.
- * So the row's id is compared first, and a row with another one is rolled back. Should 2 fall between looking and committing, the
- * status of the voted id, read afterwards, is not "committed": then another transaction was committed in its place, and the
- * proof says what became of the voted one (P-12).
+ * So the row's id is compared first, and a row with another one is rolled back. Should 2 fall between looking and committing, 3
+ * happens all the same: COMMIT PREPARED takes a name and nothing else, and nothing that the agent could hold keeps a row's owner
+ * from ending it. But it is not taken for success: the status of the voted id, read afterwards, is not "committed". The alarm
+ * says that another transaction was committed, and the proof what became of the voted one (P-12).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "participant/pg_internal.h"
 #include "participant/pg_text.h"
 
@@ -38,15 +40,25 @@ static bool ask(struct pg_session *session, const struct pg_query *query, PGresu
                             ret_result) == PG_WAIT_OK;
 }
 
+void pg_owner_missing(char *to, size_t size, const char *owner, const char *grant)
+{
+    char text[HEALTH_TEXT_SIZE];
+    if (grant[0] == '\0') {
+        pg_text_copy(to, size,
+                     "prepared by a role that was dropped: only a superuser can finish it now");
+        return;
+    }
+    (void)snprintf(text, sizeof text, "prepared by role %.63s; missing: %.150s", owner, grant);
+    pg_text_copy(to, size, text);
+}
+
 /* False: not answered. A row in another database of the cluster is none of ours (P-6). */
 static bool row_read(struct pg_session *session, const char *gid, bool *ret_found,
                      struct row *ret_row)
 {
     const struct pg_query query = {
-        .sql = "SELECT p.transaction, p.owner, " PG_MAY_BECOME(
-            "p.owner") ","
-                       " pg_catalog.format('GRANT %I TO %I', p.owner, session_user)"
-                       " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
+        .sql = "SELECT p.transaction, p.owner, " PG_MAY_BECOME("p.owner") "," PG_MISSING_GRANT(
+            "p.owner") " FROM pg_catalog.pg_prepared_xacts p WHERE p.gid OPERATOR(pg_catalog.=) $1"
                        " AND p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()",
         .param_count = 1,
         .types = (const Oid[]){PG_OID_TEXT},
@@ -121,6 +133,7 @@ static void commit_check(struct pg_member *member, const struct command_finish *
         answer->lost = true;
     } else if (strcmp(PQgetvalue(result, 0, 0), "committed") != 0) {
         answer->class = PG_NOT_FOUND;
+        answer->was_another = true;
         (void)snprintf(answer->detail, sizeof answer->detail,
                        "not transaction %s but another one was committed under its name", xid);
         pg_warn(member->pg, "another transaction committed", "%s", answer->detail);
@@ -156,21 +169,24 @@ void pg_finish_as_owner(struct pg_member *member, const struct command_finish *f
     gid_format(&finish->gid, gid);
     *ret_answer =
         (struct pg_finish_answer){.class = PG_UNKNOWN, .detail = "no answer from PostgreSQL"};
-    bool is_voted = finish->commit && finish->proof.kind == PROOF_EXTERNAL;
+    /* Both words: that another row was rolled back says nothing about the voted one, which may have been committed by hand (P-12). */
+    bool is_voted = finish->proof.kind == PROOF_EXTERNAL && finish->proof.xid8 != 0;
     if (!row_read(session, gid, &found, &row)) {
         ret_answer->lost = true;
-    } else if (!found) {
+        return;
+    }
+    FAULT(finish->commit ? FAULT_A_COMMIT_IN_FLIGHT : FAULT_A_RB_IN_FLIGHT);
+    if (!found) {
         ret_answer->class = PG_NOT_FOUND;
         ret_answer->detail[0] = '\0';
     } else if (!row.may_finish) {
         ret_answer->class = PG_REFUSED;
-        (void)snprintf(ret_answer->detail, sizeof ret_answer->detail,
-                       "prepared by another role; missing: %.200s", row.grant);
+        pg_owner_missing(ret_answer->detail, sizeof ret_answer->detail, row.owner, row.grant);
     } else if (is_voted && row.xid != (uint32_t)finish->proof.xid8) {
         roll_back_another(member, finish, gid, &row, ret_answer);
     } else {
         finish_as(session, finish, gid, row.owner, ret_answer);
-        if (is_voted && ret_answer->class == PG_OK && !ret_answer->lost) {
+        if (is_voted && finish->commit && ret_answer->class == PG_OK && !ret_answer->lost) {
             commit_check(member, finish, ret_answer);
         }
     }

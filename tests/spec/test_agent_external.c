@@ -305,6 +305,22 @@ static void test_agent_p20_row_with_another_id_voids_the_yes(void **state)
     assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
 }
 
+/* P-12: the vote was lost, so the ROLLBACK knows no transaction id. This process does, and the proof needs it to see a commit by hand. */
+static void test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = verified(bench);
+    struct message message = {
+        .kind = MESSAGE_ROLLBACK,
+        .as.rollback = {
+            .gtrid = gid.gtrid, .has_gid = true, .gid = gid, .proof = {.kind = PROOF_EXTERNAL}}};
+    bench_message(bench, SESSION, &message);
+    const struct command *command = bench_command(bench, COMMAND_FINISH);
+    assert_int_equal(command->as.finish.proof.xid8, XID);
+    bench_answer(bench, command->id, COMMAND_FINISH, PG_NOT_FOUND);
+    assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
+}
+
 /* A right that is missing is told in HEALTH until it is there, and tried again meanwhile. */
 static void test_agent_missing_grant_is_told_in_health(void **state)
 {
@@ -339,6 +355,7 @@ int main(void)
         TEST(test_agent_p14_verification_of_another_history_is_doubt),
         TEST(test_agent_p20_commit_names_the_transaction_id),
         TEST(test_agent_p20_row_with_another_id_voids_the_yes),
+        TEST(test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen),
         TEST(test_agent_missing_grant_is_told_in_health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

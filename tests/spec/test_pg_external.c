@@ -4,6 +4,7 @@
 
 #include <libpq-fe.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 
 #define SHOP   "shop_app"
@@ -243,6 +244,65 @@ static void test_external_without_the_grant_is_a_no_that_names_it(void **state)
     (void)world_sql(world, "REVOKE " NOBODY " FROM " WORLD_ROLE);
 }
 
+/* Nothing keeps a role from being dropped while something that it prepared is there: no grant helps then, and whoever is told has to
+ * know that. Before the vote it is a no; after it neither word can be carried out, which is said and never passed over. */
+static void test_external_of_a_dropped_role_is_told(void **state)
+{
+    (void)state;
+    struct gid before = world_gid(world, 17), after = world_gid(world, 18);
+    (void)world_sql(world, "CREATE ROLE leaver LOGIN; GRANT ALL ON item TO leaver;"
+                           "GRANT leaver TO " WORLD_ROLE);
+    PGconn *conn = application(WORLD_DATABASE, "leaver");
+    run(conn, "BEGIN");
+    run(conn, "SELECT pg_advisory_xact_lock(17)");
+    run_gid(conn, "PREPARE TRANSACTION", &before);
+    run(conn, "BEGIN");
+    run(conn, "SELECT pg_advisory_xact_lock(18)");
+    run_gid(conn, "PREPARE TRANSACTION", &after);
+    PQfinish(conn);
+    struct proof proof = verify_ok(&after);
+    (void)world_sql(world, "DROP OWNED BY leaver; DROP ROLE leaver");
+    assert_no(verify(&before), REASON_REJECTED_BY_POLICY, "role that was dropped");
+    const struct {
+        const struct gid *gid;
+        bool commit;
+        const struct proof *proof;
+    } words[] = {{&before, false, &unseen}, {&after, true, &proof}, {&after, false, &proof}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct command_result *refused = finish(words[i].gid, words[i].commit, words[i].proof);
+        assert_int_equal(refused->class, PG_REFUSED);
+        assert_non_null(strstr(refused->detail, "role that was dropped"));
+    }
+    struct command_result *swept =
+        world_finish(world, &before, false); /* as the sweep asks for it */
+    assert_int_equal(swept->class, PG_REFUSED);
+    assert_non_null(strstr(swept->detail, "role that was dropped"));
+    conn = application(WORLD_DATABASE, "postgres"); /* as the message says: a superuser can */
+    run_gid(conn, "ROLLBACK PREPARED", &before);
+    run_gid(conn, "COMMIT PREPARED", &after);
+    PQfinish(conn);
+    assert_int_equal(finish(&after, true, &proof)->class, PG_NOT_FOUND);
+    assert_proved(&after, &proof, true, PROOF_SAYS_COMMITTED);
+    assert_int_equal(world_prepared_count(world), 0);
+}
+
+/* P-3, P-20: the grant is taken back after the vote. The decision waits for it, and says for what. */
+static void test_external_grant_revoked_after_the_vote_waits_for_it(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 19);
+    long before = amount();
+    prepare_as(SHOP, &gid);
+    struct proof proof = verify_ok(&gid);
+    (void)world_sql(world, "REVOKE " SHOP " FROM " WORLD_ROLE);
+    struct command_result *refused = finish(&gid, true, &proof);
+    assert_int_equal(refused->class, PG_REFUSED);
+    assert_non_null(strstr(refused->detail, "GRANT " SHOP " TO " WORLD_ROLE));
+    (void)world_sql(world, "GRANT " SHOP " TO " WORLD_ROLE);
+    assert_int_equal(finish(&gid, true, &proof)->class, PG_OK);
+    assert_int_equal(amount(), before - 7);
+}
+
 /* P-6: in another database of the cluster it is the application's to remove. */
 static void test_external_in_another_database_is_a_no_and_left_alone(void **state)
 {
@@ -292,6 +352,27 @@ static void test_external_prepared_again_is_not_the_voted_branch(void **state)
     assert_proved(&gid, &proof, true, PROOF_SAYS_ABSENT);
 }
 
+/* P-12: the voted branch was committed by hand, and something else is prepared under its name. Rolling that back says nothing about the
+ * voted one. */
+static void test_external_rollback_of_another_row_is_no_rollback_of_the_voted_one(void **state)
+{
+    (void)state;
+    struct gid gid = world_gid(world, 21);
+    long before = amount();
+    prepare_as(SHOP, &gid);
+    struct proof proof = verify_ok(&gid);
+    PGconn *conn = application(WORLD_DATABASE, SHOP);
+    run_gid(conn, "COMMIT PREPARED", &gid);
+    PQfinish(conn);
+    prepare_as(SHOP, &gid);
+    struct command_result *result = finish(&gid, false, &proof);
+    assert_int_equal(result->class, PG_NOT_FOUND);
+    assert_true(result->was_another);
+    assert_int_equal(world_prepared_count(world), 0);
+    assert_int_equal(amount(), before - 7);
+    assert_proved(&gid, &proof, false, PROOF_SAYS_COMMITTED);
+}
+
 /* P-12: a transaction id is believed in the history that gave it out, and in no other. */
 static void test_external_proof_of_another_history_cannot_tell(void **state)
 {
@@ -336,6 +417,28 @@ static void test_external_that_waits_for_the_standby_is_no_yes(void **state)
     assert_int_equal(finish(&gid, false, &proof)->class, PG_OK);
 }
 
+/* P-15: what has waited in the queue beyond its deadline (behind others that wait for the standby, say, or in a process that was stopped)
+ * is not looked at, and costs no connection, which COMMITs are waiting for. */
+static void test_external_beyond_the_deadline_is_not_looked_at(void **state)
+{
+    (void)state;
+    static const char pids_sql[] =
+        "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity"
+        " WHERE application_name LIKE '%external'";
+    struct gid gid = world_gid(world, 20);
+    prepare_as(SHOP, &gid);
+    struct proof proof = verify_ok(&gid);
+    char *before = alloc_string(world_sql(world, pids_sql));
+    for (int i = 0; i < 4; i++) {
+        struct command_result *late = world_await(world, verify_begin(&gid, 0));
+        assert_int_equal(late->class, PG_UNKNOWN);
+        assert_int_equal(late->failure.reason, REASON_TIMEOUT);
+    }
+    assert_int_equal(finish(&gid, false, &proof)->class, PG_OK);
+    assert_string_equal(world_sql(world, pids_sql), before);
+    free(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,10 +448,14 @@ int main(void)
         cmocka_unit_test(test_external_branch_outlives_the_server),
         cmocka_unit_test(test_external_never_prepared_is_a_no),
         cmocka_unit_test(test_external_without_the_grant_is_a_no_that_names_it),
+        cmocka_unit_test(test_external_of_a_dropped_role_is_told),
+        cmocka_unit_test(test_external_grant_revoked_after_the_vote_waits_for_it),
         cmocka_unit_test(test_external_in_another_database_is_a_no_and_left_alone),
         cmocka_unit_test(test_external_in_the_agents_role_is_a_no),
         cmocka_unit_test(test_external_prepared_again_is_not_the_voted_branch),
+        cmocka_unit_test(test_external_rollback_of_another_row_is_no_rollback_of_the_voted_one),
         cmocka_unit_test(test_external_proof_of_another_history_cannot_tell),
+        cmocka_unit_test(test_external_beyond_the_deadline_is_not_looked_at),
         cmocka_unit_test(test_external_that_waits_for_the_standby_is_no_yes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
