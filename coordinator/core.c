@@ -90,6 +90,7 @@ void coord_free(struct coord *coord)
     map_done(&coord->requests.by_key);
     map_done(&coord->requests.by_queue);
     heap_done(&coord->requests.timers);
+    heap_done(&coord->requests.ages);
     free(coord->requests.seen_ready);
     free(coord);
 }

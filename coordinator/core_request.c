@@ -7,7 +7,8 @@
 #include "common/check.h"
 #include "coordinator/core_internal.h"
 
-/* A request may be tried for weeks; what it remembers of that is bounded. The count of attempts goes on. */
+/* A request may be tried for weeks; what it remembers of that is bounded: how it began, and what happened last. The count of
+ * attempts goes on. */
 #define REQUEST_EVENTS_MAX 64
 
 #define TO(state) (1U << (state))
@@ -177,6 +178,7 @@ struct request *request_new(struct coord *coord, const struct gtrid *id, const c
     struct requests *requests = &coord->requests;
     struct request *request = alloc_zeroed(sizeof(*request));
     heap_node_init(&request->timer);
+    heap_node_init(&request->age);
     request->id = *id;
     request->state = REQUEST_ACCEPTING;
     request->position_epoch = id->epoch;
@@ -239,8 +241,8 @@ void request_free(struct coord *coord, struct request *request)
 void request_note(struct coord *coord, struct request *request, const char *kind,
                   const char *detail)
 {
-    if (request->event_count >= REQUEST_EVENTS_MAX) {
-        return;
+    if (request->event_count == REQUEST_EVENTS_MAX) {
+        free(request->events[--request->event_count].detail);
     }
     if (request->event_count == request->event_capacity) {
         request->event_capacity = request->event_capacity == 0 ? 4 : request->event_capacity * 2;
@@ -357,16 +359,11 @@ void request_set_timer(struct coord *coord, struct request *request)
     heap_set(&coord->requests.timers, &request->timer, due_ms);
 }
 
-/* Not by the monotonic clock: it began before this process. */
+/* Not by the monotonic clock: it began before this process. Asked after every step, so nothing is walked through. */
 uint64_t request_oldest_ms(const struct coord *coord)
 {
-    for (const struct request *request = coord->requests.oldest; request != NULL;
-         request = request->newer) {
-        if (request->is_queued && request->accepted_wall_ms < coord->wall_ms) {
-            return coord->wall_ms - request->accepted_wall_ms;
-        }
-    }
-    return 0;
+    const struct heap_node *oldest = heap_first(&coord->requests.ages);
+    return oldest == NULL || oldest->due_ms >= coord->wall_ms ? 0 : coord->wall_ms - oldest->due_ms;
 }
 
 /* ---- views ---- */

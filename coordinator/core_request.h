@@ -83,6 +83,7 @@ struct request {
     struct heap_node
         timer; /* first: a node is its request. End of its backoff, or of a waiter's patience */
     struct gtrid id;
+    struct heap_node age; /* in `ages` while is_queued */
     enum request_state state;
     bool is_recovered; /* waits for `reconciled` (P-10) */
     bool was_dead;     /* DROPPING: to be shown as it was */
@@ -135,6 +136,7 @@ struct place_list {
 struct requests { /* struct coord's part */
     struct map by_id, by_key, by_queue;
     struct heap timers;
+    struct heap ages; /* of those in a queue, by accepted_wall_ms */
     struct request *newest, *oldest;
     struct queue *queue_first, *queue_last;
     struct place_list ready, parked;
@@ -142,6 +144,7 @@ struct requests { /* struct coord's part */
     uint64_t live_count; /* not COMMITTED: what the limits count */
     uint64_t dead_count, running_count, held_bytes;
     uint64_t unqueued_length, unqueued_dead;
+    bool is_next;        /* somebody who waits was started since the last run: for turns */
     bool was_reconciled; /* as parked requests last saw it */
     size_t seen_count;
     bool *seen_ready; /* by participant: the same */

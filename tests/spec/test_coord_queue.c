@@ -545,6 +545,107 @@ static void test_queue_active_bounds_runs(void **state)
     world_done(&world);
 }
 
+/* Who waits for an answer is not kept out by a backlog, even where queue_active is as large as max_active; nor the other way. */
+static void starve(uint32_t max_active, const bool *wanted_is_run, size_t count)
+{
+    struct world world;
+    world_init_with(&world, (struct coord_config){.max_active = max_active, .queue_active = 100});
+    struct gtrid runs[8];
+    for (size_t i = 0; i < count + max_active; i++) {
+        (void)accepted(&world, "", "");
+        if (i < max_active) {
+            runs[i] = world_last_gtrid(&world);
+        }
+    }
+    for (size_t i = 0; i < count; i++) { /* one by one: order alone, as the requests */
+        (void)accept_at(&world, "", "", 1, false, 1);
+        assert_int_equal(works(&world), 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct gtrid ending = runs[i % max_active];
+        decides(&world, &ending);
+        world_durable(&world);
+        assert_int_equal(works(&world), 1); /* its place is free */
+        struct gtrid begun = world_last_gtrid(&world);
+        runs[i % max_active] = begun;
+        struct txn_view view;
+        assert_true(coord_view(world.coord, &begun, false, &view));
+        assert_int_equal(view.is_run, wanted_is_run[i]);
+        txn_view_done(&view);
+        completes(&world, &ending);
+        assert_int_equal(works(&world), 0);
+    }
+    world_done(&world);
+}
+
+static void test_queue_backlog_does_not_keep_out_who_waits(void **state)
+{
+    (void)state;
+    /* four places, all of them runs at first: two go to those who wait, and then each is replaced by its own kind */
+    static const bool of_four[] = {false, false, true, true, false, false};
+    starve(4, of_four, 6);
+    static const bool of_one[] = {false, true, false, true}; /* one place: they take turns */
+    starve(1, of_one, 4);
+}
+
+/* The age of the oldest one that waits or runs; those that are dead or have committed are older and do not count. */
+static void test_queue_oldest_age(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)accepted(&world, "", "");
+    struct gtrid committed = world_last_gtrid(&world);
+    (void)accepted(&world, "", "");
+    struct gtrid dead = world_last_gtrid(&world);
+    struct coord_counters counters;
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 0);
+    world_tick(&world, 100);
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 100);
+    decides(&world, &committed);
+    world_durable(&world);
+    completes(&world, &committed);
+    fails(&world, &dead, REASON_CONSTRAINT);
+    world_durable(&world);
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 0);
+    (void)accepted(&world, "q", "");
+    world_tick(&world, 30);
+    (void)accepted(&world, "q", "");
+    world_tick(&world, 12);
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 42);
+    world_done(&world);
+}
+
+/* However often it was tried, the timeline ends with what became of it. */
+static void test_queue_last_event_is_kept(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world,
+                    (struct coord_config){.queue_retry_min_ms = 1, .queue_retry_max_ms = 1});
+    struct gtrid id = accepted(&world, "q", "");
+    for (size_t i = 0; i < 100; i++) {
+        struct gtrid run = world_last_gtrid(&world);
+        fails(&world, &run, REASON_DEADLOCK);
+        world_tick(&world, 1);
+        assert_int_equal(works(&world), 1);
+    }
+    struct gtrid run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &id, true, &view));
+    assert_int_equal(view.event_count, 64);
+    assert_string_equal(view.events[0].kind, "accepted");
+    assert_string_equal(view.events[view.event_count - 1].kind, "dead");
+    txn_view_done(&view);
+    world_done(&world);
+}
+
 /* ---- recovery ---- */
 
 static struct record accept_record(uint64_t sequence, const char *queue, const char *key)
@@ -819,6 +920,9 @@ int main(void)
         cmocka_unit_test(test_p18_aborted_namesake_does_not_hide_the_commit),
         cmocka_unit_test(test_queue_limits),
         cmocka_unit_test(test_queue_active_bounds_runs),
+        cmocka_unit_test(test_queue_backlog_does_not_keep_out_who_waits),
+        cmocka_unit_test(test_queue_oldest_age),
+        cmocka_unit_test(test_queue_last_event_is_kept),
         cmocka_unit_test(test_p10_recovered_request_waits_for_all_witnesses),
         cmocka_unit_test(test_queue_recovered_order_is_that_of_positions),
         cmocka_unit_test(test_queue_recovered_dead_request),
