@@ -706,6 +706,38 @@ static void test_p10_recovered_request_waits_for_all_witnesses(void **state)
     world_done(&world);
 }
 
+/* P-10: what is recovered may have committed in a part of the journal that is lost, and an agent may yet say so. Until all have
+ * reported nobody is told that it will never run, and its key does not become free. */
+static void test_p10_recovered_request_is_not_dropped_early(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record records[3] = {
+        accept_record(7, "q", "k"), accept_record(8, "q", ""), {.kind = RECORD_REFUSED}};
+    records[2].as.refused.gtrid = records[1].as.accept.gtrid;
+    records[2].as.refused.failure.reason = REASON_CONSTRAINT;
+    struct gtrid ids[] = {records[0].as.accept.gtrid, records[1].as.accept.gtrid};
+    recover(&world, records, 3);
+    for (size_t i = 0; i < 3; i++) {
+        record_done(&records[i]);
+    }
+    world_durable(&world);
+    (void)world_connect(&world, "payment");
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t call = act_on(&world, &ids[i], REQUEST_ACT_DROP);
+        assert_int_equal(world_answer(&world, call)->status, API_CONFLICT);
+        assert_non_null(strstr(world_answer(&world, call)->text, "every participant"));
+    }
+    (void)act_on(&world, &ids[1], REQUEST_ACT_REQUEUE); /* that only makes it wait */
+    assert_int_equal(world_count_appends(&world, RECORD_REQUEUED), 1);
+    world_durable(&world);
+    (void)world_connect(&world, "order");
+    assert_int_equal(works(&world), 1);
+    (void)act_on(&world, &ids[1], REQUEST_ACT_DROP);
+    assert_int_equal(world_count_appends(&world, RECORD_DROPPED), 1);
+    world_done(&world);
+}
+
 /* The order of recovered requests is that of their positions, whatever that of the records. */
 static void test_queue_recovered_order_is_that_of_positions(void **state)
 {
@@ -924,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_queue_oldest_age),
         cmocka_unit_test(test_queue_last_event_is_kept),
         cmocka_unit_test(test_p10_recovered_request_waits_for_all_witnesses),
+        cmocka_unit_test(test_p10_recovered_request_is_not_dropped_early),
         cmocka_unit_test(test_queue_recovered_order_is_that_of_positions),
         cmocka_unit_test(test_queue_recovered_dead_request),
         cmocka_unit_test(test_p01_recovered_commit_is_its_request),
