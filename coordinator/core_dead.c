@@ -187,7 +187,7 @@ static void dropped_durable(struct coord *coord, struct request *request, uint64
     ready_notice(ready, COORD_NOTICE_DROPPED, &request->id, NULL, "%.200s", request->comment);
     act_done(coord, request, call, ready);
     request_answer(coord, request, true, ready);
-    request_free(coord, request); /* the journal remembers it; its key is free */
+    request_leave(coord, request); /* the journal remembers it; its key is free */
 }
 
 void dead_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready)

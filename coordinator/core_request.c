@@ -25,6 +25,11 @@ static const uint32_t request_successors[] = {
     [REQUEST_DROPPED] = 0,
 };
 
+/* The others are shown as the state before them, or end soon. */
+#define SHOWN_STATES                                                                               \
+    (TO(REQUEST_WAITING) | TO(REQUEST_RUNNING) | TO(REQUEST_COMMITTED) | TO(REQUEST_DEAD) |        \
+     TO(REQUEST_DROPPED))
+
 static bool state_counts_dead(const struct request *request, enum request_state state)
 {
     return state == REQUEST_DEAD || state == REQUEST_REQUEUEING ||
@@ -71,6 +76,9 @@ void request_move(struct coord *coord, struct request *request, enum request_sta
     request->was_dead = state == REQUEST_DROPPING && request->state == REQUEST_DEAD;
     request->state = state;
     account(coord, request, state, 1);
+    if ((SHOWN_STATES & TO(state)) != 0) {
+        request_mark_changed(coord, request);
+    }
 }
 
 /* ---- look-up ---- */
@@ -209,7 +217,7 @@ void request_set_key(struct coord *coord, struct request *request, const char *k
     }
 }
 
-void request_free(struct coord *coord, struct request *request)
+void request_leave(struct coord *coord, struct request *request)
 {
     struct requests *requests = &coord->requests;
     account(coord, request, request->state, -1);
@@ -221,6 +229,10 @@ void request_free(struct coord *coord, struct request *request)
         map_remove(&requests->by_key, map_hash_bytes(request->key, request->key_bytes), request);
     }
     request_unlink(requests, request);
+}
+
+static void request_release(struct coord *coord, struct request *request)
+{
     if (request->queue != NULL) {
         queue_release(coord, request->queue);
     }
@@ -236,6 +248,80 @@ void request_free(struct coord *coord, struct request *request)
     free(request->waiters);
     free(request->key);
     free(request);
+}
+
+/* ---- what is to be shown ---- */
+
+void request_mark_changed(struct coord *coord, struct request *request)
+{
+    struct requests *requests = &coord->requests;
+    if (request->is_changed) {
+        return;
+    }
+    request->is_changed = true;
+    request->changed_previous = requests->changed_last;
+    *(requests->changed_last != NULL ? &requests->changed_last->changed_next
+                                     : &requests->changed_first) = request;
+    requests->changed_last = request;
+}
+
+static void request_unmark_changed(struct coord *coord, struct request *request)
+{
+    struct requests *requests = &coord->requests;
+    if (!request->is_changed) {
+        return;
+    }
+    *(request->changed_previous != NULL ? &request->changed_previous->changed_next
+                                        : &requests->changed_first) = request->changed_next;
+    *(request->changed_next != NULL ? &request->changed_next->changed_previous
+                                    : &requests->changed_last) = request->changed_previous;
+    request->is_changed = false;
+    request->changed_previous = NULL;
+    request->changed_next = NULL;
+}
+
+void request_free(struct coord *coord, struct request *request)
+{
+    request_unmark_changed(coord, request);
+    request_leave(coord, request);
+    request_release(coord, request);
+}
+
+static void request_shown(struct coord *coord, struct request *request)
+{
+    request_unmark_changed(coord, request);
+    if (request->state == REQUEST_DROPPED) {
+        request_release(coord, request);
+    }
+}
+
+void request_forget_changes(struct coord *coord)
+{
+    while (coord->requests.changed_first != NULL) {
+        request_shown(coord, coord->requests.changed_first);
+    }
+}
+
+/* Without its statements, which every event would carry again: GET tells them. */
+bool request_take_change(struct coord *coord, struct txn_view *ret_view)
+{
+    while (coord->requests.changed_first != NULL) {
+        struct request *request = coord->requests.changed_first;
+        bool can_show = request->run == NULL || request->run->heuristic_pending == 0;
+        if (can_show) {
+            request_view_fill(coord, request, false, ret_view);
+            for (size_t i = 0; i < ret_view->branch_count; i++) {
+                blob_free(ret_view->branches[i].work);
+                ret_view->branches[i].work = NULL;
+                ret_view->branches[i].has_work = false;
+            }
+        }
+        request_shown(coord, request);
+        if (can_show) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void request_note(struct coord *coord, struct request *request, const char *kind,

@@ -45,7 +45,7 @@ enum request_state {
     REQUEST_DEAD,
     REQUEST_REQUEUEING,
     REQUEST_DROPPING,
-    REQUEST_DROPPED, /* for the last answers; it is freed in the same step */
+    REQUEST_DROPPED, /* for the last answers and who watches; nobody finds it, and it is freed with the next step */
 };
 
 /* Where a WAITING request that may run is kept. */
@@ -114,6 +114,8 @@ struct request {
     struct request *place_previous, *place_next;
     struct request *older, *newer;
     uint64_t order;
+    bool is_changed; /* in the list of those that are to be shown */
+    struct request *changed_previous, *changed_next;
     size_t waiter_count, waiter_capacity;
     struct request_waiter *waiters;
     size_t event_count, event_capacity;
@@ -139,6 +141,7 @@ struct requests { /* struct coord's part */
     struct heap ages; /* of those in a queue, by accepted_wall_ms */
     struct request *newest, *oldest;
     struct queue *queue_first, *queue_last;
+    struct request *changed_first, *changed_last; /* in the last step; see coord_take_change */
     struct place_list ready, parked;
     size_t parked_count;
     uint64_t live_count; /* not COMMITTED: what the limits count */
@@ -158,6 +161,11 @@ struct submission;
 struct request *request_new(struct coord *coord, const struct gtrid *id, const char *queue,
                             size_t branch_count, uint64_t order);
 void request_free(struct coord *coord, struct request *request);
+/* A dropped one: out of every list but that of the changes, which frees it. */
+void request_leave(struct coord *coord, struct request *request);
+void request_mark_changed(struct coord *coord, struct request *request); /* request_move does so */
+void request_forget_changes(struct coord *coord);                        /* a new step begins */
+bool request_take_change(struct coord *coord, struct txn_view *ret_view);
 void request_move(struct coord *coord, struct request *request, enum request_state state);
 void request_set_key(struct coord *coord, struct request *request, const char *key,
                      size_t key_bytes);

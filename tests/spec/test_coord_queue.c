@@ -880,6 +880,76 @@ static void test_queue_views(void **state)
     world_done(&world);
 }
 
+/* What the last step shows to those who watch: one accepted request, once; false: nothing. */
+static bool shows(struct world *world, const struct gtrid *id, enum txn_state wanted)
+{
+    struct txn_view view;
+    if (!coord_take_change(world->coord, &view)) {
+        return false;
+    }
+    assert_true(view.request.is_request);
+    assert_true(gtrid_equal(&view.gtrid, id));
+    assert_int_equal(txn_state_shown(view.state), wanted);
+    for (size_t i = 0; i < view.branch_count; i++) {
+        assert_null(view.branches[i].work);
+    }
+    txn_view_done(&view);
+    assert_false(coord_take_change(world->coord, &view));
+    return true;
+}
+
+/* Who watches is shown the request, by its id, through all its runs: never that a run aborted, and no outcome but its own. */
+static void test_queue_changes_are_the_requests(void **state)
+{
+    (void)state;
+    struct world world;
+    struct txn_view view;
+    world_init_with(&world, (struct coord_config){.recent_max = 1});
+    (void)accept_one(&world, "q", "k");
+    struct gtrid id = world_append(&world, RECORD_ACCEPT)->as.accept.gtrid;
+    assert_false(coord_take_change(world.coord, &view));
+    world_durable(&world);
+    struct gtrid run = world_last_gtrid(&world);
+    assert_true(shows(&world, &id, TXN_PREPARING));
+    fails(&world, &run, REASON_DEADLOCK);
+    assert_true(shows(&world, &id, TXN_QUEUED));
+    world_tick(&world, 500);
+    assert_true(shows(&world, &id, TXN_PREPARING));
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    assert_false(shows(&world, &id, TXN_ABORTED)); /* REFUSED is not durable */
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_DEAD));
+    (void)act_on(&world, &id, REQUEST_ACT_REQUEUE);
+    assert_false(shows(&world, &id, TXN_QUEUED));
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_PREPARING));
+    run = world_last_gtrid(&world);
+    decides(&world, &run);
+    assert_false(shows(&world, &id, TXN_COMMITTING)); /* P-4 */
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_COMMITTING));
+    completes(&world, &run);
+    assert_true(shows(&world, &id, TXN_COMMITTED));
+    id = accepted(&world, "q", "d");
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_DEAD));
+    (void)act_on(&world, &id, REQUEST_ACT_DROP);
+    assert_false(shows(&world, &id, TXN_ABORTED));
+    world_durable(&world);
+    assert_false(is_known(&world, &id));
+    assert_true(shows(&world, &id, TXN_ABORTED));
+    id = accepted(&world, "q", "e");
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    (void)act_on(&world, &id, REQUEST_ACT_DROP);
+    world_durable(&world); /* nobody watches */
+    world_done(&world);
+}
+
 /* H1: an aborted run that somebody commits by hand is listed by itself, although runs are not: its request goes its own way. */
 static void test_h1_aborted_run_committed_by_hand_is_listed(void **state)
 {
@@ -961,6 +1031,7 @@ int main(void)
         cmocka_unit_test(test_queue_recovered_dead_request),
         cmocka_unit_test(test_p01_recovered_commit_is_its_request),
         cmocka_unit_test(test_queue_views),
+        cmocka_unit_test(test_queue_changes_are_the_requests),
         cmocka_unit_test(test_h1_aborted_run_committed_by_hand_is_listed),
         cmocka_unit_test(test_queue_drain_keeps_requests),
     };
