@@ -127,6 +127,7 @@ static void test_p01_accepted_only_once_durable(void **state)
     assert_null(world_answer(&world, call));
     assert_int_equal(works(&world), 0);
     assert_false(is_known(&world, &id));
+    assert_int_equal(coord_presume(world.coord, &id), VERDICT_WAIT); /* nor is it called aborted */
     world_durable(&world);
     assert_int_equal(world_answer(&world, call)->status, API_ACCEPTED);
     assert_true(gtrid_equal(&world_answer(&world, call)->views[0].gtrid, &id));
