@@ -297,16 +297,19 @@ static void request_shown(struct coord *coord, struct request *request)
 
 void request_forget_changes(struct coord *coord)
 {
-    while (coord->requests.changed_first != NULL) {
-        request_shown(coord, coord->requests.changed_first);
+    struct request *next = NULL;
+    for (struct request *request = coord->requests.changed_first; request != NULL; request = next) {
+        next = request->changed_next;
+        request_shown(coord, request);
     }
 }
 
 /* Without its statements, which every event would carry again: GET tells them. */
 bool request_take_change(struct coord *coord, struct txn_view *ret_view)
 {
-    while (coord->requests.changed_first != NULL) {
-        struct request *request = coord->requests.changed_first;
+    struct request *next = NULL;
+    for (struct request *request = coord->requests.changed_first; request != NULL; request = next) {
+        next = request->changed_next;
         bool can_show = request->run == NULL || request->run->heuristic_pending == 0;
         if (can_show) {
             request_view_fill(coord, request, false, ret_view);
