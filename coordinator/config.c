@@ -74,7 +74,8 @@ static bool read_numbers(struct config_file *file, struct config *config, struct
         {"stream_events", 10000, 1, 10000000, &config->stream_events},
         {"interactive_max", 256, 1, 100000, &config->core.interactive_max},
         {"queue_active", 16, 1, 100000, &config->core.queue_active},
-        {"queue_max", 10000, 1, 1000000, &config->core.queue_max},
+        /* Two live records each at most: trimming gets past 100,000 in a row (TRIM_LOOK_AHEAD_ROWS). */
+        {"queue_max", 10000, 1, 40000, &config->core.queue_max},
         {"queue_max_each", 1000, 1, 1000000, &config->core.queue_max_each},
         {"queue_attempts", 0, 0, 1000000, &config->core.queue_attempts},
         {"retention_hours", 168, 1, 876000, &retention_hours},

@@ -65,6 +65,7 @@ void coord_free(struct coord *coord)
     if (coord == NULL) {
         return;
     }
+    request_forget_changes(coord);  /* the dropped ones */
     while (coord->newest != NULL) { /* and with them the requests that have committed */
         txn_free(coord, coord->newest);
     }
@@ -90,6 +91,7 @@ void coord_free(struct coord *coord)
     map_done(&coord->requests.by_key);
     map_done(&coord->requests.by_queue);
     heap_done(&coord->requests.timers);
+    heap_done(&coord->requests.ages);
     free(coord->requests.seen_ready);
     free(coord);
 }
@@ -500,6 +502,7 @@ void coord_step(struct coord *coord, struct coord_event *event, struct coord_rea
     coord->wall_ms = event->wall_ms;
     coord->random = event->random;
     txn_forget_changes(coord);
+    request_forget_changes(coord);
     coord_raise_floor(coord, &event->prior.floor);
     dispatch(coord, event, ready);
     timers_run(coord, ready);

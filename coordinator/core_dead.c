@@ -90,6 +90,12 @@ static void dead_drop(struct coord *coord, struct request *request, const struct
 static const char *act_objection(const struct coord *coord, const struct request *request,
                                  enum request_act act)
 {
+    /* P-10: it may have committed in a part of the journal that is lost. A requeued one only waits, for the same. */
+    if (act == REQUEST_ACT_DROP && request->is_recovered && !coord->reconciled &&
+        request->state != REQUEST_COMMITTED) {
+        return "since the restart not every participant has reported yet (or been released), and "
+               "one may know that the request has committed";
+    }
     switch (request->state) {
     case REQUEST_WAITING:
         return act == REQUEST_ACT_DROP ? NULL : "the request is not dead; it waits in its queue";
@@ -181,7 +187,7 @@ static void dropped_durable(struct coord *coord, struct request *request, uint64
     ready_notice(ready, COORD_NOTICE_DROPPED, &request->id, NULL, "%.200s", request->comment);
     act_done(coord, request, call, ready);
     request_answer(coord, request, true, ready);
-    request_free(coord, request); /* the journal remembers it; its key is free */
+    request_leave(coord, request); /* the journal remembers it; its key is free */
 }
 
 void dead_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready)

@@ -68,6 +68,10 @@ enum verdict coord_presume(const struct coord *coord, const struct gtrid *gtrid)
         return VERDICT_UNKNOWN; /* trimmed, also of this epoch: it may have committed */
     }
     if (gtrid->epoch == coord->epoch) {
+        const struct request *request = request_find(coord, gtrid);
+        if (request != NULL && !request_is_visible(request)) {
+            return VERDICT_WAIT; /* nobody has been told its id yet, but it can be guessed; "aborted" would be for good */
+        }
         /* Given out by this process and forgotten: it aborted (a commit would be in the journal). */
         return gtrid->sequence <= coord->next_sequence ? VERDICT_ABORT : VERDICT_UNKNOWN;
     }

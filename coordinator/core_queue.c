@@ -61,6 +61,7 @@ void queue_append(struct coord *coord, struct request *request)
     struct queue *queue = request->queue;
     CHECK(!request->is_queued);
     request->is_queued = true;
+    heap_set(&coord->requests.ages, &request->age, request->accepted_wall_ms);
     if (queue == NULL) {
         coord->requests.unqueued_length++;
         return;
@@ -79,6 +80,7 @@ void queue_remove(struct coord *coord, struct request *request)
         return;
     }
     request->is_queued = false;
+    heap_set(&coord->requests.ages, &request->age, UINT64_MAX);
     if (queue == NULL) {
         coord->requests.unqueued_length--;
         return;
@@ -167,6 +169,7 @@ static void queue_start(struct coord *coord, struct request *request, struct coo
     request_note(coord, request, "run-started", text);
     txn_note(coord, txn, "submitted", NO_PARTICIPANT, NULL);
     coord->counters.submitted++;
+    coord->requests.is_next = false;
     vote_start(coord, txn, ready);
 }
 
@@ -203,11 +206,18 @@ static void queue_unpark(struct coord *coord)
     }
 }
 
-/* A bounded share of max_active: what nobody waits for must not keep out those who do. */
+/* A bounded share of max_active: what nobody waits for must not keep out those who do. While they wait, it is at most half,
+ * whatever queue_active says; of a single place there is no half, so it is taken in turns. */
 static bool queue_has_room(const struct coord *coord)
 {
-    return coord->requests.running_count < coord->config.queue_active &&
-           coord->active_count < coord->config.max_active;
+    const struct requests *requests = &coord->requests;
+    if (requests->running_count >= coord->config.queue_active ||
+        coord->active_count >= coord->config.max_active) {
+        return false;
+    }
+    uint64_t half = coord->config.max_active / 2;
+    return coord->queue_first == NULL || requests->running_count < half ||
+           (half == 0 && requests->is_next);
 }
 
 void queue_admit(struct coord *coord, struct coord_ready *ready)

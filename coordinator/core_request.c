@@ -7,7 +7,8 @@
 #include "common/check.h"
 #include "coordinator/core_internal.h"
 
-/* A request may be tried for weeks; what it remembers of that is bounded. The count of attempts goes on. */
+/* A request may be tried for weeks; what it remembers of that is bounded: how it began, and what happened last. The count of
+ * attempts goes on. */
 #define REQUEST_EVENTS_MAX 64
 
 #define TO(state) (1U << (state))
@@ -23,6 +24,11 @@ static const uint32_t request_successors[] = {
     [REQUEST_DROPPING] = TO(REQUEST_DROPPED),
     [REQUEST_DROPPED] = 0,
 };
+
+/* The others are shown as the state before them, or end soon. */
+#define SHOWN_STATES                                                                               \
+    (TO(REQUEST_WAITING) | TO(REQUEST_RUNNING) | TO(REQUEST_COMMITTED) | TO(REQUEST_DEAD) |        \
+     TO(REQUEST_DROPPED))
 
 static bool state_counts_dead(const struct request *request, enum request_state state)
 {
@@ -70,6 +76,9 @@ void request_move(struct coord *coord, struct request *request, enum request_sta
     request->was_dead = state == REQUEST_DROPPING && request->state == REQUEST_DEAD;
     request->state = state;
     account(coord, request, state, 1);
+    if ((SHOWN_STATES & TO(state)) != 0) {
+        request_mark_changed(coord, request);
+    }
 }
 
 /* ---- look-up ---- */
@@ -177,6 +186,7 @@ struct request *request_new(struct coord *coord, const struct gtrid *id, const c
     struct requests *requests = &coord->requests;
     struct request *request = alloc_zeroed(sizeof(*request));
     heap_node_init(&request->timer);
+    heap_node_init(&request->age);
     request->id = *id;
     request->state = REQUEST_ACCEPTING;
     request->position_epoch = id->epoch;
@@ -207,7 +217,7 @@ void request_set_key(struct coord *coord, struct request *request, const char *k
     }
 }
 
-void request_free(struct coord *coord, struct request *request)
+void request_leave(struct coord *coord, struct request *request)
 {
     struct requests *requests = &coord->requests;
     account(coord, request, request->state, -1);
@@ -219,6 +229,10 @@ void request_free(struct coord *coord, struct request *request)
         map_remove(&requests->by_key, map_hash_bytes(request->key, request->key_bytes), request);
     }
     request_unlink(requests, request);
+}
+
+static void request_release(struct coord *coord, struct request *request)
+{
     if (request->queue != NULL) {
         queue_release(coord, request->queue);
     }
@@ -236,11 +250,88 @@ void request_free(struct coord *coord, struct request *request)
     free(request);
 }
 
+/* ---- what is to be shown ---- */
+
+void request_mark_changed(struct coord *coord, struct request *request)
+{
+    struct requests *requests = &coord->requests;
+    if (request->is_changed) {
+        return;
+    }
+    request->is_changed = true;
+    request->changed_previous = requests->changed_last;
+    *(requests->changed_last != NULL ? &requests->changed_last->changed_next
+                                     : &requests->changed_first) = request;
+    requests->changed_last = request;
+}
+
+static void request_unmark_changed(struct coord *coord, struct request *request)
+{
+    struct requests *requests = &coord->requests;
+    if (!request->is_changed) {
+        return;
+    }
+    *(request->changed_previous != NULL ? &request->changed_previous->changed_next
+                                        : &requests->changed_first) = request->changed_next;
+    *(request->changed_next != NULL ? &request->changed_next->changed_previous
+                                    : &requests->changed_last) = request->changed_previous;
+    request->is_changed = false;
+    request->changed_previous = NULL;
+    request->changed_next = NULL;
+}
+
+void request_free(struct coord *coord, struct request *request)
+{
+    request_unmark_changed(coord, request);
+    request_leave(coord, request);
+    request_release(coord, request);
+}
+
+static void request_shown(struct coord *coord, struct request *request)
+{
+    request_unmark_changed(coord, request);
+    if (request->state == REQUEST_DROPPED) {
+        request_release(coord, request);
+    }
+}
+
+void request_forget_changes(struct coord *coord)
+{
+    struct request *next = NULL;
+    for (struct request *request = coord->requests.changed_first; request != NULL; request = next) {
+        next = request->changed_next;
+        request_shown(coord, request);
+    }
+}
+
+/* Without its statements, which every event would carry again: GET tells them. */
+bool request_take_change(struct coord *coord, struct txn_view *ret_view)
+{
+    struct request *next = NULL;
+    for (struct request *request = coord->requests.changed_first; request != NULL; request = next) {
+        next = request->changed_next;
+        bool can_show = request->run == NULL || request->run->heuristic_pending == 0;
+        if (can_show) {
+            request_view_fill(coord, request, false, ret_view);
+            for (size_t i = 0; i < ret_view->branch_count; i++) {
+                blob_free(ret_view->branches[i].work);
+                ret_view->branches[i].work = NULL;
+                ret_view->branches[i].has_work = false;
+            }
+        }
+        request_shown(coord, request);
+        if (can_show) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void request_note(struct coord *coord, struct request *request, const char *kind,
                   const char *detail)
 {
-    if (request->event_count >= REQUEST_EVENTS_MAX) {
-        return;
+    if (request->event_count == REQUEST_EVENTS_MAX) {
+        free(request->events[--request->event_count].detail);
     }
     if (request->event_count == request->event_capacity) {
         request->event_capacity = request->event_capacity == 0 ? 4 : request->event_capacity * 2;
@@ -357,16 +448,11 @@ void request_set_timer(struct coord *coord, struct request *request)
     heap_set(&coord->requests.timers, &request->timer, due_ms);
 }
 
-/* Not by the monotonic clock: it began before this process. */
+/* Not by the monotonic clock: it began before this process. Asked after every step, so nothing is walked through. */
 uint64_t request_oldest_ms(const struct coord *coord)
 {
-    for (const struct request *request = coord->requests.oldest; request != NULL;
-         request = request->newer) {
-        if (request->is_queued && request->accepted_wall_ms < coord->wall_ms) {
-            return coord->wall_ms - request->accepted_wall_ms;
-        }
-    }
-    return 0;
+    const struct heap_node *oldest = heap_first(&coord->requests.ages);
+    return oldest == NULL || oldest->due_ms >= coord->wall_ms ? 0 : coord->wall_ms - oldest->due_ms;
 }
 
 /* ---- views ---- */

@@ -45,7 +45,7 @@ enum request_state {
     REQUEST_DEAD,
     REQUEST_REQUEUEING,
     REQUEST_DROPPING,
-    REQUEST_DROPPED, /* for the last answers; it is freed in the same step */
+    REQUEST_DROPPED, /* for the last answers and who watches; nobody finds it, and it is freed with the next step */
 };
 
 /* Where a WAITING request that may run is kept. */
@@ -83,6 +83,7 @@ struct request {
     struct heap_node
         timer; /* first: a node is its request. End of its backoff, or of a waiter's patience */
     struct gtrid id;
+    struct heap_node age; /* in `ages` while is_queued */
     enum request_state state;
     bool is_recovered; /* waits for `reconciled` (P-10) */
     bool was_dead;     /* DROPPING: to be shown as it was */
@@ -113,6 +114,8 @@ struct request {
     struct request *place_previous, *place_next;
     struct request *older, *newer;
     uint64_t order;
+    bool is_changed; /* in the list of those that are to be shown */
+    struct request *changed_previous, *changed_next;
     size_t waiter_count, waiter_capacity;
     struct request_waiter *waiters;
     size_t event_count, event_capacity;
@@ -135,13 +138,16 @@ struct place_list {
 struct requests { /* struct coord's part */
     struct map by_id, by_key, by_queue;
     struct heap timers;
+    struct heap ages; /* of those in a queue, by accepted_wall_ms */
     struct request *newest, *oldest;
     struct queue *queue_first, *queue_last;
+    struct request *changed_first, *changed_last; /* in the last step; see coord_take_change */
     struct place_list ready, parked;
     size_t parked_count;
     uint64_t live_count; /* not COMMITTED: what the limits count */
     uint64_t dead_count, running_count, held_bytes;
     uint64_t unqueued_length, unqueued_dead;
+    bool is_next;        /* somebody who waits was started since the last run: for turns */
     bool was_reconciled; /* as parked requests last saw it */
     size_t seen_count;
     bool *seen_ready; /* by participant: the same */
@@ -155,6 +161,11 @@ struct submission;
 struct request *request_new(struct coord *coord, const struct gtrid *id, const char *queue,
                             size_t branch_count, uint64_t order);
 void request_free(struct coord *coord, struct request *request);
+/* A dropped one: out of every list but that of the changes, which frees it. */
+void request_leave(struct coord *coord, struct request *request);
+void request_mark_changed(struct coord *coord, struct request *request); /* request_move does so */
+void request_forget_changes(struct coord *coord);                        /* a new step begins */
+bool request_take_change(struct coord *coord, struct txn_view *ret_view);
 void request_move(struct coord *coord, struct request *request, enum request_state state);
 void request_set_key(struct coord *coord, struct request *request, const char *key,
                      size_t key_bytes);

@@ -203,6 +203,7 @@ void submit_admit(struct coord *coord, struct coord_ready *ready)
     while (coord->queue_first != NULL && coord->active_count < coord->config.max_active) {
         struct txn *txn = coord->queue_first;
         submit_unqueue(coord, txn);
+        coord->requests.is_next = true;
         vote_start(coord, txn, ready);
     }
 }

@@ -97,18 +97,22 @@ void txn_forget_changes(struct coord *coord)
 }
 
 /* P-4 holds here as for waiters: COMMITTING is entered by the record's DURABLE event alone. A heuristic outcome whose record is on
- * its way is marked again when that is durable. */
+ * its way is marked again when that is durable. A run is shown as its request, and when it has aborted not at all, since that is nobody's
+ * outcome, unless a person has committed a part of it (H1). */
 bool coord_take_change(struct coord *coord, struct txn_view *ret_view)
 {
     while (coord->changed_first != NULL) {
         struct txn *txn = coord->changed_first;
         txn_unmark_changed(coord, txn);
-        if (txn->heuristic_pending == 0) {
+        bool is_past_run = txn->has_request && txn->request == NULL && txn->state != TXN_HEURISTIC;
+        if (txn->request != NULL) {
+            request_mark_changed(coord, txn->request);
+        } else if (txn->heuristic_pending == 0 && !is_past_run) {
             txn_view_fill(coord, txn, false, ret_view);
             return true;
         }
     }
-    return false;
+    return request_take_change(coord, ret_view);
 }
 
 void txn_move(struct coord *coord, struct txn *txn, enum txn_state state)

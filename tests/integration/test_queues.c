@@ -277,8 +277,13 @@ static void test_dead_requests_are_a_persons(void **state)
     hand_over(day, "next", good_body, &reply);
     char *good_id = header(&reply, "Assent-Transaction");
     http_reply_done(&reply);
-    await_state(day, id, "dead");
-    await_state(day, good_id, "committed"); /* a dead head holds nobody */
+    (void)snprintf(path, sizeof path, "/v1/transactions/%s?wait=60", id);
+    const uint64_t asked_ms = clock_monotonic_ms();
+    char *outcome = look(day, path, "state");
+    assert_string_equal(outcome, "dead");
+    free(outcome);
+    assert_true(clock_monotonic_ms() - asked_ms < 30000); /* told, not timed out */
+    await_state(day, good_id, "committed");               /* a dead head holds nobody */
     for (int round = 0; round < 2; round++) {
         (void)snprintf(path, sizeof path, "/v1/transactions/%s", id);
         char *reason = look(day, path, "reason");

@@ -127,6 +127,7 @@ static void test_p01_accepted_only_once_durable(void **state)
     assert_null(world_answer(&world, call));
     assert_int_equal(works(&world), 0);
     assert_false(is_known(&world, &id));
+    assert_int_equal(coord_presume(world.coord, &id), VERDICT_WAIT); /* nor is it called aborted */
     world_durable(&world);
     assert_int_equal(world_answer(&world, call)->status, API_ACCEPTED);
     assert_true(gtrid_equal(&world_answer(&world, call)->views[0].gtrid, &id));
@@ -545,6 +546,107 @@ static void test_queue_active_bounds_runs(void **state)
     world_done(&world);
 }
 
+/* Who waits for an answer is not kept out by a backlog, even where queue_active is as large as max_active; nor the other way. */
+static void starve(uint32_t max_active, const bool *wanted_is_run, size_t count)
+{
+    struct world world;
+    world_init_with(&world, (struct coord_config){.max_active = max_active, .queue_active = 100});
+    struct gtrid runs[8];
+    for (size_t i = 0; i < count + max_active; i++) {
+        (void)accepted(&world, "", "");
+        if (i < max_active) {
+            runs[i] = world_last_gtrid(&world);
+        }
+    }
+    for (size_t i = 0; i < count; i++) { /* one by one: order alone, as the requests */
+        (void)accept_at(&world, "", "", 1, false, 1);
+        assert_int_equal(works(&world), 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct gtrid ending = runs[i % max_active];
+        decides(&world, &ending);
+        world_durable(&world);
+        assert_int_equal(works(&world), 1); /* its place is free */
+        struct gtrid begun = world_last_gtrid(&world);
+        runs[i % max_active] = begun;
+        struct txn_view view;
+        assert_true(coord_view(world.coord, &begun, false, &view));
+        assert_int_equal(view.is_run, wanted_is_run[i]);
+        txn_view_done(&view);
+        completes(&world, &ending);
+        assert_int_equal(works(&world), 0);
+    }
+    world_done(&world);
+}
+
+static void test_queue_backlog_does_not_keep_out_who_waits(void **state)
+{
+    (void)state;
+    /* four places, all of them runs at first: two go to those who wait, and then each is replaced by its own kind */
+    static const bool of_four[] = {false, false, true, true, false, false};
+    starve(4, of_four, 6);
+    static const bool of_one[] = {false, true, false, true}; /* one place: they take turns */
+    starve(1, of_one, 4);
+}
+
+/* The age of the oldest one that waits or runs; those that are dead or have committed are older and do not count. */
+static void test_queue_oldest_age(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)accepted(&world, "", "");
+    struct gtrid committed = world_last_gtrid(&world);
+    (void)accepted(&world, "", "");
+    struct gtrid dead = world_last_gtrid(&world);
+    struct coord_counters counters;
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 0);
+    world_tick(&world, 100);
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 100);
+    decides(&world, &committed);
+    world_durable(&world);
+    completes(&world, &committed);
+    fails(&world, &dead, REASON_CONSTRAINT);
+    world_durable(&world);
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 0);
+    (void)accepted(&world, "q", "");
+    world_tick(&world, 30);
+    (void)accepted(&world, "q", "");
+    world_tick(&world, 12);
+    coord_counters_read(world.coord, &counters);
+    assert_int_equal(counters.oldest_request_ms, 42);
+    world_done(&world);
+}
+
+/* However often it was tried, the timeline ends with what became of it. */
+static void test_queue_last_event_is_kept(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world,
+                    (struct coord_config){.queue_retry_min_ms = 1, .queue_retry_max_ms = 1});
+    struct gtrid id = accepted(&world, "q", "");
+    for (size_t i = 0; i < 100; i++) {
+        struct gtrid run = world_last_gtrid(&world);
+        fails(&world, &run, REASON_DEADLOCK);
+        world_tick(&world, 1);
+        assert_int_equal(works(&world), 1);
+    }
+    struct gtrid run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    struct txn_view view;
+    assert_true(coord_view(world.coord, &id, true, &view));
+    assert_int_equal(view.event_count, 64);
+    assert_string_equal(view.events[0].kind, "accepted");
+    assert_string_equal(view.events[view.event_count - 1].kind, "dead");
+    txn_view_done(&view);
+    world_done(&world);
+}
+
 /* ---- recovery ---- */
 
 static struct record accept_record(uint64_t sequence, const char *queue, const char *key)
@@ -602,6 +704,38 @@ static void test_p10_recovered_request_waits_for_all_witnesses(void **state)
     assert_true(gtrid_equal(&world_answer(&world, call)->views[0].gtrid, &id));
     decides(&world, &run);
     assert_true(gtrid_equal(&world_append(&world, RECORD_COMMIT)->as.commit.request.id, &id));
+    world_done(&world);
+}
+
+/* P-10: what is recovered may have committed in a part of the journal that is lost, and an agent may yet say so. Until all have
+ * reported nobody is told that it will never run, and its key does not become free. */
+static void test_p10_recovered_request_is_not_dropped_early(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record records[3] = {
+        accept_record(7, "q", "k"), accept_record(8, "q", ""), {.kind = RECORD_REFUSED}};
+    records[2].as.refused.gtrid = records[1].as.accept.gtrid;
+    records[2].as.refused.failure.reason = REASON_CONSTRAINT;
+    struct gtrid ids[] = {records[0].as.accept.gtrid, records[1].as.accept.gtrid};
+    recover(&world, records, 3);
+    for (size_t i = 0; i < 3; i++) {
+        record_done(&records[i]);
+    }
+    world_durable(&world);
+    (void)world_connect(&world, "payment");
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t call = act_on(&world, &ids[i], REQUEST_ACT_DROP);
+        assert_int_equal(world_answer(&world, call)->status, API_CONFLICT);
+        assert_non_null(strstr(world_answer(&world, call)->text, "every participant"));
+    }
+    (void)act_on(&world, &ids[1], REQUEST_ACT_REQUEUE); /* that only makes it wait */
+    assert_int_equal(world_count_appends(&world, RECORD_REQUEUED), 1);
+    world_durable(&world);
+    (void)world_connect(&world, "order");
+    assert_int_equal(works(&world), 1);
+    (void)act_on(&world, &ids[1], REQUEST_ACT_DROP);
+    assert_int_equal(world_count_appends(&world, RECORD_DROPPED), 1);
     world_done(&world);
 }
 
@@ -747,6 +881,76 @@ static void test_queue_views(void **state)
     world_done(&world);
 }
 
+/* What the last step shows to those who watch: one accepted request, once; false: nothing. */
+static bool shows(struct world *world, const struct gtrid *id, enum txn_state wanted)
+{
+    struct txn_view view;
+    if (!coord_take_change(world->coord, &view)) {
+        return false;
+    }
+    assert_true(view.request.is_request);
+    assert_true(gtrid_equal(&view.gtrid, id));
+    assert_int_equal(txn_state_shown(view.state), wanted);
+    for (size_t i = 0; i < view.branch_count; i++) {
+        assert_null(view.branches[i].work);
+    }
+    txn_view_done(&view);
+    assert_false(coord_take_change(world->coord, &view));
+    return true;
+}
+
+/* Who watches is shown the request, by its id, through all its runs: never that a run aborted, and no outcome but its own. */
+static void test_queue_changes_are_the_requests(void **state)
+{
+    (void)state;
+    struct world world;
+    struct txn_view view;
+    world_init_with(&world, (struct coord_config){.recent_max = 1});
+    (void)accept_one(&world, "q", "k");
+    struct gtrid id = world_append(&world, RECORD_ACCEPT)->as.accept.gtrid;
+    assert_false(coord_take_change(world.coord, &view));
+    world_durable(&world);
+    struct gtrid run = world_last_gtrid(&world);
+    assert_true(shows(&world, &id, TXN_PREPARING));
+    fails(&world, &run, REASON_DEADLOCK);
+    assert_true(shows(&world, &id, TXN_QUEUED));
+    world_tick(&world, 500);
+    assert_true(shows(&world, &id, TXN_PREPARING));
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    assert_false(shows(&world, &id, TXN_ABORTED)); /* REFUSED is not durable */
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_DEAD));
+    (void)act_on(&world, &id, REQUEST_ACT_REQUEUE);
+    assert_false(shows(&world, &id, TXN_QUEUED));
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_PREPARING));
+    run = world_last_gtrid(&world);
+    decides(&world, &run);
+    assert_false(shows(&world, &id, TXN_COMMITTING)); /* P-4 */
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_COMMITTING));
+    completes(&world, &run);
+    assert_true(shows(&world, &id, TXN_COMMITTED));
+    id = accepted(&world, "q", "d");
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_DEAD));
+    (void)act_on(&world, &id, REQUEST_ACT_DROP);
+    assert_false(shows(&world, &id, TXN_ABORTED));
+    world_durable(&world);
+    assert_false(is_known(&world, &id));
+    assert_true(shows(&world, &id, TXN_ABORTED));
+    id = accepted(&world, "q", "e");
+    run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    (void)act_on(&world, &id, REQUEST_ACT_DROP);
+    world_durable(&world); /* nobody watches */
+    world_done(&world);
+}
+
 /* H1: an aborted run that somebody commits by hand is listed by itself, although runs are not: its request goes its own way. */
 static void test_h1_aborted_run_committed_by_hand_is_listed(void **state)
 {
@@ -819,11 +1023,16 @@ int main(void)
         cmocka_unit_test(test_p18_aborted_namesake_does_not_hide_the_commit),
         cmocka_unit_test(test_queue_limits),
         cmocka_unit_test(test_queue_active_bounds_runs),
+        cmocka_unit_test(test_queue_backlog_does_not_keep_out_who_waits),
+        cmocka_unit_test(test_queue_oldest_age),
+        cmocka_unit_test(test_queue_last_event_is_kept),
         cmocka_unit_test(test_p10_recovered_request_waits_for_all_witnesses),
+        cmocka_unit_test(test_p10_recovered_request_is_not_dropped_early),
         cmocka_unit_test(test_queue_recovered_order_is_that_of_positions),
         cmocka_unit_test(test_queue_recovered_dead_request),
         cmocka_unit_test(test_p01_recovered_commit_is_its_request),
         cmocka_unit_test(test_queue_views),
+        cmocka_unit_test(test_queue_changes_are_the_requests),
         cmocka_unit_test(test_h1_aborted_run_committed_by_hand_is_listed),
         cmocka_unit_test(test_queue_drain_keeps_requests),
     };

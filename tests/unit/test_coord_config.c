@@ -117,6 +117,7 @@ static void test_config_errors_name_line_and_remedy(void **state)
         {"[assentd]\ninteractive_result_bytes = 1\n", "assentd.conf:2", NULL},
         {"[assentd]\nqueue_active = 0\n", "assentd.conf:2", NULL},
         {"[assentd]\nqueue_max_bytes = 7\n", "assentd.conf:2", NULL},
+        {"[assentd]\nqueue_max = 40001\n", "assentd.conf:2", NULL},
         {"[assentd]\nqueue_retry_min = 2m\n", "assentd.conf:1", "queue_retry_max"},
         {"[asentd]\nhttp = 127.0.0.1:7400\n", "asentd", NULL},
         {"[participant Order]\naddress = 127.0.0.1:1\nsecret_file = x\n", "Order", "a-z"},
