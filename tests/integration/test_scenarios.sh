@@ -137,15 +137,24 @@ case_delivery() {
     is '.figures | .seconds >= 1.9 and .rate_wanted == 30' true
 }
 
-# The database was away and the coordinator died, and all were told so at once who came meanwhile.
+# The database was away and the coordinator died. Who left the order in the queue was told 202 meanwhile, the others 503; half of those left for
+# good, and nothing of theirs is anywhere.
 case_upgrade() {
     run upgrade --shoppers 120 --rate 60
     is '.figures.shoppers' 120
-    is '.figures | .came_while_away >= 10 and .told_to_wait == .came_while_away' true
-    is '.figures | .told_max_ms < 1000 and .away_ms > 0 and .bought_at_once > 0' true
-    [ "$(ask order 'SELECT count(*) FROM upgrade.orders')" = 120 ] || fail "orders"
-    [ "$(ask payment 'SELECT count(DISTINCT cart) FROM upgrade.payments')" = 120 ] || fail "payments"
+    is '.figures | .came_while_away >= 15 and .accepted_while_away > 0 and .told_503_while_away > 0' true
+    is '.figures | .accepted_while_away == .queued_while_away' true
+    is '.figures | .accepted_while_away + .told_503_while_away == .came_while_away' true
+    is '.figures | .told_max_ms < 1000 and .away_ms > 0 and .bought_at_once > 0 and .have_left > 0' true
+    local stayed
+    stayed=$(jq '.figures | .shoppers - .have_left' "$summary")
+    [ "$(ask order 'SELECT count(*) FROM upgrade.orders')" = "$stayed" ] || fail "orders"
+    [ "$(ask payment 'SELECT count(DISTINCT cart) FROM upgrade.payments')" = "$stayed" ] || fail "payments"
     [ "$(ask order 'SELECT count(*) FROM upgrade.wishes')" = 120 ] || fail "wishes"
+    # Every second shopper's order was in the queue, and each found all those before it, in either database.
+    [ "$(ask order 'SELECT count(DISTINCT place), max(place) FROM upgrade.orders')" = '60|59' ] || fail "places of orders"
+    [ "$(ask payment 'SELECT count(DISTINCT place), max(place) FROM upgrade.payments')" = '60|59' ] || fail "places of payments"
+    expect 64 "$assent" demo run upgrade --dir "$demo" --shoppers 15
 }
 
 # Wrong use, and a verdict that is no: the databases are asked, so a lie in them is found.
@@ -272,6 +281,8 @@ case_killed_upgrade() {
     local faults
     killing 8 upgrade --shoppers 400 --rate 80
     is '.figures.shoppers' 400
+    is '.figures | .accepted_while_away > 0 and .told_503_while_away > 0' true
+    [ "$(ask order 'SELECT count(DISTINCT place), max(place) FROM upgrade.orders')" = '200|199' ] || fail "places"
 }
 
 case_killed_saga() {

@@ -80,8 +80,8 @@ static enum http_fate fate_of(CURLcode code)
     return code == CURLE_OPERATION_TIMEDOUT ? HTTP_TIMED_OUT : HTTP_LOST;
 }
 
-void http_call(const struct kit *kit, const char *path, const char *key, const char *body,
-               uint64_t patience_ms, struct http_answer *ret_answer)
+static void call(const struct kit *kit, const char *path, const char *key, const char *preference,
+                 const char *body, uint64_t patience_ms, struct http_answer *ret_answer)
 {
     CURL *handle = handle_get();
     char why[CURL_ERROR_SIZE] = "";
@@ -94,6 +94,7 @@ void http_call(const struct kit *kit, const char *path, const char *key, const c
         headers = curl_slist_append(headers, line);
         free(line);
     }
+    headers = preference != NULL ? curl_slist_append(headers, preference) : headers;
     if (body != NULL) {
         headers = curl_slist_append(headers, "Content-Type: application/json");
         curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body);
@@ -121,6 +122,18 @@ void http_call(const struct kit *kit, const char *path, const char *key, const c
     free(url);
 }
 
+void http_call(const struct kit *kit, const char *path, const char *key, const char *body,
+               uint64_t patience_ms, struct http_answer *ret_answer)
+{
+    call(kit, path, key, NULL, body, patience_ms, ret_answer);
+}
+
+void http_accept(const struct kit *kit, const char *key, const char *body, uint64_t patience_ms,
+                 struct http_answer *ret_answer)
+{
+    call(kit, "/v1/transactions", key, "Prefer: respond-async", body, patience_ms, ret_answer);
+}
+
 void http_answer_done(struct http_answer *answer)
 {
     free(answer->body);
@@ -130,7 +143,8 @@ void http_answer_done(struct http_answer *answer)
 
 bool http_is_final(const struct http_answer *answer)
 {
-    if (answer->fate != HTTP_ANSWERED || answer->status == 429 || answer->status >= 500) {
+    if (answer->fate != HTTP_ANSWERED || answer->status == 202 || answer->status == 429 ||
+        answer->status >= 500) {
         return false;
     }
     json_t *body =

@@ -229,8 +229,11 @@ struct http_answer {
 /* One request: POST with a body, GET without. key may be NULL. */
 void http_call(const struct kit *kit, const char *path, const char *key, const char *body,
                uint64_t patience_ms, struct http_answer *ret_answer);
+/* POST /v1/transactions with `Prefer: respond-async`: 202 says that it is accepted and will run, though not that it has. */
+void http_accept(const struct kit *kit, const char *key, const char *body, uint64_t patience_ms,
+                 struct http_answer *ret_answer);
 void http_answer_done(struct http_answer *answer);
-/* Committed, aborted for good, or wrong: sending it again would tell nothing new. */
+/* Committed, aborted for good, or wrong: sending it again would tell nothing new. Not so of what is accepted only. */
 bool http_is_final(const struct http_answer *answer);
 /* POST /v1/transactions, with the same key again until the answer is final; counts attempts. */
 void http_submit(struct kit *kit, const char *key, const char *body, uint64_t patience_ms,
