@@ -578,7 +578,8 @@ void request_view_fill(const struct coord *coord, const struct request *request,
     view->created_wall_ms = request->accepted_wall_ms;
     if (request->state != REQUEST_COMMITTED) {
         view_failure(coord, request, view);
-        view->decided_wall_ms = request->refused_wall_ms;
+        view->decided_wall_ms = /* P-4 */
+            request->state == REQUEST_REFUSING ? 0 : request->refused_wall_ms;
     }
     struct request_info *info = &view->request;
     info->is_request = true;

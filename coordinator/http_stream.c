@@ -404,16 +404,28 @@ bool http_wants_changes(const struct http *http)
     return atomic_load(&http->gate->ring_is_used) || atomic_load(&http->gate->held_count) > 0;
 }
 
+/* Of the run that an accepted request in this state names: one that waits, or is dead, has an aborted one behind it. Who waits is
+ * answered with what the owner then says, so a run that is not meant waits on. */
+static enum txn_state run_state(enum txn_state state)
+{
+    return state == TXN_QUEUED || state == TXN_DEAD ? TXN_ABORTED : state;
+}
+
 void http_publish(struct http *http, struct txn_view *view)
 {
     struct gate *gate = http->gate;
     const struct gtrid gtrid = view->gtrid;
+    const struct gtrid run = view->request.run;
+    const bool has_run = view->request.is_request && view->request.has_run;
     const enum txn_state state = view->state;
     struct ring_event *event = atomic_load(&gate->ring_is_used) ? ring_event_new(view) : NULL;
     struct ring_event *evicted = NULL;
     struct api_call *calls = NULL;
     gate_lock(gate);
     waits_take(gate, &gtrid, state, &calls);
+    if (has_run) {
+        waits_take(gate, &run, run_state(state), &calls);
+    }
     if (event != NULL) {
         ring_append(&gate->ring, event, &evicted);
         if (gate->idle_streams != NULL) {

@@ -951,6 +951,77 @@ static void test_queue_changes_are_the_requests(void **state)
     world_done(&world);
 }
 
+/* P-4: why and when a request died is not dated before its REFUSED is durable. */
+static void test_p04_refused_has_no_date_before_it_is_durable(void **state)
+{
+    (void)state;
+    struct world world;
+    struct txn_view view;
+    world_init(&world);
+    struct gtrid id = accepted(&world, "q", "");
+    struct gtrid run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    assert_true(coord_view(world.coord, &id, false, &view));
+    assert_int_equal(view.state, TXN_QUEUED);
+    assert_int_equal(view.decided_wall_ms, 0);
+    txn_view_done(&view);
+    world_durable(&world);
+    assert_true(coord_view(world.coord, &id, false, &view));
+    assert_int_not_equal(view.decided_wall_ms, 0);
+    txn_view_done(&view);
+    world_done(&world);
+}
+
+/* P-4: a heuristic outcome of a committed run is shown of its request when its record is durable, and again when acknowledged. */
+static void test_p04_heuristic_request_is_shown_when_durable(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid id = accepted(&world, "q", "");
+    struct gtrid run = world_last_gtrid(&world);
+    decides(&world, &run);
+    world_durable(&world);
+    struct gid gid = world_gid(&run, "order", 1);
+    world_ack(&world, "order", &gid, ACK_HEURISTIC_ROLLBACK);
+    assert_false(shows(&world, &id, TXN_HEURISTIC));
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_HEURISTIC));
+    struct api_resolve resolve = {
+        .gtrid = run, .action = RESOLVE_FORGET, .participant = "order", .comment = "refunded"};
+    struct coord_event event = {
+        .kind = COORD_EVENT_RESOLVE, .call = ++world.next_call, .resolve = &resolve};
+    world_step(&world, &event);
+    assert_false(shows(&world, &id, TXN_HEURISTIC));
+    world_durable(&world);
+    assert_true(shows(&world, &id, TXN_HEURISTIC));
+    world_done(&world);
+}
+
+/* H1: an aborted run that somebody committed by hand is shown by itself to those who watch, as it is listed. */
+static void test_h1_aborted_run_committed_by_hand_is_shown(void **state)
+{
+    (void)state;
+    struct world world;
+    struct txn_view view;
+    world_init(&world);
+    (void)accept_at(&world, "q", "", 1, true, 2);
+    world_durable(&world);
+    struct gtrid run = world_last_gtrid(&world);
+    struct gid payment = world_gid(&run, "payment", 9);
+    world_vote(&world, "payment", &payment, VOTE_COMMIT);
+    fails(&world, &run, REASON_SERIALIZATION);
+    world_ack(&world, "payment", &payment, ACK_HEURISTIC_COMMIT);
+    world_durable(&world);
+    assert_true(coord_take_change(world.coord, &view));
+    assert_true(gtrid_equal(&view.gtrid, &run));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_true(view.is_run);
+    txn_view_done(&view);
+    assert_false(coord_take_change(world.coord, &view));
+    world_done(&world);
+}
+
 /* H1: an aborted run that somebody commits by hand is listed by itself, although runs are not: its request goes its own way. */
 static void test_h1_aborted_run_committed_by_hand_is_listed(void **state)
 {
@@ -1033,6 +1104,9 @@ int main(void)
         cmocka_unit_test(test_p01_recovered_commit_is_its_request),
         cmocka_unit_test(test_queue_views),
         cmocka_unit_test(test_queue_changes_are_the_requests),
+        cmocka_unit_test(test_p04_refused_has_no_date_before_it_is_durable),
+        cmocka_unit_test(test_p04_heuristic_request_is_shown_when_durable),
+        cmocka_unit_test(test_h1_aborted_run_committed_by_hand_is_shown),
         cmocka_unit_test(test_h1_aborted_run_committed_by_hand_is_listed),
         cmocka_unit_test(test_queue_drain_keeps_requests),
     };

@@ -101,6 +101,9 @@ static void view_fill(const struct stand_in_change *change, struct txn_view *ret
                                   .completed = change->state == TXN_COMMITTED,
                                   .branch_count = 1,
                                   .branches = alloc_array(1, sizeof(struct branch_view))};
+    ret_view->request.is_request = change->run_sequence != 0;
+    ret_view->request.has_run = change->run_sequence != 0;
+    ret_view->request.run = stand_in_gtrid(change->run_sequence);
     struct branch_view *branch = &ret_view->branches[0];
     branch->state = BRANCH_WORKING;
     (void)snprintf(branch->participant, sizeof branch->participant, "%s",
@@ -110,7 +113,8 @@ static void view_fill(const struct stand_in_change *change, struct txn_view *ret
 
 static void on_publish(struct stand_in *stand_in, const struct publish_item *item)
 {
-    stand_in->published_state = item->change.state;
+    stand_in->published_state =
+        item->change.run_state != 0 ? item->change.run_state : item->change.state;
     if (http_wants_changes(stand_in->http)) {
         struct txn_view view;
         view_fill(&item->change, &view);

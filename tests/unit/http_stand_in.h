@@ -57,6 +57,8 @@ struct stand_in_change {
     enum txn_state state;
     const char *participant; /* NULL: order */
     size_t result_bytes;
+    uint64_t run_sequence;    /* it is an accepted request with this run; 0: a transaction */
+    enum txn_state run_state; /* what is answered from then on, if not 0 */
 };
 void stand_in_publish(struct stand_in *stand_in, const struct stand_in_change *change);
 /* As it was last published, whatever is asked for; user is the stand-in. */

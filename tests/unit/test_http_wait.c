@@ -100,6 +100,43 @@ static void test_wait_held_is_answered_by_the_outcome(void **state)
     assert_false(http_wants_changes(stand_in->http));
 }
 
+/* An accepted request: neither waiting nor the states of a run that may be repeated end a wait, its being dead does. */
+static void test_wait_for_a_request_ends_when_it_is_dead(void **state)
+{
+    struct stand_in *stand_in = *state;
+    static const enum txn_state before[] = {TXN_QUEUED, TXN_ACTIVE, TXN_PREPARING, TXN_QUEUED};
+    const int fd = wait_begin(stand_in, 1, "?wait=60");
+    const int decided_fd = wait_begin(stand_in, 1, "?wait=60&ack=decided");
+    stand_in_wait_answered(stand_in, 2);
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        change(stand_in, 1, before[i]);
+    }
+    assert_int_equal(stand_in->call_count, 2);
+    change(stand_in, 1, TXN_DEAD);
+    expect_state(fd, "dead");
+    expect_state(decided_fd, "dead");
+}
+
+/* Only requests are told of, and a run by name may be waited for all the same: it ends as its request goes on or ends. */
+static void test_wait_for_a_run_is_answered_by_its_request(void **state)
+{
+    static const enum txn_state ends[] = {TXN_COMMITTED, TXN_QUEUED, TXN_DEAD, TXN_HEURISTIC};
+    struct stand_in *stand_in = *state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        change(stand_in, 1, TXN_PREPARING);
+        const size_t answered_count = stand_in->answered_count;
+        const int fd = wait_begin(stand_in, 1, "?wait=60");
+        stand_in_wait_answered(stand_in, answered_count + 1);
+        struct stand_in_change request = {.sequence = 2, .state = TXN_PREPARING, .run_sequence = 1};
+        stand_in_publish(stand_in, &request);
+        assert_int_equal(stand_in->call_count, answered_count + 1);
+        request.state = ends[i];
+        request.run_state = ends[i] == TXN_QUEUED || ends[i] == TXN_DEAD ? TXN_ABORTED : ends[i];
+        stand_in_publish(stand_in, &request);
+        expect_state(fd, txn_state_text(request.run_state));
+    }
+}
+
 /* Any number may wait for the same transaction, and for others meanwhile. */
 static void test_wait_several_are_all_answered(void **state)
 {
@@ -224,6 +261,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_wait_outcome_is_there_answers_at_once),
         TEST(test_wait_held_is_answered_by_the_outcome),
+        TEST(test_wait_for_a_request_ends_when_it_is_dead),
+        TEST(test_wait_for_a_run_is_answered_by_its_request),
         TEST(test_wait_several_are_all_answered),
         TEST(test_wait_time_is_up_tells_the_present_state),
         TEST(test_wait_connection_goes_on),
