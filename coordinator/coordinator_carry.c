@@ -32,6 +32,10 @@ static void carry_appends(struct coordinator *coordinator)
     }
     fault_if(appends_contain(ready, RECORD_COMMIT), FAULT_C_DECIDE_ENTER);
     fault_if(appends_contain(ready, RECORD_END), FAULT_C_END_PRE_LOG);
+    fault_if(appends_contain(ready, RECORD_ACCEPT), FAULT_C_ACCEPTED_PRE_LOG);
+    fault_if(appends_contain(ready, RECORD_REFUSED), FAULT_C_REFUSED_PRE_LOG);
+    fault_if(appends_contain(ready, RECORD_REQUEUED), FAULT_C_REQUEUED_PRE_LOG);
+    fault_if(appends_contain(ready, RECORD_DROPPED), FAULT_C_DROPPED_PRE_LOG);
     struct coord_counters counters;
     coord_counters_read(coordinator->coord, &counters);
     journal_thread_append(coordinator->journal_thread, counters.epoch, ready->appends,

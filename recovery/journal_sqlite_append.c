@@ -345,6 +345,24 @@ static bool has_kind(const struct record *records, size_t count, enum record_kin
     return false;
 }
 
+static void fault_if(bool condition, enum fault_point point)
+{
+    if (condition) {
+        FAULT(point);
+    }
+}
+
+static void fault_after_sync(const struct record *records, size_t count)
+{
+    fault_if(has_kind(records, count, RECORD_COMMIT), FAULT_C_DECIDE_POST_SYNC);
+    fault_if(has_kind(records, count, RECORD_RESOLVED), FAULT_C_FORCE_POST_LOG);
+    fault_if(has_kind(records, count, RECORD_END), FAULT_C_END_POST_LOG);
+    fault_if(has_kind(records, count, RECORD_ACCEPT), FAULT_C_ACCEPTED_POST_SYNC);
+    fault_if(has_kind(records, count, RECORD_REFUSED), FAULT_C_REFUSED_POST_SYNC);
+    fault_if(has_kind(records, count, RECORD_REQUEUED), FAULT_C_REQUEUED_POST_SYNC);
+    fault_if(has_kind(records, count, RECORD_DROPPED), FAULT_C_DROPPED_POST_SYNC);
+}
+
 static bool write_batch(struct sqlite_journal *journal, const struct record *records, size_t count,
                         struct error *ret_error)
 {
@@ -364,15 +382,7 @@ static bool write_batch(struct sqlite_journal *journal, const struct record *rec
     if (!sqlite_commit(journal, ret_error)) {
         return false;
     }
-    if (decides) {
-        FAULT(FAULT_C_DECIDE_POST_SYNC);
-    }
-    if (has_kind(records, count, RECORD_RESOLVED)) {
-        FAULT(FAULT_C_FORCE_POST_LOG);
-    }
-    if (has_kind(records, count, RECORD_END)) {
-        FAULT(FAULT_C_END_POST_LOG);
-    }
+    fault_after_sync(records, count);
     return true;
 }
 

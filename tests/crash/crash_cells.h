@@ -59,7 +59,12 @@ enum crash_flow {
     FLOW_RECONNECT,      /* a checkout; the victim's database connections are ended meanwhile */
     FLOW_SEVER,          /* a plain checkout; the backend that runs the victim's branch is killed */
     FLOW_FORGET,         /* an operator acknowledges the heuristic outcome */
-    FLOW_WAIT, /* a checkout whose last branch waits, so that there is time for the fault */
+    FLOW_WAIT,     /* a checkout whose last branch waits, so that there is time for the fault */
+    FLOW_ACCEPTED, /* a checkout that is handed over to run later */
+    FLOW_DEAD,     /* the same, and it can not succeed */
+    FLOW_REQUEUE,  /* a person requeues it when it is dead: it dies again */
+    FLOW_DROP,     /* a person drops it when it is dead */
+    FLOW_COUNT,
 };
 
 /* What must have become of the checkout before it is asked again. */

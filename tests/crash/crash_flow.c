@@ -343,6 +343,11 @@ static bool run_flow(struct crash_stage *stage, struct error *ret_error)
         return flow_sever(stage, ret_error);
     case FLOW_FORGET:
         return flow_forget(stage, ret_error);
+    case FLOW_ACCEPTED:
+    case FLOW_DEAD:
+    case FLOW_REQUEUE:
+    case FLOW_DROP:
+        return crash_run_request(stage, ret_error);
     case FLOW_START:
         return true;
     default:

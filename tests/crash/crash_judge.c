@@ -128,7 +128,8 @@ static bool key_agrees(const struct crash_stage *stage, const struct sale *sale,
         return false;
     }
     bool agrees = times == 1 ? strcmp(state, "committed") == 0
-                             : state[0] == '\0' || strcmp(state, "aborted") == 0;
+                             : state[0] == '\0' || strcmp(state, "aborted") == 0 ||
+                                   strcmp(state, "dead") == 0;
     return agrees || error_set(ret_error, ERROR_INVALID,
                                "by key it is \"%s\", and %d execution(s) are there", state, times);
 }
@@ -220,7 +221,7 @@ static bool judge_sale(const struct crash_stage *stage, const struct sale *sale,
     if (in_all == 1) {
         crash_ledger_add(stage->ledger, sale->id, parts);
     }
-    return true;
+    return crash_drop_dead(stage, sale, ret_error);
 }
 
 /* --- the heuristic cell ----------------------------------------------------------------------- */

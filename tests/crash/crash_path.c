@@ -10,8 +10,8 @@
 
 #include "common/check.h"
 
-static const char not_in_flows[] =
-    "not a step of a transaction: it has cells of its own (start, drain, housekeeping, ...)";
+static const char not_in_flows[] = "not a step of a transaction: it has cells of its own (start, "
+                                   "drain, housekeeping, accepted requests, ...)";
 static const char nobody[] = "this participant has no branch";
 static const char one_request[] = "the request comes over HTTP, not over the client's port";
 static const char aborts[] = "an abort writes nothing and commits nothing (P-1)";
@@ -29,7 +29,7 @@ static const struct {
     enum checkout_part parts[CRASH_PARTICIPANTS];
     unsigned decoded; /* requests, times edges that they come through; 0: one */
     bool is_slow;     /* the last participant */
-} shapes[FLOW_WAIT + 1] = {
+} shapes[FLOW_COUNT] = {
     [FLOW_CLIENT] = {.decoded = 2}, /* the client edge, then the driver */
     [FLOW_DUPLICATE] = {.decoded = 2},
     [FLOW_SINGLE] = {.parts = {CHECKOUT_WRITES, CHECKOUT_ABSENT, CHECKOUT_ABSENT}},
@@ -37,6 +37,9 @@ static const struct {
     [FLOW_SERIAL] = {.parts = {CHECKOUT_WRITES, CHECKOUT_READS_SERIAL, CHECKOUT_WRITES}},
     [FLOW_REFUSE] = {.parts = {CHECKOUT_WRITES, CHECKOUT_WRITES, CHECKOUT_REFUSES}},
     [FLOW_TIMEOUT] = {.is_slow = true},
+    [FLOW_DEAD] = {.parts = {CHECKOUT_WRITES, CHECKOUT_WRITES, CHECKOUT_REFUSES}},
+    [FLOW_REQUEUE] = {.parts = {CHECKOUT_WRITES, CHECKOUT_WRITES, CHECKOUT_REFUSES}},
+    [FLOW_DROP] = {.parts = {CHECKOUT_WRITES, CHECKOUT_WRITES, CHECKOUT_REFUSES}},
 };
 
 const enum checkout_part *crash_flow_parts(enum crash_flow flow)
@@ -46,7 +49,8 @@ const enum checkout_part *crash_flow_parts(enum crash_flow flow)
 
 bool crash_flow_commits(enum crash_flow flow)
 {
-    return flow != FLOW_REFUSE && flow != FLOW_TIMEOUT;
+    return flow != FLOW_REFUSE && flow != FLOW_TIMEOUT && flow != FLOW_DEAD &&
+           flow != FLOW_REQUEUE && flow != FLOW_DROP;
 }
 
 bool crash_path_is_step(enum fault_point point)
@@ -61,6 +65,14 @@ bool crash_path_is_step(enum fault_point point)
     case FAULT_C_RECOVER_REDRIVE:
     case FAULT_C_DRAIN:
     case FAULT_C_FORCE_POST_LOG:
+    case FAULT_C_ACCEPTED_PRE_LOG:
+    case FAULT_C_ACCEPTED_POST_SYNC:
+    case FAULT_C_REFUSED_PRE_LOG:
+    case FAULT_C_REFUSED_POST_SYNC:
+    case FAULT_C_REQUEUED_PRE_LOG:
+    case FAULT_C_REQUEUED_POST_SYNC:
+    case FAULT_C_DROPPED_PRE_LOG:
+    case FAULT_C_DROPPED_POST_SYNC:
     case FAULT_A_START_PRE_SCAN:
     case FAULT_A_SCAN:
     case FAULT_A_REGISTER:

@@ -75,6 +75,10 @@ bool crash_stage_init(struct crash_stage *stage, struct error *ret_error);
 bool crash_run(struct crash_stage *stage, struct error *ret_error);
 bool crash_run_server(struct crash_stage *stage, struct error *ret_error);
 bool crash_run_client(struct crash_stage *stage, struct error *ret_error);
+bool crash_run_request(struct crash_stage *stage, struct error *ret_error);
+/* What is dead waits for a person, and is in the way of nobody: but the next cells shall begin without it. */
+bool crash_drop_dead(const struct crash_stage *stage, const struct sale *sale,
+                     struct error *ret_error);
 bool crash_run_survey(struct crash_stage *stage, struct error *ret_error);
 bool crash_run_wire(struct crash_stage *stage, struct error *ret_error);
 

@@ -52,7 +52,11 @@ const char *crash_flow_text(enum crash_flow flow)
                                         [FLOW_RECONNECT] = "reconnect",
                                         [FLOW_SEVER] = "sever",
                                         [FLOW_FORGET] = "forget",
-                                        [FLOW_WAIT] = "wait"};
+                                        [FLOW_WAIT] = "wait",
+                                        [FLOW_ACCEPTED] = "accepted",
+                                        [FLOW_DEAD] = "dead",
+                                        [FLOW_REQUEUE] = "requeue",
+                                        [FLOW_DROP] = "drop"};
     return texts[flow];
 }
 

@@ -196,9 +196,10 @@ static void test_accepted_while_a_database_is_down(void **state)
 static void test_accepted_survives_every_kill(void **state)
 {
     static const char *const points[] = {
-        "c.reply.pre",    "c.reply.post",      "c.prepare.sent",     "c.vote.recv",
-        "c.decide.enter", "c.decide.pre_sync", "c.decide.post_sync", "c.decide.post_state",
-        "c.commit.sent",  "c.ack.recv",        "c.end.pre_log",      "c.end.post_log",
+        "c.accepted.pre_log", "c.accepted.post_sync", "c.reply.pre",    "c.reply.post",
+        "c.prepare.sent",     "c.vote.recv",          "c.decide.enter", "c.decide.pre_sync",
+        "c.decide.post_sync", "c.decide.post_state",  "c.commit.sent",  "c.ack.recv",
+        "c.end.pre_log",      "c.end.post_log",
     };
     struct day *day = *state;
     struct error error;

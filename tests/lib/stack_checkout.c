@@ -211,6 +211,7 @@ static enum told tell(int status, const char *state)
         enum told told;
     } states[] = {{"committed", TOLD_COMMITTED},
                   {"aborted", TOLD_ABORTED},
+                  {"dead", TOLD_ABORTED}, /* nothing of it is there */
                   {"unknown", TOLD_UNKNOWN},
                   {"heuristic", TOLD_HEURISTIC}};
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {

@@ -139,6 +139,7 @@ struct wholeness {
     int prepared;
     double live;
     double in_doubt;
+    double waiting;
 };
 
 static bool is_whole(void *user)
@@ -155,7 +156,9 @@ static bool is_whole(void *user)
            stack_metric(whole->stack, "assent_transactions_live", &whole->live, NULL) &&
            whole->live == 0 &&
            stack_metric(whole->stack, "assent_branches_in_doubt", &whole->in_doubt, NULL) &&
-           whole->in_doubt == 0;
+           whole->in_doubt == 0 &&
+           stack_metric(whole->stack, "assent_accepted_waiting", &whole->waiting, NULL) &&
+           whole->waiting == 0;
 }
 
 bool stack_wait_whole(struct stack *stack, uint64_t deadline_ms, struct error *ret_error)
@@ -163,10 +166,11 @@ bool stack_wait_whole(struct stack *stack, uint64_t deadline_ms, struct error *r
     struct wholeness whole = {.stack = stack, .begin_ms = clock_monotonic_ms()};
     return stack_poll(stack_coordinator(stack), deadline_ms, is_whole, &whole) ||
            error_set(ret_error, ERROR_UNAVAILABLE,
-                     "not healed after %llu ms: %s, %d prepared, %g unfinished, %g in doubt",
+                     "not healed after %llu ms: %s, %d prepared, %g unfinished, %g in doubt, %g "
+                     "requests that wait",
                      (unsigned long long)(clock_monotonic_ms() - whole.begin_ms),
                      whole.ready ? "ready" : "not ready", whole.prepared, whole.live,
-                     whole.in_doubt);
+                     whole.in_doubt, whole.waiting);
 }
 
 bool stack_journal_verify(const struct stack *stack, struct error *ret_error)
