@@ -40,6 +40,16 @@ class Api:
     def abort(self):
         return self.submit(("order", "SELECT 1"), ("payment", "SELECT 1/0"))
 
+    def hand_over(self, queue_name, *statements):
+        branches = [{"participant": name, "statements": [{"sql": sql}]} for name, sql in statements]
+        headers = {**JSON, "Prefer": "respond-async"}
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)) as connection:
+            connection.request("POST", "/v1/transactions", json.dumps({"branches": branches, "queue": queue_name}), headers)
+            response = connection.getresponse()
+            body = json.loads(response.read())
+            assert response.status == 202, body
+            return body["id"]
+
     def get(self, id_, query=""):
         return self.call("GET", f"/v1/transactions/{id_}{query}")
 
@@ -135,6 +145,35 @@ def check_waits(api, demo):
     for thread in threads:
         thread.join()
     assert {(status, body["state"], body["completed"]) for status, body in answers} == {(200, "committed", True)}, answers
+
+
+def check_accepted(api, demo):
+    """Accepted requests: the stream tells them under one id, from queued on, also to who comes back; a wait ends when they are over."""
+    curl = Curl(api.port)
+    statements = [("order", "SELECT pg_sleep(0.5)"), ("payment", "SELECT 1")]
+    first = api.hand_over("stream", *statements)
+    id_ = api.hand_over("stream", *statements)
+    kinds, data = curl.until(id_, "queued")
+    assert kinds == ["queued"] and data["request"]["queue"] == "stream", (kinds, data)
+    last = curl.last
+    curl.close()
+    begin = time.monotonic()
+    for each in (first, id_):
+        status, body = api.get(each, "?wait=60")
+        assert (status, body["state"], body["completed"]) == (200, "committed", True), body
+    run = body["request"]["run"]
+    dead = api.hand_over("stream", ("order", "SELECT 1/0"))
+    assert api.get(dead, "?wait=60")[1]["state"] == "dead"
+    assert time.monotonic() - begin < 30, "told when the time was up"
+    curl = Curl(api.port, last=last)
+    kinds, data = curl.until(id_, "committed")
+    assert kinds == ["preparing", "committing", "committed"] and data["request"]["run"] == run, (kinds, data)
+    kinds, data = curl.until(dead, "dead")
+    assert data["reason"] == "statement_failed", data
+    status, body = api.call("POST", f"/v1/transactions/{dead}/drop", {})
+    assert (status, body["state"]) == (200, "aborted"), body
+    assert curl.until(dead, "aborted")[0] == ["aborted"]
+    curl.close()
 
 
 def check_many(api, demo):
@@ -252,7 +291,7 @@ def main():
     api = Api(demo.port)
     try:
         demo.up()
-        for check in (check_events, check_resume, check_waits, check_many, check_kill, check_stop):
+        for check in (check_events, check_resume, check_waits, check_accepted, check_many, check_kill, check_stop):
             check(api, demo)
             print(check.__name__, file=sys.stderr)
     finally:
