@@ -580,6 +580,10 @@ void request_view_fill(const struct coord *coord, const struct request *request,
         view_failure(coord, request, view);
         view->decided_wall_ms = request->refused_wall_ms;
     }
+    if (request->state == REQUEST_DROPPED) {
+        view->decided_wall_ms = request->dropped_wall_ms;
+        view->ended_wall_ms = request->dropped_wall_ms;
+    }
     struct request_info *info = &view->request;
     info->is_request = true;
     info->attempts = request->attempts;
