@@ -68,7 +68,7 @@ static void call_get(struct coordinator *coordinator, struct api_call *call)
         return;
     }
     if (found && entry.commit.kind == RECORD_DROPPED) {
-        coord_view_dropped(&entry.commit.as.dropped, answer_one(&call->answer));
+        coord_view_dropped(&entry.commit.as.dropped, call->want_events, answer_one(&call->answer));
         journal_entry_done(&entry);
         return;
     }

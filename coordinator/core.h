@@ -234,13 +234,14 @@ size_t coord_list(const struct coord *coord, const struct api_list *list,
 /* A view of what only the journal remembers. */
 void coord_view_entry(const struct journal_entry *entry, bool want_events,
                       struct txn_view *ret_view);
+/* The same of an accepted request that was dropped (journal_find_request). */
+void coord_view_dropped(const struct record_dropped *dropped, bool want_events,
+                        struct txn_view *ret_view);
 
 /* The transactions that began in the last step, or whose state as it is shown changed, each once, as they are now; false: no more.
  * What is not taken is forgotten with the next step. Nothing is shown whose record is not durable: a heuristic outcome comes with
  * the step that hears of it. */
 bool coord_take_change(struct coord *coord, struct txn_view *ret_view);
-/* The same of an accepted request that is over (journal_find_request). */
-void coord_view_dropped(const struct record_dropped *dropped, struct txn_view *ret_view);
 /* The queues that have a request, in order of their birth; *ret_unqueued: of those without one. */
 size_t coord_queues(const struct coord *coord, struct queue_view **ret_views,
                     struct queue_view *ret_unqueued);

@@ -80,6 +80,7 @@ static void dead_drop(struct coord *coord, struct request *request, const struct
     }
     memcpy(dropped->comment, event->act->comment, sizeof(dropped->comment));
     memcpy(request->comment, event->act->comment, sizeof(request->comment));
+    request->dropped_wall_ms = coord->wall_ms;
     queue_unplace(coord, request); /* it keeps its place in the order until the record is durable */
     request_move(coord, request, REQUEST_DROPPING);
     pending_add(coord, PENDING_DROPPED, token, &request->id,

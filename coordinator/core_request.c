@@ -581,6 +581,10 @@ void request_view_fill(const struct coord *coord, const struct request *request,
         view->decided_wall_ms = /* P-4 */
             request->state == REQUEST_REFUSING ? 0 : request->refused_wall_ms;
     }
+    if (request->state == REQUEST_DROPPED) {
+        view->decided_wall_ms = request->dropped_wall_ms;
+        view->ended_wall_ms = request->dropped_wall_ms;
+    }
     struct request_info *info = &view->request;
     info->is_request = true;
     info->attempts = request->attempts;

@@ -101,7 +101,7 @@ struct request {
     struct failure failure; /* of the last run that aborted */
     uint32_t failed_participant;
     char failure_text[HEALTH_TEXT_SIZE];
-    uint64_t refused_wall_ms;
+    uint64_t refused_wall_ms, dropped_wall_ms;
     char comment[COMMENT_MAX_BYTES + 1]; /* DROPPED */
     struct txn *run;                     /* RUNNING, COMMITTED; it is not aborted */
     bool has_run_gtrid;

@@ -332,7 +332,8 @@ void coord_view_entry(const struct journal_entry *entry, bool want_events,
     }
 }
 
-void coord_view_dropped(const struct record_dropped *dropped, struct txn_view *ret_view)
+void coord_view_dropped(const struct record_dropped *dropped, bool want_events,
+                        struct txn_view *ret_view)
 {
     struct txn_view *view = ret_view;
     memset(view, 0, sizeof(*view));
@@ -346,6 +347,10 @@ void coord_view_dropped(const struct record_dropped *dropped, struct txn_view *r
     view->request.is_request = true;
     view->request.attempts = dropped->attempts;
     memcpy(view->request.queue, dropped->queue, sizeof(view->request.queue));
+    if (want_events) {
+        view->events = alloc_array(1, sizeof(view->events[0]));
+        entry_event(view, dropped->wall_ms, "dropped", "", dropped->comment);
+    }
 }
 
 bool coord_run_of(const struct coord *coord, const struct gtrid *id, struct gtrid *ret_run)

@@ -180,6 +180,18 @@ static void vote_yes(struct coord *coord, struct txn *txn, struct branch *branch
     }
 }
 
+/* What an agent refuses before it has asked its database comes without words: then NULL, or ours, which name the setting. */
+static const char *refusal_text(const struct txn *txn)
+{
+    if (txn->failure.reason != REASON_CAPACITY || txn->failure.report != NULL) {
+        return NULL;
+    }
+    return txn->interactive != NULL
+               ? "the agent has no place for another interactive branch (its setting "
+                 "\"interactive\")"
+               : "the agent has no place for another branch: too many are unfinished there";
+}
+
 static void vote_no(struct coord *coord, struct txn *txn, struct branch *branch,
                     struct message_vote *vote, struct coord_ready *ready)
 {
@@ -199,7 +211,7 @@ static void vote_no(struct coord *coord, struct txn *txn, struct branch *branch,
     enum reason reason = unknown ? REASON_PARTICIPANT_UNAVAILABLE : REASON_STATEMENT_FAILED;
     txn_note(coord, txn, unknown ? "voted-unknown" : "voted-abort", branch->participant,
              reason_text(txn->failure.reason == REASON_NONE ? reason : txn->failure.reason));
-    vote_abort(coord, txn, reason, branch->participant, NULL, ready);
+    vote_abort(coord, txn, reason, branch->participant, refusal_text(txn), ready);
 }
 
 /* A yes for something that is not going to commit: say so, or its row stays until the sweep asks. */

@@ -146,7 +146,8 @@ static bool key_check(struct exchange *exchange)
     const bool has_key = exchange_header(exchange, "Idempotency-Key") != NULL;
     const bool is_interactive =
         exchange->route == ROUTE_OPEN || exchange->route == ROUTE_STATEMENT ||
-        exchange->route == ROUTE_COMMIT || exchange->route == ROUTE_ROLLBACK;
+        exchange->route == ROUTE_EXTERNAL || exchange->route == ROUTE_COMMIT ||
+        exchange->route == ROUTE_ROLLBACK;
     return !is_interactive || !has_key ||
            problem_set(&exchange->problem, PROBLEM_NOT_SUPPORTED,
                        "an interactive transaction has no Idempotency-Key: \"seq\" makes a "

@@ -25,9 +25,10 @@ bool problem_at(struct problem *ret_problem, enum problem_kind kind, const struc
 static bool member_check(const struct json_value *member, const struct member_rule *rule,
                          struct problem *ret_problem)
 {
-    if (rule->need == MEMBER_LATER) {
+    if (rule->need == MEMBER_OPENED) {
         return problem_at(ret_problem, PROBLEM_NOT_SUPPORTED, member,
-                          "this version does not support \"%s\" yet", rule->name);
+                          "belongs to a transaction that was opened (POST "
+                          "/v1/transactions/open), not to one in a single request");
     }
     if (member->type != rule->type) {
         return problem_at(ret_problem, PROBLEM_MALFORMED, member, "must be %s, not %s",

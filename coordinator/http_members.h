@@ -10,7 +10,7 @@
 enum member_need {
     MEMBER_OPTIONAL = 0, /* null counts as absent: many clients write unset fields so */
     MEMBER_REQUIRED,
-    MEMBER_LATER, /* part of the documented API, but not of this version: 422 */
+    MEMBER_OPENED, /* has a place in transactions that are opened, and none here: 422 */
 };
 
 struct member_rule {

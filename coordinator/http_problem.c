@@ -32,7 +32,7 @@ static const struct problem_row kinds[PROBLEM_KIND_COUNT] = {
     [PROBLEM_UNKNOWN_PARTICIPANT] = {"unknown_participant", 422,
                                      "No such participant is configured"},
     [PROBLEM_KEY_CONFLICT] = {"key_conflict", 422, "The key was used with a different body"},
-    [PROBLEM_NOT_SUPPORTED] = {"not_supported", 422, "Not supported by this version"},
+    [PROBLEM_NOT_SUPPORTED] = {"not_supported", 422, "Not supported here"},
     [PROBLEM_INTERNAL] = {"internal", 500, "Assent failed inside"},
     [PROBLEM_NOT_READY] = {"not_ready", 503, "Assent is not ready"},
     [PROBLEM_OUTCOME_UNKNOWN] = {"outcome_unknown", 504, "The outcome is not known yet"},

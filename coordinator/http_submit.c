@@ -136,7 +136,7 @@ static bool statement_parse(const struct submit_parser *parser, const struct jso
         [EXPECT_ROWS] = {"expect_rows", MEMBER_OPTIONAL, JSON_VALUE_NUMBER},
         [OPERATION] = {"operation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [ARGS] = {"args", MEMBER_OPTIONAL, JSON_VALUE_OBJECT},
-        [SEQ] = {"seq", MEMBER_LATER, JSON_VALUE_NUMBER},
+        [SEQ] = {"seq", MEMBER_OPENED, JSON_VALUE_NUMBER},
     };
     const struct json_value *members[COUNT];
     if (!members_check(value, rules, COUNT, members, parser->problem)) {
@@ -229,7 +229,7 @@ static bool branch_parse(struct submit_parser *parser, const struct json_value *
         [STATEMENTS] = {"statements", MEMBER_REQUIRED, JSON_VALUE_ARRAY},
         [ISOLATION] = {"isolation", MEMBER_OPTIONAL, JSON_VALUE_STRING},
         [READ_ONLY] = {"read_only", MEMBER_OPTIONAL, JSON_VALUE_BOOLEAN},
-        [MODE] = {"mode", MEMBER_LATER, JSON_VALUE_STRING},
+        [MODE] = {"mode", MEMBER_OPENED, JSON_VALUE_STRING},
     };
     const struct json_value *members[COUNT];
     struct submission_branch branch = {0};

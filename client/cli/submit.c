@@ -24,7 +24,7 @@ static const struct argp_option options[] = {
     {"timeout", 't', "MS", 0, "Deadline of the decision in milliseconds", 0},
     {"ack", 'A', "completed|decided", 0, "When to answer", 0},
     {"async", 'y', NULL, 0, "Only have it accepted: it runs when its databases can be reached", 0},
-    {"queue", 'q', "NAME", 0, "The same, in order with the others of this queue", 0},
+    {"queue", 'q', "NAME", 0, "As --async, in order with the others of this queue", 0},
     {0},
 };
 

@@ -75,7 +75,8 @@ enum assent_outcome {
     /* Decided commit, durably. assent_answer_completed tells whether every database has finished
        it. */
     ASSENT_COMMITTED = 1,
-    /* Nothing of it remains or will ever appear anywhere. assent_answer_reason says why. */
+    /* Nothing of it remains or will ever appear anywhere. assent_answer_reason says why. (Of a
+     * request that was accepted over HTTP and is dead: unless an operator puts it back.) */
     ASSENT_ABORTED,
     /* It may commit or not, or is under way: the connection or the deadline was lost after the
      * request had left, or the coordinator is still deciding. Submit the SAME request again (its

@@ -43,10 +43,11 @@ BROKEN = "nothing that it asks can fail"
 STOPPING = "only in the moment in which assentd stops"
 WORDS = "only where the outcome needs words: a participant that was released, a database that was restored"
 NOT_SHOWN = {
-    **{f"{operation} 500": BROKEN for operation in ("get /v1/participants", "get /metrics", f"post {OPEN}")},
+    **{f"{operation} 500": BROKEN for operation in (
+        "get /v1/participants", "get /metrics", f"get {QUEUES}", f"post {OPEN}")},
     **{f"{operation} 503": STOPPING for operation in (
         f"get {TRANSACTIONS}", f"get {TRANSACTION}", f"get {EVENTS}", f"post {RESOLVE}", "get /v1/participants",
-        "get /metrics", f"get {STREAM}", f"post {ROLLBACK}")},
+        "get /metrics", f"get {STREAM}", f"get {QUEUES}", f"post {ROLLBACK}", f"post {REQUEUE}", f"post {DROP}")},
     f"post {ROLLBACK} 504": "only until every participant has reported after a start",
     "#/components/responses/Overload/headers/Assent-Transaction": "no agent of this version votes so",
     "#/components/schemas/Committed/properties/branches/items/properties/detail": WORDS,
@@ -718,7 +719,7 @@ def ask_unreadable_journal(client, demo):
         for path in (TRANSACTION, EVENTS):
             client.send(500, "get", path, "internal", target=path.replace("{id}", old[0]))
         client.submit(500, debit(1), slug="internal", key="old-1")
-        for path, body in (*BODIES.items(),
+        for path, body in (*BODIES.items(), (REQUEUE, {}), (DROP, {}),
                            (RESOLVE, {"action": "forget", "participant": "payment", "comment": "why"})):
             client.send(500, "post", path, "internal", target=path.replace("{id}", old[0]), body=body)
 

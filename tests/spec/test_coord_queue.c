@@ -349,12 +349,17 @@ static void test_p01_drop_is_final(void **state)
     struct gtrid run = world_last_gtrid(&world);
     fails(&world, &run, REASON_ROW_COUNT);
     world_durable(&world);
+    world_tick(&world, 1000);
     uint64_t call = act_on(&world, &id, REQUEST_ACT_DROP);
     assert_string_equal(world_append(&world, RECORD_DROPPED)->as.dropped.comment, "because");
+    const uint64_t dropped_wall_ms = world_append(&world, RECORD_DROPPED)->as.dropped.wall_ms;
     assert_null(world_answer(&world, call));
     world_durable(&world);
     assert_int_equal(world_answer(&world, call)->status, API_OK);
-    assert_int_equal(world_answer(&world, call)->views[0].state, TXN_ABORTED);
+    const struct txn_view *view = &world_answer(&world, call)->views[0];
+    assert_int_equal(view->state, TXN_ABORTED);
+    assert_int_equal(view->decided_wall_ms, dropped_wall_ms); /* not the moment of its last run */
+    assert_int_equal(view->ended_wall_ms, dropped_wall_ms);
     assert_false(is_known(&world, &id)); /* the journal's from here on */
     call = accept_at(&world, "q", "k", 2, true, 1);
     world_durable(&world);

@@ -247,6 +247,22 @@ static void test_p22_refused_statement_says_why(void **state)
     assert_int_equal(world_answer(world, call)->reason, REASON_CAPACITY);
 }
 
+/* An agent that has no place refuses without words, before it asks its database; the answer names what may be raised. */
+static void test_p22_agent_without_a_connection_is_told_by_name(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    uint64_t call = say(world, &gtrid, "order", 0, 0);
+    struct message message = {.kind = MESSAGE_VOTE};
+    message.as.vote.gid = world_gid(&gtrid, "order", 0);
+    message.as.vote.vote = VOTE_ABORT;
+    message.as.vote.failure.reason = REASON_CAPACITY;
+    world_message(world, "order", world->order_session, &message);
+    const struct api_answer *answer = world_answer(world, call);
+    assert_int_equal(answer->status, API_ABORTED);
+    assert_non_null(strstr(answer->views[0].failure_text, "\"interactive\""));
+}
+
 static struct gtrid earlier_gtrid(const struct world *world, uint64_t epoch, uint64_t sequence)
 {
     return (struct gtrid){.journal = world->config.journal,
@@ -487,6 +503,7 @@ int main(void)
         talk_test(test_p22_statement_without_a_number_is_not_repeated),
         talk_test(test_p22_mode_of_a_branch_is_its_first_statement_s),
         talk_test(test_p22_refused_statement_says_why),
+        talk_test(test_p22_agent_without_a_connection_is_told_by_name),
         cmocka_unit_test(test_p16_interactive_nothing_opens_before_the_epoch),
         cmocka_unit_test(test_p22_participant_out_of_configuration_is_unknown),
         cmocka_unit_test(test_p13_interactive_transaction_below_the_floor_has_expired),

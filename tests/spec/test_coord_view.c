@@ -313,6 +313,29 @@ static void retained_resolve(struct retained *retained, enum resolve_action acti
     (void)snprintf(note->as.resolved.comment, sizeof note->as.resolved.comment, "seen");
 }
 
+/* Of a request that was dropped the journal keeps who let it go and why. */
+static void test_view_dropped(void **state)
+{
+    (void)state;
+    struct record_dropped dropped = {.wall_ms = 1700, .attempts = 2};
+    struct txn_view view;
+    (void)snprintf(dropped.comment, sizeof dropped.comment, "ordered twice");
+    coord_view_dropped(&dropped, true, &view);
+    assert_int_equal(view.state, TXN_ABORTED);
+    assert_int_equal(view.decided_wall_ms, 1700);
+    assert_int_equal(view.ended_wall_ms, 1700);
+    assert_string_equal(view.failure_text, "an operator dropped it: ordered twice");
+    assert_int_equal(view.request.attempts, 2);
+    assert_int_equal(view.event_count, 1);
+    assert_string_equal(view.events[0].kind, "dropped");
+    assert_int_equal(view.events[0].wall_ms, 1700);
+    assert_string_equal(view.events[0].detail, "ordered twice");
+    txn_view_done(&view);
+    coord_view_dropped(&dropped, false, &view);
+    assert_int_equal(view.event_count, 0);
+    txn_view_done(&view);
+}
+
 /* A retained commit is shown as what its records say, with its END or without. */
 static void test_view_entry_ended_or_not(void **state)
 {
@@ -429,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_view_of_what_is_not_known_is_none),
         cmocka_unit_test(test_list_by_state_in_pages),
         cmocka_unit_test(test_list_by_key_and_participant),
+        cmocka_unit_test(test_view_dropped),
         cmocka_unit_test(test_view_entry_ended_or_not),
         cmocka_unit_test(test_view_entry_heuristic_is_kept),
         cmocka_unit_test(test_participants_are_those_that_matter),

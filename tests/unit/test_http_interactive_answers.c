@@ -383,6 +383,8 @@ static void test_bad_requests_reach_nobody(void **state)
         {"/v1/transactions/open", "", "[]", 400, "malformed"},
         {"/v1/transactions/open", "Idempotency-Key: k\r\n", "{}", 422, "not_supported"},
         {PATH "/statements", "Idempotency-Key: k\r\n", STATEMENT, 422, "not_supported"},
+        {PATH "/branches", "Idempotency-Key: k\r\n",
+         "{\"participant\":\"order\",\"mode\":\"external\"}", 422, "not_supported"},
         {PATH "/commit?wait=1", "", "{}", 400, "malformed"},
     };
     const size_t before = stand_in->call_count;
