@@ -353,6 +353,25 @@ static void test_h1_replaced_gid_committed_by_hand_goes_on_record(void **state)
     assert_true(gid_equal(&world_append(world, RECORD_HEURISTIC)->as.heuristic.gid, &first));
 }
 
+/* H1, P-4: nor is it settled before the decision is durable. If that is lost it aborts after all, and then this has to go on record. */
+static void test_h1_replaced_gid_committed_by_hand_waits_for_the_decision(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid first = given(world, &gtrid, "order");
+    struct gid second = given(world, &gtrid, "order");
+    (void)commit(world, &gtrid);
+    world_ack(world, "order", &first, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_sends(world, MESSAGE_VERDICT), 0);
+    vote_as(world, &second, VOTE_COMMIT, seen);
+    assert_int_equal(state_of(world, &gtrid), TXN_DECIDING);
+    world_ack(world, "order", &first, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_sends(world, MESSAGE_VERDICT), 0);
+    world_durable(world);
+    world_ack(world, "order", &first, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_send(world, MESSAGE_VERDICT, 0)->as.verdict.verdict, VERDICT_NOTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +389,7 @@ int main(void)
         TEST(test_p02_lost_agent_aborts_an_open_external_branch),
         TEST(test_p15_asking_puts_the_idle_limit_off),
         TEST(test_h1_replaced_gid_committed_by_hand_goes_on_record),
+        TEST(test_h1_replaced_gid_committed_by_hand_waits_for_the_decision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
