@@ -297,6 +297,9 @@ static void finish_ack_branch(struct coord *coord, struct txn *txn, struct branc
         }
         return;
     case ACK_HEURISTIC_COMMIT:
+        if (txn->state == TXN_DECIDING) {
+            return; /* P-4: it may yet abort, with us; the agent repeats it */
+        }
         if (txn->decided_commit && !(branch->has_gid && gid_equal(&branch->gid, &ack->gid))) {
             coord->counters.heuristics++; /* P-20: an attempt that nobody decided for */
             ready_notice(ready, COORD_NOTICE_HEURISTIC, &txn->gtrid, ack->gid.participant,
@@ -392,10 +395,10 @@ void finish_ack(struct coord *coord, uint32_t from, const struct message_ack *ac
     }
     finish_ack_known(coord, from, ack, prior, ready);
     const struct txn *txn = txn_find(coord, &ack->gid.gtrid);
-    /* While it is undecided there is nothing to record: an external branch's earlier attempt was told to roll back (P-20), and what
-     * a person made of that is judged when it ends. */
-    bool is_settled =
-        txn != NULL ? txn->heuristic_pending == 0 && !txn_is_at_work(txn) : prior->looked_up;
+    /* While no decision is durable there is nothing to record: an external branch's earlier attempt was told to roll back (P-20), and
+     * what a person made of that is judged when it ends. */
+    bool is_open = txn != NULL && (txn_is_at_work(txn) || txn->state == TXN_DECIDING);
+    bool is_settled = txn != NULL ? txn->heuristic_pending == 0 && !is_open : prior->looked_up;
     if (ack_contradicts_abort(ack) && is_settled) {
         finish_noted(coord->participants[from], &ack->gid, ready);
     }

@@ -98,6 +98,27 @@ void agent_branches_await(struct agent *agent, const struct journal_id *journal)
     }
 }
 
+/* P-13: a sweep waits for the rows that were there when it began. A fence sees to it that none of an executed branch comes after
+ * "rolled back"; nobody can fence an application:
+ *   1. it is late; its transaction aborts, the agent finds nothing, and a sweep that knows of later records is complete;
+ *   2. it prepares; the coordinator is restarted, and answers WAIT while another participant is away, for longer than the retention;
+ *   3. that one comes back, and the floor rises as far as 1 allows: over the row, and nobody may say ABORT any more.
+ * So what was told is taken back until the row has ended. */
+static void sweep_take_back(struct agent *agent, struct agent_branch *branch)
+{
+    struct agent_journal *journal = agent_journal_find(agent, &branch->gid.gtrid.journal);
+    if (journal != NULL && !branch->is_late) {
+        branch->is_late = true;
+        journal->late_open++;
+        agent->health_due = true;
+    }
+}
+
+uint64_t agent_sweep_number(const struct agent_journal *journal)
+{
+    return journal->late_open > 0 ? 0 : journal->swept_number;
+}
+
 /* A row of ours that no branch of this process stands for: an earlier incarnation left it, or it
  * came late. */
 void agent_branch_adopt(struct agent *agent, struct agent_branch *branch, uint64_t age_ms)
@@ -111,6 +132,7 @@ void agent_branch_adopt(struct agent *agent, struct agent_branch *branch, uint64
         agent->counters.late_prepares++;
         agent_notice(agent, AGENT_NOTICE_LATE_PREPARE, &branch->gid,
                      "prepared after its abort was told");
+        sweep_take_back(agent, branch);
     }
     if (branch->txn->erase != NULL) {
         agent_branch_roll_back(agent, branch); /* the word for all attempts of its gtrid is there */
@@ -312,11 +334,17 @@ static void sweeps_open(struct agent *agent, uint64_t horizon_xid)
 
 void agent_sweep_resolved(struct agent *agent, struct agent_branch *branch)
 {
-    if (branch->sweep_mark == 0) {
+    if (branch->sweep_mark == 0 && !branch->is_late) {
         return;
     }
     struct agent_journal *journal = agent_journal_find(agent, &branch->gid.gtrid.journal);
-    if (journal != NULL && journal->sweep_mark == branch->sweep_mark) {
+    if (journal != NULL && branch->is_late) {
+        CHECK(journal->late_open > 0);
+        journal->late_open--;
+        agent->health_due = agent->health_due || journal->late_open == 0;
+    }
+    branch->is_late = false;
+    if (journal != NULL && branch->sweep_mark != 0 && journal->sweep_mark == branch->sweep_mark) {
         CHECK(journal->sweep_open > 0);
         journal->sweep_open--;
         if (journal->sweep_open == 0) {

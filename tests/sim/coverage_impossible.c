@@ -135,6 +135,14 @@ static const struct entry elsewheres[] = {
     {"agent", "telling", "PREPARE", "test_agent_p22_late_copies_after_the_word_are_ignored"},
     {"transaction", "open", "ACK heuristic commit",
      "test_h1_replaced_gid_committed_by_hand_goes_on_record"},
+    {"transaction", "preparing", "ACK heuristic commit",
+     "test_h1_replaced_gid_committed_by_hand_waits_for_the_decision"},
+    {"transaction", "deciding", "ACK heuristic commit",
+     "test_h1_replaced_gid_committed_by_hand_waits_for_the_decision"},
+    {"transaction", "heuristic", "client's EXTERNAL", "test_h1_external_finding_stands"},
+    {"branch", "heuristic-*", "client's EXTERNAL", "test_h1_external_finding_stands"},
+    {"branch", "hazard", "client's EXTERNAL", "test_h1_external_finding_stands"},
+    {"branch", "forgotten", "client's EXTERNAL", "test_h1_external_finding_stands"},
     {"branch", "working", "ACK heuristic commit",
      "test_h1_replaced_gid_committed_by_hand_goes_on_record"},
     /* A decision, a change of history and a copy of VERIFY that comes upon them, all within a look. */
@@ -145,11 +153,16 @@ static const struct entry elsewheres[] = {
      "test_agent_p14_verification_of_another_history_is_doubt"},
     {"agent", "verifying", "VERDICT unknown", "test_agent_p8_unknown_during_verification_waits"},
     {"agent", "unowned", "VERIFY", "test_agent_p8_unknown_during_verification_waits"},
+    {"agent", "verifying", "database up",
+     "test_agent_p3_verification_outlasts_the_keepers_connection"},
+    {"agent", "telling", "VERIFY", "test_agent_p7_late_verify_disturbs_nothing"},
+    {"agent", "proving", "VERIFY", "test_agent_p7_late_verify_disturbs_nothing"},
+    {"agent", "paused", "VERIFY", "test_agent_p7_late_verify_disturbs_nothing"},
 };
 
 static const struct entry impossibles[] = {
-    {"transaction", "queued", "*", "queues are not part of this version"},
-    {"transaction", "dead", "*", "queues are not part of this version"},
+    {"transaction", "queued", "*", "only a request is queued; its runs are the transactions"},
+    {"transaction", "dead", "*", "only a request is dead; its runs are the transactions"},
     {"branch", "*", "SUBMIT with its key", "a key meets a transaction, not a branch"},
     {"branch", "*", "client's COMMIT", "it meets a transaction, not a branch"},
     {"branch", "*", "client's ROLLBACK", "it meets a transaction, not a branch"},

@@ -219,7 +219,8 @@ static uint64_t digest_branch(const struct agent *agent, const struct agent_bran
                           (branch->since_step < agent->scan_step));
     hash = fold(hash, branch->seen_scan == agent->scan_number);
     hash = fold(hash, branch->tries);
-    hash = fold(hash, (uint64_t)branch->proof.kind << 1 | (branch->compare_mark != 0));
+    hash = fold(hash, (uint64_t)branch->is_late << 8 | (uint64_t)branch->proof.kind << 1 |
+                          (branch->compare_mark != 0));
     if (branch->ordinal != 0) {
         uint64_t flags =
             (uint64_t)(branch->results != NULL) << 1 | has_session(agent, branch->session);

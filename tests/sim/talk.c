@@ -10,8 +10,9 @@
 #include "common/check.h"
 #include "tests/sim/world.h"
 
-#define REFUSALS_MAX 6
-#define TRIES_MAX    12
+#define REFUSALS_MAX  6
+#define TRIES_MAX     12
+#define AFTERTHOUGHTS 4
 
 /* ---- the plan ---- */
 
@@ -184,7 +185,7 @@ static void settle(struct sim_world *world, uint32_t index)
     struct sim_op *op = &world->ops[index];
     op->is_settled = true;
     if (op->talk.gtrid.sequence != 0 && fault_strikes(world, SIM_CLIENT_TWICE)) {
-        op->talk.afterthoughts = 3;
+        op->talk.afterthoughts = AFTERTHOUGHTS;
         clients_later(world, index, fault_below(world, 6000));
     }
 }
@@ -193,7 +194,8 @@ static void settle(struct sim_world *world, uint32_t index)
  * what this client was told is over may be open at a coordinator on another copy of the journal. */
 static void say_afterwards(struct sim_world *world, size_t index)
 {
-    static const enum call_kind kinds[] = {CALL_COMMIT, CALL_STATEMENT, CALL_ROLLBACK};
+    static const enum call_kind kinds[AFTERTHOUGHTS] = {CALL_COMMIT, CALL_STATEMENT, CALL_EXTERNAL,
+                                                        CALL_ROLLBACK};
     struct sim_talk *talk = &world->ops[index].talk;
     if (talk->afterthoughts == 0 || !coord_proc_serves(world, world->main_coord)) {
         return;

@@ -68,6 +68,27 @@ static struct gid verified(struct bench *bench)
     return gid;
 }
 
+static void prove(struct bench *bench, uint64_t id, enum proof_result says)
+{
+    struct command_result result = {
+        .id = id, .kind = COMMAND_PROVE, .class = PG_OK, .proved = says};
+    bench_result(bench, &result);
+}
+
+/* With the next heartbeat. */
+static uint64_t told_swept(struct bench *bench)
+{
+    bench_wait(bench, 1000);
+    return bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number;
+}
+
+static void verify_comes_late(struct bench *bench, const struct gid *gid)
+{
+    say_verify(bench, gid);
+    assert_int_equal(bench->ready.command_count, 0);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+}
+
 /* A scan that shows this row with that transaction id. */
 static void scan_xid(struct bench *bench, const struct gid *gid, uint32_t xid)
 {
@@ -158,6 +179,30 @@ static void test_agent_p11_no_is_looked_at_again_when_told_to_roll_back(void **s
     assert_false(bench_command(bench, COMMAND_FINISH)->as.finish.commit);
 }
 
+/* P-13: nobody can fence an application. What it prepares after the abort was told, and swept, no sweep has waited for, and below the
+ * floor nobody could tell the agent any more to roll it back. So until it has ended, this participant has swept nothing. */
+static void test_agent_p13_row_after_its_abort_takes_the_sweep_back(void **state)
+{
+    struct bench *bench = *state;
+    bench_settle(bench);
+    bench_outcomes(bench, 0, NULL, 0);
+    bench_scan(bench, 0, NULL, 0);
+    assert_int_equal(told_swept(bench), 10);
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    bench_rollback(bench, &gid);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_NOT_FOUND);
+    prove(bench, bench_command(bench, COMMAND_PROVE)->id, PROOF_SAYS_ABSENT);
+    assert_int_equal(told_swept(bench), 10);
+    bench_scan(bench, 1, &gid, 10);
+    assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 0);
+    bench_verdict(bench, &gid,
+                  VERDICT_WAIT); /* the coordinator was restarted, and waits for others */
+    assert_int_equal(told_swept(bench), 0);
+    bench_verdict(bench, &gid, VERDICT_ABORT);
+    bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_OK);
+    assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.swept_number, 10);
+}
+
 /* The sweep may find the row first; it waits for the word, and VERIFY still gets its vote. */
 static void test_agent_p3_row_that_the_sweep_found_first_is_verified(void **state)
 {
@@ -190,6 +235,20 @@ static void test_agent_p7_repeated_verify_gets_the_same_vote(void **state)
     say_verify(bench, &other);
     assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
     assert_int_equal(vote(bench)->vote, VOTE_ABORT);
+}
+
+/* The keeper's connection went and came back; the look runs on one of its own, and its answer is the vote. */
+static void test_agent_p3_verification_outlasts_the_keepers_connection(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_VERIFY)->id;
+    bench_status(bench, HEALTH_DOWN, false);
+    bench_status(bench, HEALTH_UP, false);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    answer_as(bench, id, PG_OK, REASON_NONE);
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
 }
 
 /* P-6: a word that comes while it is being verified is carried out, and no vote is given any more. */
@@ -233,6 +292,30 @@ static void test_agent_p8_unknown_during_verification_waits(void **state)
     bench_verdict(bench, &gid, VERDICT_UNKNOWN);
     answer_as(bench, id, PG_OK, REASON_NONE);
     assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+}
+
+/* P-7: a copy of VERIFY that comes once there is a word looks at nothing, and what is under way goes on. */
+static void test_agent_p7_late_verify_disturbs_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = verified(bench);
+    bench_rollback(bench, &gid);
+    uint64_t id = bench_command(bench, COMMAND_FINISH)->id;
+    verify_comes_late(bench, &gid);
+    bench_answer(bench, id, COMMAND_FINISH, PG_RETRY);
+    verify_comes_late(bench, &gid);
+    bench_wait(bench, 2000);
+    id = bench_command(bench, COMMAND_FINISH)->id;
+    bench_answer(bench, id, COMMAND_FINISH, PG_NOT_FOUND);
+    id = bench_command(bench, COMMAND_PROVE)->id;
+    verify_comes_late(bench, &gid);
+    prove(bench, id, PROOF_SAYS_COMMITTED);
+    assert_int_equal(bench_send(bench, MESSAGE_ACK)->message.as.ack.ack, ACK_HEURISTIC_COMMIT);
+    verify_comes_late(bench, &gid);
+    bench_verdict(bench, &gid, VERDICT_NOTED);
+    say_verify(bench, &gid);
+    assert_int_equal(bench_count_commands(bench, COMMAND_VERIFY), 0);
+    assert_int_equal(vote(bench)->vote, VOTE_ABORT);
 }
 
 /* P-9, P-15, P-10: after the abort, too late, or of another epoch nothing is looked at. */
@@ -346,11 +429,14 @@ int main(void)
         TEST(test_agent_p3_verified_row_is_a_yes),
         TEST(test_agent_p3_anything_else_is_no_yes),
         TEST(test_agent_p11_no_is_looked_at_again_when_told_to_roll_back),
+        TEST(test_agent_p13_row_after_its_abort_takes_the_sweep_back),
         TEST(test_agent_p3_row_that_the_sweep_found_first_is_verified),
         TEST(test_agent_p7_repeated_verify_gets_the_same_vote),
         TEST(test_agent_p6_word_during_verification_is_carried_out),
         TEST(test_agent_p6_commit_during_verification_is_carried_out),
         TEST(test_agent_p8_unknown_during_verification_waits),
+        TEST(test_agent_p3_verification_outlasts_the_keepers_connection),
+        TEST(test_agent_p7_late_verify_disturbs_nothing),
         TEST(test_agent_p9_verify_that_comes_too_late_is_refused),
         TEST(test_agent_p14_verification_of_another_history_is_doubt),
         TEST(test_agent_p20_commit_names_the_transaction_id),

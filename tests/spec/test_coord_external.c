@@ -353,6 +353,76 @@ static void test_h1_replaced_gid_committed_by_hand_goes_on_record(void **state)
     assert_true(gid_equal(&world_append(world, RECORD_HEURISTIC)->as.heuristic.gid, &first));
 }
 
+/* H1, P-4: nor is it settled before the decision is durable. If that is lost it aborts after all, and then this has to go on record. */
+static void test_h1_replaced_gid_committed_by_hand_waits_for_the_decision(void **state)
+{
+    struct world *world = *state;
+    struct gtrid gtrid = opened(world);
+    struct gid first = given(world, &gtrid, "order");
+    struct gid second = given(world, &gtrid, "order");
+    (void)commit(world, &gtrid);
+    world_ack(world, "order", &first, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_sends(world, MESSAGE_VERDICT), 0);
+    vote_as(world, &second, VOTE_COMMIT, seen);
+    assert_int_equal(state_of(world, &gtrid), TXN_DECIDING);
+    world_ack(world, "order", &first, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_count_sends(world, MESSAGE_VERDICT), 0);
+    world_durable(world);
+    world_ack(world, "order", &first, ACK_HEURISTIC_COMMIT);
+    assert_int_equal(world_send(world, MESSAGE_VERDICT, 0)->as.verdict.verdict, VERDICT_NOTED);
+}
+
+/* H1: what was found out about a branch, and a person's word about it, stand whoever asks for another gid. */
+static void asked_too_late(struct world *world, const struct gid *order, bool is_decided,
+                           enum branch_state expected)
+{
+    struct txn_view view;
+    assert_int_equal(ask(world, &order->gtrid, "order")->status,
+                     is_decided ? API_CONFLICT : API_ABORTED);
+    assert_true(coord_view(world->coord, &order->gtrid, false, &view));
+    assert_int_equal(view.state, TXN_HEURISTIC);
+    assert_int_equal(view.branches[0].state, expected);
+    assert_true(gid_equal(&view.branches[0].gid, order));
+    txn_view_done(&view);
+}
+
+static void test_h1_external_finding_stands(void **state)
+{
+    static const struct {
+        bool is_decided;
+        enum ack finding;
+        enum branch_state state;
+    } cases[] = {{true, ACK_HEURISTIC_ROLLBACK, BRANCH_HEURISTIC_ROLLBACK},
+                 {true, ACK_HAZARD, BRANCH_HAZARD},
+                 {false, ACK_HEURISTIC_COMMIT, BRANCH_HEURISTIC_COMMIT},
+                 {false, ACK_HAZARD, BRANCH_HAZARD}};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gtrid gtrid = opened(world);
+        struct gid order = given(world, &gtrid, "order");
+        struct gid payment = given(world, &gtrid, "payment");
+        (void)commit(world, &gtrid);
+        vote_as(world, &order, VOTE_COMMIT, seen);
+        vote_as(world, &payment, cases[i].is_decided ? VOTE_COMMIT : VOTE_ABORT,
+                cases[i].is_decided ? seen : (struct proof){.kind = PROOF_NONE});
+        world_durable(world);
+        world_ack(world, "order", &order, cases[i].finding);
+        world_durable(world);
+        asked_too_late(world, &order, cases[i].is_decided, cases[i].state);
+        if (cases[i].is_decided) {
+            struct api_resolve resolve = {.gtrid = gtrid,
+                                          .action = RESOLVE_FORGET,
+                                          .participant = "order",
+                                          .comment = "seen"};
+            struct coord_event event = {
+                .kind = COORD_EVENT_RESOLVE, .call = world->next_call++, .resolve = &resolve};
+            world_step(world, &event);
+            world_durable(world);
+            asked_too_late(world, &order, true, BRANCH_FORGOTTEN);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +440,8 @@ int main(void)
         TEST(test_p02_lost_agent_aborts_an_open_external_branch),
         TEST(test_p15_asking_puts_the_idle_limit_off),
         TEST(test_h1_replaced_gid_committed_by_hand_goes_on_record),
+        TEST(test_h1_replaced_gid_committed_by_hand_waits_for_the_decision),
+        TEST(test_h1_external_finding_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
