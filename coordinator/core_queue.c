@@ -26,7 +26,6 @@ static struct place_list *place_list(struct coord *coord, enum request_place pla
 
 void queue_unplace(struct coord *coord, struct request *request)
 {
-    coord->requests.parked_count -= request->place == PLACE_PARKED;
     struct place_list *list = place_list(coord, request->place);
     if (list != NULL) {
         *(request->place_previous != NULL ? &request->place_previous->place_next : &list->first) =
@@ -44,7 +43,6 @@ static void queue_place(struct coord *coord, struct request *request, enum reque
 {
     CHECK(request->place == PLACE_NONE);
     request->place = place;
-    coord->requests.parked_count += place == PLACE_PARKED;
     struct place_list *list = place_list(coord, place);
     if (list != NULL) {
         request->place_previous = list->last;
@@ -226,7 +224,7 @@ void queue_admit(struct coord *coord, struct coord_ready *ready)
     if (!coord->running || coord->draining || !coord->space_ok) {
         return;
     }
-    if (requests->parked_count > 0 && queue_sees_news(coord)) {
+    if (requests->parked.first != NULL && queue_sees_news(coord)) {
         queue_unpark(coord);
     }
     while (requests->ready.first != NULL && queue_has_room(coord)) {
@@ -297,8 +295,7 @@ void queue_run_committed(struct coord *coord, struct txn *txn, struct coord_read
 bool queue_run_is_open(const struct txn *txn)
 {
     for (size_t i = 0; i < txn->branch_count; i++) {
-        if (txn->branches[i].state == BRANCH_COMMITTING ||
-            txn->branches[i].state == BRANCH_PREPARED) {
+        if (txn->branches[i].state == BRANCH_COMMITTING) {
             return true;
         }
     }
@@ -313,8 +310,7 @@ void queue_run_progress(struct coord *coord, struct txn *txn, struct coord_ready
     }
     request_answer(coord, request, false, ready);
     /* The next one may see what this one wrote, everywhere. A heuristic outcome does not hold the queue: it waits for a person. */
-    if (!request->is_settled && !queue_run_is_open(txn)) {
-        request->is_settled = true;
+    if (!queue_run_is_open(txn)) { /* told more than once: only the first removes it */
         queue_remove(coord, request);
     }
 }

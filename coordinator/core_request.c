@@ -427,7 +427,7 @@ void request_answer(struct coord *coord, struct request *request, bool give_up,
         bool can_tell = request_word(request, &status);
         if (can_tell && (give_up || waiter_is_due(coord, request, &waiter, status))) {
             waiter_tell(coord, request, &waiter, status, ready);
-        } else if (give_up && !can_tell) {
+        } else if (give_up) {
             waiter_give_up(&waiter, ready);
         } else {
             request->waiters[kept++] = waiter;

@@ -106,7 +106,6 @@ struct request {
     struct txn *run;                     /* RUNNING, COMMITTED; it is not aborted */
     bool has_run_gtrid;
     struct gtrid run_gtrid; /* of the last run */
-    bool is_settled;        /* COMMITTED, and its queue has gone on */
     struct queue *queue;    /* NULL: independent */
     struct request *queue_previous, *queue_next;
     bool is_queued; /* in that list */
@@ -143,7 +142,6 @@ struct requests { /* struct coord's part */
     struct queue *queue_first, *queue_last;
     struct request *changed_first, *changed_last; /* in the last step; see coord_take_change */
     struct place_list ready, parked;
-    size_t parked_count;
     uint64_t live_count; /* not COMMITTED: what the limits count */
     uint64_t dead_count, running_count, held_bytes;
     uint64_t unqueued_length, unqueued_dead;
