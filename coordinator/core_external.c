@@ -78,9 +78,8 @@ bool external_is_replaced(const struct coord *coord, struct txn *txn, const stru
     return branch != NULL && branch->is_external && !gid_equal(&branch->gid, gid);
 }
 
-bool external_fits(const struct branch *branch, const struct message_vote *vote)
+bool external_fits(const struct branch *branch, const struct proof *proof)
 {
-    bool names_xid = vote->proof.kind == PROOF_EXTERNAL && vote->proof.xid8 != 0;
-    return vote->vote != VOTE_COMMIT ||
-           (branch->is_external ? names_xid : vote->proof.kind != PROOF_EXTERNAL);
+    bool names_xid = proof->kind == PROOF_EXTERNAL && proof->xid8 != 0;
+    return branch->is_external ? names_xid : proof->kind != PROOF_EXTERNAL;
 }

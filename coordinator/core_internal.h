@@ -338,7 +338,7 @@ void external_verify_send(struct coord *coord, const struct txn *txn, const stru
 /* P-20: it was given out for an external branch, and another one after it. */
 bool external_is_replaced(const struct coord *coord, struct txn *txn, const struct gid *gid);
 /* A yes proves what its kind of branch needs: of an external one the row's transaction id. */
-bool external_fits(const struct branch *branch, const struct message_vote *vote);
+bool external_fits(const struct branch *branch, const struct proof *proof);
 
 /* core_statement.c */
 void interactive_statement(struct coord *coord, struct coord_event *event,

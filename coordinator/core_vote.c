@@ -265,7 +265,7 @@ void vote_step(struct coord *coord, uint32_t from, uint64_t session, struct mess
                 coord->counters.stale_messages++; /* a yes names what it prepared */
                 return;
             }
-            if (!external_fits(branch, vote) || !audit_accepts(sender, &vote->proof)) {
+            if (!external_fits(branch, &vote->proof) || !audit_accepts(sender, &vote->proof)) {
                 vote->vote =
                     VOTE_UNKNOWN; /* P-14: of a database that no WELCOME has told of; P-20 */
                 vote->failure.reason = REASON_PARTICIPANT_UNAVAILABLE;

@@ -388,6 +388,73 @@ static void test_agent_p20_row_with_another_id_voids_the_yes(void **state)
     assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
 }
 
+/* P-20: a scan that was issued before the yes shows what stood there before it, and voids nothing; nor does any scan what is decided. */
+static void test_agent_p20_older_scan_and_decided_branch_void_nothing(void **state)
+{
+    struct bench *bench = *state;
+    while (bench->scan_id == 0) {
+        bench_wait(bench, 500);
+    }
+    struct gid gid = verified(bench);
+    scan_xid(bench, &gid, XID + 1);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    say_commit(bench, &gid, XID);
+    scan_xid(bench, &gid, XID + 1); /* FINISH is told the id, and looks at it */
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+}
+
+/* P-3: after a reconnection the coordinator asks about a doubtful branch anew, and so does the agent: what it saw before is old. */
+static void test_agent_p3_verify_of_another_session_looks_again(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_ROLLED_BACK,
+              REASON_NOT_PREPARABLE);
+    bench_welcome(bench, SESSION + 1, EPOCH, NONCE);
+    say_verify_as(bench, SESSION + 1, &gid, 5000);
+    assert_int_equal(bench_count_sends(bench, MESSAGE_VOTE), 0);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_OK, REASON_NONE);
+    assert_int_equal(vote(bench)->vote, VOTE_COMMIT);
+    assert_int_equal(bench_send(bench, MESSAGE_VOTE)->session, SESSION + 1);
+}
+
+/* How long the branch has been prepared, as the inquiry tells it. */
+static uint64_t inquiry_age_ms(struct bench *bench)
+{
+    for (size_t i = 0; i < 200; i++) {
+        bench_wait(bench, 100);
+        if (bench_count_sends(bench, MESSAGE_INQUIRY) > 0) {
+            return bench_send(bench, MESSAGE_INQUIRY)->message.as.inquiry.prepared_ms;
+        }
+    }
+    fail_msg("nobody asked");
+    return 0;
+}
+
+/* P-11: an inquiry tells since when this process knows that the branch may be prepared: since it looked, or since the scan said so. */
+static void test_agent_p11_age_of_an_external_branch(void **state)
+{
+    struct bench *bench = *state;
+    (void)verified(bench);
+    uint64_t since_ms = bench->now_ms;
+    uint64_t age_ms = inquiry_age_ms(bench);
+    assert_int_equal(age_ms, bench->now_ms - since_ms);
+}
+
+/* The same of one that was not verified, whose row may be there all the same. */
+static void test_agent_p11_age_of_a_refused_branch(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_verify(bench, &gid);
+    answer_as(bench, bench_command(bench, COMMAND_VERIFY)->id, PG_ROLLED_BACK,
+              REASON_NOT_PREPARABLE);
+    uint64_t since_ms = bench->now_ms;
+    uint64_t age_ms = inquiry_age_ms(bench);
+    assert_int_equal(age_ms, bench->now_ms - since_ms);
+}
+
 /* P-12: the vote was lost, so the ROLLBACK knows no transaction id. This process does, and the proof needs it to see a commit by hand. */
 static void test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen(void **state)
 {
@@ -441,6 +508,10 @@ int main(void)
         TEST(test_agent_p14_verification_of_another_history_is_doubt),
         TEST(test_agent_p20_commit_names_the_transaction_id),
         TEST(test_agent_p20_row_with_another_id_voids_the_yes),
+        TEST(test_agent_p20_older_scan_and_decided_branch_void_nothing),
+        TEST(test_agent_p3_verify_of_another_session_looks_again),
+        TEST(test_agent_p11_age_of_an_external_branch),
+        TEST(test_agent_p11_age_of_a_refused_branch),
         TEST(test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen),
         TEST(test_agent_missing_grant_is_told_in_health),
     };

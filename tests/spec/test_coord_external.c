@@ -224,6 +224,8 @@ static void test_p20_old_gid_is_aborted_while_the_transaction_is_open(void **sta
     struct gtrid gtrid = opened(world);
     struct gid first = given(world, &gtrid, "order");
     assert_int_equal(world_inquire(world, "order", &first, NULL), VERDICT_WAIT);
+    struct gid nobodys = world_gid(&gtrid, "payment", 1); /* no branch of it is open here */
+    assert_int_equal(world_inquire(world, "payment", &nobodys, NULL), VERDICT_WAIT);
     struct gid second = given(world, &gtrid, "order");
     assert_int_not_equal(first.attempt, second.attempt);
     assert_int_equal(world_inquire(world, "order", &first, NULL), VERDICT_ABORT);
