@@ -107,7 +107,7 @@ void queue_wake(struct coord *coord, struct request *request)
 
 void queue_timer(struct coord *coord, struct request *request, struct coord_ready *ready)
 {
-    if (request->place == PLACE_BACKOFF && request->backoff_until_ms <= coord->now_ms) {
+    if (request->place == PLACE_BACKOFF) { /* its time, or that of a waiter's patience */
         queue_unplace(coord, request);
         queue_wake(coord, request);
     }
@@ -115,6 +115,11 @@ void queue_timer(struct coord *coord, struct request *request, struct coord_read
 }
 
 /* ---- runs ---- */
+
+bool queue_has_participant(const struct participant *participant)
+{
+    return participant->configured && peer_ready(participant);
+}
 
 static bool queue_may_run(const struct coord *coord, const struct request *request)
 {
@@ -125,7 +130,7 @@ static bool queue_may_run(const struct coord *coord, const struct request *reque
     for (size_t i = 0; i < request->branch_count; i++) {
         const struct participant *participant =
             coord->participants[request->branches[i].participant];
-        if (!participant->configured || !peer_ready(participant)) {
+        if (!queue_has_participant(participant)) {
             return false;
         }
     }
@@ -187,7 +192,7 @@ static bool queue_sees_news(struct coord *coord)
     }
     for (size_t i = 0; i < coord->participant_count; i++) {
         const struct participant *participant = coord->participants[i];
-        bool is_ready = participant->configured && peer_ready(participant);
+        bool is_ready = queue_has_participant(participant);
         news = news || (is_ready && !requests->seen_ready[i]);
         requests->seen_ready[i] = is_ready;
     }

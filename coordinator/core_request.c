@@ -195,7 +195,7 @@ struct request *request_new(struct coord *coord, const struct gtrid *id, const c
     request->backoff_step_ms = coord->config.queue_retry_min_ms;
     request->order = order;
     request->branch_count = branch_count;
-    request->branches = alloc_array(branch_count + 1, sizeof(request->branches[0]));
+    request->branches = alloc_array(branch_count, sizeof(request->branches[0]));
     if (queue[0] != '\0') {
         request->queue = queue_need(coord, queue);
         request->queue->total++;
@@ -403,7 +403,7 @@ static void waiter_tell(struct coord *coord, const struct request *request,
     answer->views = alloc_zeroed(sizeof(answer->views[0]));
     answer->view_count = 1;
     request_view_fill(coord, request, false, &answer->views[0]);
-    if (waiter->replay && status == API_OK) {
+    if (status == API_OK) { /* to a repetition: who handed it in was told that it is accepted */
         coord->counters.replayed++;
     }
 }
@@ -552,7 +552,7 @@ static void view_obstacle(const struct coord *coord, const struct request *reque
     for (size_t i = 0; i < request->branch_count; i++) {
         const struct participant *participant =
             coord->participants[request->branches[i].participant];
-        if (!peer_ready(participant)) {
+        if (!queue_has_participant(participant)) {
             snprintf(info->waiting_for, sizeof(info->waiting_for), "participant %s",
                      participant->name);
             return;

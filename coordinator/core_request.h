@@ -152,6 +152,7 @@ struct requests { /* struct coord's part */
 };
 
 struct txn;
+struct participant;
 struct pending;
 struct submission;
 
@@ -201,6 +202,8 @@ void queue_append(struct coord *coord, struct request *request); /* at the tail 
 void queue_remove(struct coord *coord, struct request *request); /* the next one may run */
 void queue_wake(struct coord *coord, struct request *request);   /* if it is at the head */
 void queue_unplace(struct coord *coord, struct request *request);
+/* Its agent can be given a run. */
+bool queue_has_participant(const struct participant *participant);
 /* Starts what may run; after every step. */
 void queue_admit(struct coord *coord, struct coord_ready *ready);
 void queue_timer(struct coord *coord, struct request *request, struct coord_ready *ready);
