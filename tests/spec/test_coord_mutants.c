@@ -1428,9 +1428,27 @@ static void test_p08_a_person_does_not_judge_what_the_journal_can(void **state)
     world_done(&world);
 }
 
+/* P-4, P-7: the vote that was decided on, told again, is neither stale nor answered with ROLLBACK, before the COMMIT record is durable or
+ * after. */
+static void test_p07_recorded_vote_again_is_not_rolled_back(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_decided(&world, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        world_vote(&world, "order", &pair.order, VOTE_COMMIT);
+        assert_int_equal(world_count_sends(&world, MESSAGE_ROLLBACK), 0);
+        assert_int_equal(counters_of(&world).stale_messages, 0);
+        world_durable(&world);
+    }
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_p07_recorded_vote_again_is_not_rolled_back),
         cmocka_unit_test(test_p07_doubt_about_another_attempt_takes_no_yes_back),
         cmocka_unit_test(test_p02_yes_taken_back_by_unknown_aborts),
         cmocka_unit_test(test_p20_yes_without_an_attempt_does_not_count),
