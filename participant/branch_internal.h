@@ -161,7 +161,7 @@ struct agent_branch {
     uint64_t prepared_ms; /* since when it is prepared (may be before this process began: then 0) */
     uint64_t seen_scan;   /* last scan that saw the row */
     uint64_t sweep_mark;  /* counted in its journal's open sweep (P-13) */
-    bool is_late; /* its row came after its abort was told: counted in its journal's late_open */
+    bool is_late;         /* its row came after its abort was told: counted in late_open */
     uint64_t
         compare_mark; /* DOUBTFUL because of its outcome row: counted in its journal's open page */
     uint32_t tries;   /* of what the timer repeats */
@@ -235,8 +235,6 @@ struct agent_journal {
     uint64_t sweep_head;
     size_t sweep_open;
     uint64_t swept_number;
-    size_t
-        late_open; /* rows that no sweep has waited for: until they have ended, nothing is swept */
     uint64_t sweep_xid; /* every lower transaction id had ended when it was opened */
     uint32_t sweep_timeline;
     /* The comparison of the outcomes that this process did not make (P-12). */
@@ -324,6 +322,7 @@ struct agent {
     bool rotate_wanted;
     uint32_t prepared_count, foreign_count;
     uint64_t oldest_prepared_ms;         /* age at the last scan */
+    size_t late_open;                    /* rows that no sweep has waited for (is_late) */
     size_t refused_count;                /* branches that this role may not finish (is_refused) */
     char refused_text[HEALTH_TEXT_SIZE]; /* of the last of them */
 
@@ -476,7 +475,8 @@ void agent_branch_await(struct agent *agent, struct agent_branch *branch);
 void agent_branch_ask(struct agent *agent, struct agent_branch *branch);
 void agent_branches_await(struct agent *agent, const struct journal_id *journal);
 void agent_sweep_resolved(struct agent *agent, struct agent_branch *branch);
-uint64_t agent_sweep_number(const struct agent_journal *journal); /* what coordinators are told */
+/* What coordinators are told. */
+uint64_t agent_sweep_number(const struct agent *agent, const struct agent_journal *journal);
 void agent_history_changed(struct agent *agent);
 
 #endif

@@ -606,7 +606,7 @@ void agent_health_send(struct agent *agent)
         message->as.health = (struct message_health){
             .health = agent->status.health,
             .identity = agent->status.identity,
-            .swept_number = agent_sweep_number(peer->journal),
+            .swept_number = agent_sweep_number(agent, peer->journal),
             .prepared_count = agent->prepared_count,
             .foreign_count = agent->foreign_count,
             .oldest_prepared_ms = agent->oldest_prepared_ms,

@@ -106,17 +106,36 @@ void agent_branches_await(struct agent *agent, const struct journal_id *journal)
  * So what was told is taken back until the row has ended. */
 static void sweep_take_back(struct agent *agent, struct agent_branch *branch)
 {
-    struct agent_journal *journal = agent_journal_find(agent, &branch->gid.gtrid.journal);
-    if (journal != NULL && !branch->is_late) {
+    if (!branch->is_late) {
         branch->is_late = true;
-        journal->late_open++;
+        agent->late_open++;
         agent->health_due = true;
     }
 }
 
-uint64_t agent_sweep_number(const struct agent_journal *journal)
+static void sweep_give_back(struct agent *agent, struct agent_branch *branch)
 {
-    return journal->late_open > 0 ? 0 : journal->swept_number;
+    if (branch->is_late) {
+        branch->is_late = false;
+        agent->late_open--;
+        agent->health_due = true;
+    }
+}
+
+/* Looked for, and not counted with its journal, which may be let go and come again while the row is there (JOURNAL_MAX). */
+uint64_t agent_sweep_number(const struct agent *agent, const struct agent_journal *journal)
+{
+    const struct agent_branch *branch = NULL;
+    if (agent->late_open == 0) {
+        return journal->swept_number;
+    }
+    TAILQ_FOREACH(branch, &agent->live, list)
+    {
+        if (branch->is_late && journal_id_equal(&branch->gid.gtrid.journal, &journal->id)) {
+            return 0;
+        }
+    }
+    return journal->swept_number;
 }
 
 /* A row of ours that no branch of this process stands for: an earlier incarnation left it, or it
@@ -334,17 +353,12 @@ static void sweeps_open(struct agent *agent, uint64_t horizon_xid)
 
 void agent_sweep_resolved(struct agent *agent, struct agent_branch *branch)
 {
-    if (branch->sweep_mark == 0 && !branch->is_late) {
+    sweep_give_back(agent, branch);
+    if (branch->sweep_mark == 0) {
         return;
     }
     struct agent_journal *journal = agent_journal_find(agent, &branch->gid.gtrid.journal);
-    if (journal != NULL && branch->is_late) {
-        CHECK(journal->late_open > 0);
-        journal->late_open--;
-        agent->health_due = agent->health_due || journal->late_open == 0;
-    }
-    branch->is_late = false;
-    if (journal != NULL && branch->sweep_mark != 0 && journal->sweep_mark == branch->sweep_mark) {
+    if (journal != NULL && journal->sweep_mark == branch->sweep_mark) {
         CHECK(journal->sweep_open > 0);
         journal->sweep_open--;
         if (journal->sweep_open == 0) {
