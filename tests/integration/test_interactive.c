@@ -59,7 +59,7 @@ static void test_rollback_leaves_nothing(void **state)
     talk_expect_nothing_left(day);
     talk_expect_notes(day, "back", 0);
     talk_open(day, &talk, 5000); /* without any statement */
-    talk_expect(day, talk.commit, "{}", 409, "conflict", "no statement");
+    talk_expect(day, talk.commit, "{}", 409, "conflict", "no branch");
     talk_expect(day, talk.rollback, "{}", 200, NULL, "\"state\":\"aborted\"");
     talk_expect_nothing_left(day);
 }
