@@ -487,18 +487,26 @@ static void test_p13_an_early_transaction_that_aborts_late_holds_the_floor(void 
     world_done(&world);
 }
 
+/* The note of a heuristic outcome at "order", of a transaction of the journal's epoch 1. */
+static struct record old_note(struct journal_state *one, enum ack ack)
+{
+    struct world world;
+    world_init_from(&world, one, NULL, 0);
+    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
+    world_done(&world);
+    struct record record = {.kind = RECORD_HEURISTIC};
+    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
+    record.as.heuristic.ack = ack;
+    return record;
+}
+
 /* P-13: a transaction of an earlier epoch that a heuristic note alone has kept in memory does not hold the floor of this one. */
 static void test_p13_a_note_of_an_earlier_epoch_holds_no_floor(void **state)
 {
     (void)state;
     struct world world;
     struct journal_state one = state_one();
-    world_init_from(&world, &one, NULL, 0);
-    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
-    world_done(&world);
-    struct record record = {.kind = RECORD_HEURISTIC};
-    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
-    record.as.heuristic.ack = ACK_HAZARD;
+    struct record record = old_note(&one, ACK_HAZARD);
     world_init_from(&world, &one, &record, 1);
     world_durable(&world);
     connect_both(&world);
@@ -729,12 +737,8 @@ static void test_p08_only_what_was_noted_is_forgotten(void **state)
     struct world world;
     struct journal_state one = state_one();
     one.floor = (struct journal_floor){.epoch = 1, .sequence = 9, .first_number = 8};
-    world_init_from(&world, &one, NULL, 0);
-    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
-    world_done(&world);
-    struct record record = {.kind = RECORD_HEURISTIC};
-    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
-    record.as.heuristic.ack = ACK_HAZARD;
+    struct record record = old_note(&one, ACK_HAZARD);
+    const struct gtrid gtrid = record.as.heuristic.gid.gtrid;
     world_init_from(&world, &one, &record, 1);
     world_durable(&world);
     connect_both(&world);
@@ -795,12 +799,8 @@ static void test_p08_a_note_tells_no_client_how_it_ended(void **state)
     (void)state;
     struct world world;
     struct journal_state one = state_one();
-    world_init_from(&world, &one, NULL, 0);
-    struct gtrid gtrid = old_gtrid(&world, 1, 5, 7);
-    world_done(&world);
-    struct record record = {.kind = RECORD_HEURISTIC};
-    record.as.heuristic.gid = world_gid(&gtrid, "order", 1);
-    record.as.heuristic.ack = ACK_HEURISTIC_COMMIT;
+    struct record record = old_note(&one, ACK_HEURISTIC_COMMIT);
+    const struct gtrid gtrid = record.as.heuristic.gid.gtrid;
     for (int is_commit = 0; is_commit < 2; is_commit++) {
         one.floor = (struct journal_floor){0};
         world_init_from(&world, &one, &record, 1);
