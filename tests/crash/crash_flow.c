@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include <libpq-fe.h>
+
 #include "common/clock.h"
 #include "tests/crash/crash_stage.h"
 
@@ -423,4 +425,5 @@ void crash_stage_done(struct crash_stage *stage)
     for (size_t i = 0; i < CRASH_SALES; i++) {
         sale_done(&stage->sales[i]);
     }
+    PQfinish(stage->straggler);
 }

@@ -47,6 +47,7 @@ struct sale { /* one checkout of a cell */
 };
 
 struct crash_wire;
+struct pg_conn;
 
 struct crash_stage {
     struct stack *stack;
@@ -58,6 +59,7 @@ struct crash_stage {
     size_t participant;          /* of the victim that is not assentd */
     size_t sale_count;
     struct sale sales[CRASH_SALES];
+    struct pg_conn *straggler; /* of an agent that died, for its successor's fence to end; or NULL */
     uint64_t heal_deadline_ms; /* both set by crash_judge */
     uint64_t heal_ms;
 };

@@ -132,6 +132,8 @@ bool stack_metric(const struct stack *stack, const char *name, double *ret_value
 /* As pgcluster_sql in the stack's database, on a connection that is kept. */
 bool stack_sql(struct stack *stack, size_t participant, const char *sql, char **ret_value,
                struct error *ret_error);
+/* For a connection of the participant's agent: its role, in the stack's database. Returns owned. */
+char *stack_agent_conninfo(const struct stack *stack, size_t participant);
 /* Prepared transactions of the whole cluster whose gid begins with prefix; -1 if it can not be
  * asked. */
 int stack_prepared_count(struct stack *stack, size_t participant, const char *prefix);

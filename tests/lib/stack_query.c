@@ -105,6 +105,12 @@ bool stack_sql(struct stack *stack, size_t participant, const char *sql, char **
     return connect_member(stack, member, ret_error) && run_sql(member, sql, ret_value, ret_error);
 }
 
+char *stack_agent_conninfo(const struct stack *stack, size_t participant)
+{
+    const struct stack_member *member = &stack->members[participant];
+    return pgcluster_conninfo_for(member->cluster, stack->database, member->role);
+}
+
 int stack_prepared_count(struct stack *stack, size_t participant, const char *prefix)
 {
     char sql[256];
