@@ -27,6 +27,11 @@ add_library(assent_coordinator STATIC
     ${CMAKE_CURRENT_LIST_DIR}/coordinator.c
     ${CMAKE_CURRENT_LIST_DIR}/coordinator_calls.c
     ${CMAKE_CURRENT_LIST_DIR}/coordinator_carry.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_participants.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_post.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_prior.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_step.c
+    ${CMAKE_CURRENT_LIST_DIR}/coordinator_take.c
     ${CMAKE_CURRENT_LIST_DIR}/journal_thread.c)
 target_link_libraries(assent_coordinator PUBLIC assent_coord_core assent_journal assent_link
     assent_cli assent_common PRIVATE PkgConfig::libsodium)

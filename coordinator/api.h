@@ -126,7 +126,7 @@ struct api_call {
 struct api_call *api_call_new(enum api_operation operation); /* returns owned */
 void api_call_free(struct api_call *call);
 
-/* Where edges post calls: implemented by the driver (coordinator.c) and by tests' stand-ins. */
+/* Where edges post calls: implemented by the driver (coordinator_post.c) and by tests' stand-ins. */
 struct api_sink {
     void *user;
     void (*post)(void *user, struct api_call *call); /* takes until done(); any thread */

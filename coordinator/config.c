@@ -377,3 +377,14 @@ const char *config_restart_key(const struct config *old, const struct config *ne
     }
     return NULL;
 }
+
+const struct config_participant *config_find_participant(const struct config *config,
+                                                         const char *name)
+{
+    for (size_t i = 0; i < config->participant_count; i++) {
+        if (strcmp(config->participants[i].name, name) == 0) {
+            return &config->participants[i];
+        }
+    }
+    return NULL;
+}

@@ -39,6 +39,10 @@ struct config {
 bool config_load(const char *path, struct config *ret_config, struct error *ret_error);
 void config_done(struct config *config);
 
+/* NULL: the configuration names no such participant. */
+const struct config_participant *config_find_participant(const struct config *config,
+                                                         const char *name);
+
 /* Logs every setting, without secrets. */
 void config_log(const struct config *config);
 

@@ -1,5 +1,4 @@
-/* coordinator_internal.h - the driver's state, shared by coordinator.c, coordinator_calls.c and
- * coordinator_carry.c only. */
+/* coordinator_internal.h - the driver's state, shared by coordinator*.c only. */
 #ifndef ASSENT_COORDINATOR_COORDINATOR_INTERNAL_H
 #define ASSENT_COORDINATOR_COORDINATOR_INTERNAL_H
 
@@ -38,6 +37,26 @@ struct coordinator {
     uint64_t events;          /* draws for the jitter */
     atomic_uint terminations;
 };
+
+/* coordinator_take.c: turns what was posted into events. Takes the items. */
+void take_all(struct coordinator *coordinator, struct inbox_item *items);
+
+/* coordinator_step.c: false if the journal could not be read; then nothing happened. */
+bool step_event(struct coordinator *coordinator, struct coord_event *event);
+void step_call(struct coordinator *coordinator, struct api_call *call);
+void step_pages(struct coordinator *coordinator);
+
+/* coordinator_prior.c: attaches to an event what the core says that it wants from the journal, and lets it go after the
+ * step. False: it could not be read, and the event must not be stepped. */
+bool prior_attach(struct coordinator *coordinator, struct coord_event *event);
+void prior_release(struct coordinator *coordinator);
+void prior_free_entries(struct journal_entry *entries, size_t count);
+void prior_unreadable(const struct error *error); /* logs it */
+
+/* coordinator_participants.c: one that the configuration names; a whole new configuration, which it takes. */
+void participants_add(struct coordinator *coordinator,
+                      const struct config_participant *participant);
+void participants_replace(struct coordinator *coordinator, struct config *config);
 
 /* coordinator_calls.c: questions that change nothing; answers and completes the call. */
 void calls_answer(struct coordinator *coordinator, struct api_call *call);

@@ -192,7 +192,7 @@ static uint64_t shift_undone(uint64_t mixed, unsigned shift)
     return x;
 }
 
-/* The count behind coordinator.c's event_random, which is spread and not secret. */
+/* The count behind coordinator_step.c's event_random, which is spread and not secret. */
 static uint64_t count_of(uint64_t mixed)
 {
     const uint64_t factor = UINT64_C(0xbf58476d1ce4e5b9), step = UINT64_C(0x9e3779b97f4a7c15);

@@ -1,6 +1,5 @@
 /*
- * coord.c - a coordinator process: the real core, and around it what coordinator.c, coordinator_carry.c and
- * coordinator_calls.c do. The journal's thread is in disk.c.
+ * coord.c - a coordinator process: the real core, and around it what coordinator*.c do. The journal's thread is in disk.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 #include "tests/sim/coverage.h"
 #include "tests/sim/world.h"
 
-#define NEWEST_MAX 32 /* as coordinator.c */
+#define NEWEST_MAX 32 /* as coordinator_prior.c */
 #define PAGES_MAX  64
 
 static bool point(struct sim_world *world, uint32_t coord, enum fault_point which)
@@ -171,7 +170,7 @@ static bool round_goes_on(const struct sim_world *world, uint32_t index)
 
 /* ---- stepping ---- */
 
-/* Attaches what the core wants from the journal, as prior_attach in coordinator.c. */
+/* Attaches what the core wants from the journal, as prior_attach in coordinator_prior.c. */
 static bool prior_attach(struct sim_world *world, uint32_t index, struct coord_event *event,
                          bool *ret_held, struct journal_entry **entries)
 {
@@ -259,7 +258,7 @@ static bool step(struct sim_world *world, uint32_t index, struct coord_event *ev
     return ok;
 }
 
-/* An audit's pages, as step_pages of coordinator.c. */
+/* An audit's pages, as step_pages of coordinator_step.c. */
 static void step_pages(struct sim_world *world, uint32_t index)
 {
     struct sim_coord *coord = &world->coords[index];
@@ -308,7 +307,7 @@ static void take_submit(struct sim_world *world, uint32_t index, const struct si
 
 static void take_resolve(struct sim_world *world, uint32_t index, const struct sim_event *event)
 {
-    /* As step_call of coordinator.c: the request whose run is meant. */
+    /* As step_call of coordinator_step.c: the request whose run is meant. */
     (void)coord_run_of(world->coords[index].core, &event->as.resolve->gtrid,
                        &event->as.resolve->gtrid);
     struct coord_event step_event = {
@@ -325,7 +324,7 @@ static void take_act(struct sim_world *world, uint32_t index, const struct sim_e
     carry(world, index);
 }
 
-/* SIGHUP: one participant less, or back again. As participant_remove and participant_add of coordinator.c. */
+/* SIGHUP: one participant less, or back again. As participant_remove and participants_add of coordinator_participants.c. */
 static void take_reconfigure(struct sim_world *world, uint32_t index, const struct sim_event *event)
 {
     struct sim_coord *coord = &world->coords[index];
