@@ -1,5 +1,5 @@
 /*
- * agents.c - an agent process: the real core, and around it what agent.c and the threads of pg_*.c do.
+ * agents.c - an agent process: the real core, and around it what agent*.c and the threads of pg_*.c do.
  *
  * The edge's rules mirrored here: workers take EXECUTEs in order; one keeper carries out everything else one after the
  * other and judges the server (P-14); a worker or finisher touches only the server that the keeper has accepted.
@@ -461,7 +461,7 @@ static bool sent_point(struct sim_world *world, uint32_t index, enum message_kin
            (kind == MESSAGE_INQUIRY && world_point(world, process, FAULT_A_INQUIRY_SENT));
 }
 
-/* Commands first, messages at the end of the round, as agent.c does. False: it died on the way. */
+/* Commands first, messages at the end of the round, as agent_step.c does. False: it died on the way. */
 static bool carry(struct sim_world *world, uint32_t index, struct agent_ready *ready)
 {
     uint64_t incarnation = world->agents[index].process.incarnation;

@@ -7,7 +7,7 @@
  *   faults.c       which faults a seed has, and whether one strikes
  *   coord.c        a coordinator process: the core and what coordinator*.c do around it
  *   disk.c         its journal: batches, syncs, crashes, copies
- *   agents.c       agent processes: the core and what agent.c and pg_*.c do around it
+ *   agents.c       agent processes: the core and what agent*.c and pg_*.c do around it
  *   database.c     the model of PostgreSQL
  *   backend.c      what runs on connections: branches, finishes, the keeper's looks
  *   backend_interactive.c  branches that get their statements one by one
