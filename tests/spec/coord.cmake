@@ -6,7 +6,8 @@ foreach(name IN ITEMS test_coord_audit test_coord_commit test_coord_external tes
     endif()
 endforeach()
 
-foreach(name IN ITEMS test_coord_queue test_coord_queue_mutants) # accepted requests
+foreach(name IN ITEMS test_coord_queue test_coord_queue_acts test_coord_queue_keys test_coord_queue_mutants test_coord_queue_recovery
+        test_coord_queue_view) # accepted requests
     assent_test(NAME ${name} SOURCES ${name}.c coord_requests.c coord_world.c LIBS assent_coord_core LABELS spec)
 endforeach()
 

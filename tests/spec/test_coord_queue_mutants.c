@@ -1,5 +1,5 @@
 /* test_coord_queue_mutants.c - properties of accepted requests (docs/adr/0017) that hang on one line each: every test here was seen to
- * fail with that line changed. P-1, P-4, P-10, P-16, P-18. What the requests do as a whole is in test_coord_queue.c. */
+ * fail with that line changed. P-1, P-4, P-10, P-16, P-18. What the requests do as a whole is in test_coord_queue*.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
