@@ -195,7 +195,7 @@ static uint64_t digest_burials(const struct sim_world *world, const struct sim_t
     return mask;
 }
 
-/* By the one start that began it, and once: law.c takes anything else as broken (P-1, S1), whoever voted. */
+/* By the one start that began it, and once: law.c and law_coord.c take anything else as broken (P-1, S1), whoever voted. */
 static bool may_be_decided(const struct sim_world *world, const struct sim_truth *truth)
 {
     if (world->options.is_unreduced) {
@@ -205,7 +205,7 @@ static bool may_be_decided(const struct sim_world *world, const struct sim_truth
     return !truth->is_decided && coord->process.is_alive && coord->epoch == truth->gtrid.epoch;
 }
 
-/* Of what law.c and judge.c know about it, what they may still ask for: an answer that was read counts for the process
+/* Of what law*.c and judge.c know about it, what they may still ask for: an answer that was read counts for the process
  * that has read it, a vote while the transaction may be decided or the process that gave it lives (I3). */
 static uint64_t digest_attempt(const struct sim_world *world, const struct sim_attempt *attempt,
                                bool is_open)

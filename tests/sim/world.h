@@ -18,7 +18,7 @@
  *   backend_external.c  what the agent does with such a branch
  *   operators.c    operators who resolve, and who decide about what stays
  *   nemesis.c      faults that come by the clock, and healing
- *   law.c          invariants that hold at every moment
+ *   law.c          invariants that hold at every moment; law_coord.c, law_agent.c, law_database.c: of whom
  *   judge.c        what must hold at the end
  *
  * Every process has an incarnation; what was meant for an earlier one is dropped. A stopped process keeps what
@@ -768,7 +768,7 @@ void nemesis_fail_over(struct sim_world *world, struct sim_database *database, u
 void nemesis_prepare_foreign(struct sim_world *world, struct sim_database *database,
                              const char *text, const struct gid *gid, bool is_elsewhere);
 
-/* law.c */
+/* law*.c */
 void law_broken(struct sim_world *world, const char *rule, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 struct sim_truth *law_truth(struct sim_world *world, const struct gtrid *gtrid);
@@ -801,6 +801,7 @@ const struct gtrid *law_view_gtrid(const struct txn_view *view);
 /* Could anybody have told a coordinator without the record that this was decided? */
 bool law_is_witnessed(const struct sim_world *world, const struct sim_truth *truth);
 bool law_is_reported(const struct sim_truth *truth, uint32_t database);
+const char *law_say_gtrid(const struct gtrid *gtrid); /* until it is called again */
 uint32_t law_database(const struct sim_world *world, const char *participant);
 uint32_t law_identity(const struct sim_world *world, const struct journal_id *id);
 
