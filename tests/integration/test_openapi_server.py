@@ -6,26 +6,19 @@ document that the server itself serves. At the end nothing may be described that
 problem, a member of a body; what cannot be shown here stands in NOT_SHOWN with the reason. That each part
 of the document matters is tested by taking it away: then an answer must be found wrong.
 """
-import atexit
 import contextlib
 import http.client
 import json
 import os
-import random
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 
+from demo_lib import DEADLINE_S, JSON, PSQL, running_demo, wait_until
 from openapi import METHODS, PROBLEM, Document
 
-BIN = os.environ["ASSENT_BIN_DIR"]
-PSQL = os.path.join(os.environ.get("ASSENT_PG_BINDIR", "/usr/lib/postgresql/15/bin"), "psql")
-DEADLINE_S = 60
 TRANSACTIONS, TRANSACTION = "/v1/transactions", "/v1/transactions/{id}"
 EVENTS, RESOLVE = "/v1/transactions/{id}/events", "/v1/transactions/{id}/resolve"
 OPEN, STREAM = "/v1/transactions/open", "/v1/stream"
@@ -35,7 +28,6 @@ BODIES = {STATEMENTS: {"participant": "order", "sql": "SELECT 1"}, BRANCHES: {"p
           COMMIT: {}, ROLLBACK: {}}
 REQUEUE, DROP, QUEUES = "/v1/transactions/{id}/requeue", "/v1/transactions/{id}/drop", "/v1/queues"
 SERVICE = ("/v1/participants", "/livez", "/readyz", "/metrics", "/openapi.json")
-JSON = {"Content-Type": "application/json"}
 ASYNC = {"Prefer": "respond-async"}
 NO_ID = "0" * 32 + "-1-" + "0" * 16 + "-1"
 
@@ -54,108 +46,6 @@ NOT_SHOWN = {
     "#/components/schemas/Transaction/properties/branches/items/properties/detail": WORDS,
     "expired": "an hour of running time at least",
 }
-
-
-# ---- The system under test ----
-
-def run(*command, check=True):
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    if check and result.returncode != 0:
-        raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
-    return result.stdout
-
-
-def wait_until(what, condition):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
-
-
-def has_ended(pid):
-    """Also if nobody has waited for it yet."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def free_port():
-    """With a dozen more behind it, which the demo takes, and taken as free_port of demo_lib.sh does."""
-    for _ in range(300):
-        port = random.randrange(26000, 32000, 20)
-        link = f"/tmp/assent-port-{port}"
-        with contextlib.ExitStack() as stack:
-            try:
-                os.symlink(str(os.getpid()), link)
-                atexit.register(os.unlink, link)
-                for offset in range(15):
-                    probe = stack.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", port + offset))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no free port")
-
-
-class Demo:
-    """`assent demo` in a folder of its own, whose assentd can be replaced by one with other settings."""
-
-    def __init__(self, folder):
-        self.folder = os.path.join(folder, "demo")
-        self.port = free_port()
-        self.own = None
-
-    def command(self, *arguments, check=True):
-        return run(os.path.join(BIN, "assent"), "demo", *arguments, "--dir", self.folder, check=check)
-
-    def up(self, *arguments):
-        self.command("up", "--port", str(self.port), *arguments)
-
-    def status(self):
-        return json.loads(self.command("status", "--json", check=False))
-
-    def pid(self, role, participant=None):
-        return next(one["pid"] for one in self.status()["processes"]
-                    if (one["role"], one["participant"]) == (role, participant))
-
-    def kill(self, pid):
-        os.kill(pid, signal.SIGKILL)
-        wait_until("a killed process is gone", lambda: has_ended(pid))
-
-    def conninfo(self, participant):
-        return next(one["conninfo"] for one in self.status()["databases"] if one["participant"] == participant)
-
-    def query(self, participant, sql):
-        return run(PSQL, "-wXAtq", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(participant), "-c", sql).strip()
-
-    @contextlib.contextmanager
-    def assentd(self, settings, *arguments):
-        """In place of the demo's: another assentd on the same journal."""
-        process = next(one for one in self.status()["processes"] if one["role"] == "assentd")
-        if process["pid"] is not None:
-            os.kill(process["pid"], signal.SIGTERM)
-            wait_until("the demo's assentd is gone", lambda: has_ended(process["pid"]))
-        with open(process["config"], encoding="utf-8") as file:
-            config = file.read().replace("[assentd]\n", "[assentd]\n" + settings)
-        path = os.path.join(self.folder, "own.conf")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(config)
-        owner = os.stat(self.folder)
-        os.chown(path, owner.st_uid, owner.st_gid)
-        as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
-        with open(os.path.join(self.folder, "log", "own.log"), "ab") as log:
-            own = subprocess.Popen([os.path.join(BIN, "assentd"), "--config", path, *arguments], stderr=log, cwd="/",
-                                   **as_owner)
-        try:
-            yield own
-        finally:
-            own.kill()
-            own.wait()
-
-    def down(self):
-        self.command("down", "--purge", check=False)
 
 
 # ---- Requests ----
@@ -818,12 +708,8 @@ def judge_teeth(client):
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="assent-test-", dir="/tmp")
-    os.chmod(folder, 0o755)  # for the user postgres
-    demo = Demo(folder)
-    client = Client(demo.port)
-    try:
-        demo.up()
+    with running_demo() as demo:
+        client = Client(demo.port)
         client.document = Document(json.loads(client.raw("GET", "/openapi.json", {}, None)[2]))
         ask_service(client, demo)
         known = ask_commits(client, demo)
@@ -841,9 +727,6 @@ def main():
         ask_with_memory_full(client, demo)
         ask_stuck(client, demo)
         ask_unreadable_journal(client, demo)
-    finally:
-        demo.down()
-        shutil.rmtree(folder, ignore_errors=True)
     judge_coverage(client)
     parts = judge_teeth(client)
     for complaint in client.complaints:

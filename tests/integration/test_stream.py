@@ -6,16 +6,14 @@ import http.client
 import json
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from test_openapi_server import BIN, DEADLINE_S, JSON, Demo, has_ended, wait_until
+from demo_lib import BIN, DEADLINE_S, JSON, has_ended, running_demo, wait_until
 
 CURL = ["curl", "-sN", "--max-time", str(DEADLINE_S)]
 
@@ -285,18 +283,11 @@ def check_stop(api, demo):
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="assent-test-", dir="/tmp")
-    os.chmod(folder, 0o755)  # for the user postgres
-    demo = Demo(folder)
-    api = Api(demo.port)
-    try:
-        demo.up()
+    with running_demo() as demo:
+        api = Api(demo.port)
         for check in (check_events, check_resume, check_waits, check_accepted, check_many, check_kill, check_stop):
             check(api, demo)
             print(check.__name__, file=sys.stderr)
-    finally:
-        demo.down()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
