@@ -1,9 +1,13 @@
 # The coordinator's core, rule by rule.
 foreach(name IN ITEMS test_coord_audit test_coord_commit test_coord_external test_coord_recovery test_coord_keys test_coord_review
-        test_coord_mutants test_coord_view test_coord_changes test_coord_lines)
+        test_coord_mutants test_coord_view test_coord_changes)
     if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${name}.c")
         assent_test(NAME ${name} SOURCES ${name}.c coord_world.c LIBS assent_coord_core LABELS spec)
     endif()
+endforeach()
+
+foreach(name IN ITEMS test_coord_lines test_coord_lines_branches test_coord_lines_restart)
+    assent_test(NAME ${name} SOURCES ${name}.c coord_lines.c coord_world.c LIBS assent_coord_core LABELS spec)
 endforeach()
 
 foreach(name IN ITEMS test_coord_queue test_coord_queue_acts test_coord_queue_keys test_coord_queue_mutants test_coord_queue_recovery
