@@ -40,7 +40,7 @@ enum api_status {
     API_EXPIRED, /* below the retention floor */
     API_CONFLICT, /* RESOLVE, STATEMENT, CLOSE, EXTERNAL: not possible in this state; text says why and what is */
     API_LIMIT, /* STATEMENT, EXTERNAL: beyond a configured limit, which limit_name and text name; nothing was done */
-    API_FAILED, /* an internal error; text */
+    API_FAILED,   /* an internal error; text */
     API_ACCEPTED, /* SUBMIT: accepted durably, not decided */
 };
 
