@@ -27,6 +27,7 @@ expect 0 "$assent" --help
 if grep -qE 'explain|doctor|bench' "$work/out"; then
     fail "--help promises what does not exist"
 fi
+[ -z "$(sed -n '/^Commands:$/,/^$/{/^Commands:$/d;/^ /d;/^$/d;p}' "$work/out")" ] || fail "a line of --help is broken"
 for command in submit status list history participants watch queues requeue drop resolve journal demo; do
     expect 0 "$assent" "$command" --help
 done

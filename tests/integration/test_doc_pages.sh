@@ -7,7 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 docs=${ASSENT_SOURCE_DIR:?}/docs
 port=$(free_port)
 export ASSENT_API=http://127.0.0.1:$port ASSENT_DEMO=$demo TMPDIR=$work
-expect 0 "$assent" demo up --dir "$demo" --port "$port"
+# As a reader's demo is who has played a story before.
+expect 0 "$assent" demo up --dir "$demo" --port "$port" --participants order,payment,inventory
 
 # The pages' commands stand in the clone.
 mkdir -p "$work/clone/build"

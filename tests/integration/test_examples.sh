@@ -35,10 +35,11 @@ await_end() {
         fail "process $1 does not end"
 }
 
-# Where the README's commands expect the sources and the build, and a home of their own.
+# Where the README's commands expect the sources, the build and the demo, and a home of their own.
 mkdir "$work/source" "$work/home"
 ln -s "$ASSENT_SOURCE_DIR/examples" "$work/source/examples"
 ln -s "$ASSENT_BUILD_DIR" "$work/source/build"
+demo=$work/source/.assent-demo
 export HOME=$work/home
 
 # client LANGUAGE ARGUMENTS...
@@ -101,7 +102,7 @@ for participant in order payment; do
         '.databases[] | select(.participant == $participant) | .conninfo')
 done
 
-export ORDER_DB=${conninfo[order]}
+unset ORDER_DB
 /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || fail "python3-psycopg2 is not installed"
 
 # 1. The page's commands, in its order: each ```sh block but those under "Before", with the ```text behind it.
@@ -140,6 +141,7 @@ nowhere o-104
 exactly_once o-111 12.50
 nowhere o-112
 
+export ORDER_DB=${conninfo[order]}
 # The program with a connection of its own: wrong use, an order that exists, the coordinator dies with the decision, before it.
 external() {
     /usr/bin/python3 "$work/source/examples/python/external.py" "$@"

@@ -53,6 +53,11 @@ while read -r alias; do
     [ -e "share/man/$target" ] || fail "$alias leads to $target"
 done <"$work/aliases"
 
+# Each command that `assent --help` lists has a page of its name.
+for command in $(bin/assent --help | sed -n '/^Commands:$/,/^$/s/^  \([a-z][a-z]*\).*/\1/p' | sort -u); do
+    [ -e "share/man/man1/assent-$command.1" ] || fail "there is no page assent-$command(1)"
+done
+
 # They run from here, without a path into the build.
 version=$(cat "$ASSENT_SOURCE_DIR/VERSION")
 for program in bin/assent sbin/assentd sbin/assent-agent; do

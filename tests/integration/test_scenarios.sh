@@ -166,6 +166,12 @@ case_command() {
     expect 0 "$assent" demo run --help
     expect 0 "$assent" demo run expired-card --help
     grep -q 'without any compensation' "$work/out" || fail "help of a scenario"
+    # Options of a scenario's own: named by its help, bounded, and unknown to others.
+    expect 0 "$assent" demo run saga --help
+    grep -q -- '--products=N' "$work/out" || fail "help of a scenario's own option"
+    expect 64 "$assent" demo run saga --rounds 0
+    grep -q -- '--rounds takes 1 to 100, not "0"' "$work/out" || fail "an option out of its bounds"
+    expect 64 "$assent" demo run expired-card --rate 2
     expect 0 "$assent" demo run --list
     [ "$(wc -l <"$work/out")" -eq 6 ] || fail "list"
     expect 0 "$assent" demo --json run --list

@@ -21,7 +21,6 @@
 #define BEGINNING_MS   10000
 #define REPAIRS        20 /* somebody else may be killing, too */
 #define BALANCE        "1000000.00"
-#define KEY_KILLS      0x700
 #define WAITING_BRANCHES                                                                           \
     "SELECT count(*) > 0 FROM pg_stat_activity"                                                    \
     " WHERE wait_event_type = 'Lock' AND application_name LIKE 'assent-agent/%'"
@@ -327,20 +326,11 @@ static void run(struct kit *kit)
     judge(kit);
 }
 
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-    if (key != KEY_KILLS) {
-        return ARGP_ERR_UNKNOWN;
-    }
-    kills = kit_number(state, "--kills", argument, 0, 100);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"kills", KEY_KILLS, "N", 0, "How often assentd is killed in the middle (1)", 2}, {0}};
-    static const struct argp argp = {options, parse_option, NULL, NULL, NULL, NULL, NULL};
+    static const struct scenario_option options[] = {
+        {"kills", "How often assentd is killed in the middle (1)", 0, 100, &kills},
+    };
     static const struct scenario scenario = {
         .name = "checkout-retry",
         .what = "A checkout times out and the shopper presses again, five times, some at once: "
@@ -349,7 +339,8 @@ int main(int argc, char **argv)
         .schema_count = sizeof scenario_schemas / sizeof *scenario_schemas,
         .shoppers = 20,
         .seconds = 180,
-        .argp = &argp,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
         .run = run,
     };
     return kit_main(&scenario, argc, argv);

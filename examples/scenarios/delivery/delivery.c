@@ -16,7 +16,6 @@
 #include "examples/scenarios/delivery/schemas.h"
 #include "examples/scenarios/kit/kit.h"
 
-#define KEY_RATE       0x700
 #define TRANSACTION_MS 30000
 #define CHANGE_MS      500 /* a change that waits for an order which waits for it gives way after this */
 #define LOOK_MS        10
@@ -481,24 +480,14 @@ static void run(struct kit *kit)
     judge(kit);
 }
 
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-    if (key != KEY_RATE) {
-        return ARGP_ERR_UNKNOWN;
-    }
-    rate = kit_number(state, "--rate", argument, 0, 1000000);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"rate", KEY_RATE, "N", 0,
-         "Orders a second that come in (1065, ten times the average of 9.2 million a day); "
-         "0: as many as can be",
-         2},
-        {0}};
-    static const struct argp argp = {options, parse_option, NULL, NULL, NULL, NULL, NULL};
+    static const struct scenario_option options[] = {
+        {"rate",
+         "Orders a second that come in (1065, ten times the average of 9.2 million a day); 0: as "
+         "many as can be",
+         0, 1000000, &rate},
+    };
     static const struct scenario scenario = {
         .name = "delivery",
         .what = "Lunch hour: order, payment and the restaurant's approval as one transaction, at "
@@ -509,7 +498,8 @@ int main(int argc, char **argv)
         .shoppers = 10000,
         .at_once = 64,
         .seconds = 600,
-        .argp = &argp,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
         .run = run,
     };
     return kit_main(&scenario, argc, argv);

@@ -23,7 +23,6 @@
 #ifndef ASSENT_SCENARIOS_KIT_H
 #define ASSENT_SCENARIOS_KIT_H
 
-#include <argp.h>
 #include <assent/assent.h>
 #include <jansson.h>
 #include <libpq-fe.h>
@@ -44,16 +43,24 @@ struct scenario_schema {
     const char *sql; /* its tables, without a schema's name: the kit makes one for the scenario */
 };
 
+/* An option that is the scenario's own: --rounds N. */
+struct scenario_option {
+    const char *name; /* "rounds" */
+    const char *what; /* for --help, default included */
+    uint64_t least, most;
+    uint64_t *value; /* has the default */
+};
+
 struct scenario {
     const char *name;                      /* "checkout-retry" */
     const char *what;                      /* one sentence */
     const struct scenario_schema *schemas; /* one per participant; the demo gets those it lacks */
     size_t schema_count;
-    uint64_t shoppers;       /* default of --shoppers */
-    uint64_t at_once;        /* default of --at-once; 0: 16 */
-    uint64_t seconds;        /* default of --timeout */
-    const struct argp *argp; /* options of its own; NULL for none */
-    void *argp_input;
+    uint64_t shoppers; /* default of --shoppers */
+    uint64_t at_once;  /* default of --at-once; 0: 16 */
+    uint64_t seconds;  /* default of --timeout */
+    const struct scenario_option *options;
+    size_t option_count;
     void (*run)(struct kit *kit);
 };
 
@@ -97,9 +104,6 @@ void kit_give_up(const struct kit *kit, int code, const char *hint, const char *
 char *kit_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t kit_now_ms(void); /* monotonic */
 uint64_t kit_now_us(void); /* the same clock */
-/* A decimal number of an option, or argp's error. */
-uint64_t kit_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
-                    uint64_t most);
 /* Before something is tried again: a random pause, longer with each attempt up to a second, on top of what the server advised.
  * Gives the run up when its time is over; `what` says what was tried. */
 void kit_pause(const struct kit *kit, unsigned int attempt, uint64_t advised_ms, const char *what);

@@ -1,4 +1,5 @@
 /* main.c - a scenario's options, the order of things, and its end (kit.h). */
+#include <argp.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #define KEY_SHOPPERS 0x601
 #define KEY_AT_ONCE  0x602
 #define KEY_TIMEOUT  0x603
+#define KEY_OWN      0x700 /* the scenario's first, and so on */
 
 #define AT_ONCE_DEFAULT 16
 #define AT_ONCE_MAX     500
@@ -84,18 +86,31 @@ void kit_pause(const struct kit *kit, unsigned int attempt, uint64_t advised_ms,
     poll(NULL, 0, (int)pause_ms);
 }
 
-uint64_t kit_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
-                    uint64_t most)
+/* A decimal number, or argp's error. */
+static uint64_t parse_number(const struct argp_state *state, const char *option, const char *text,
+                             uint64_t least, uint64_t most)
 {
     char *end = NULL;
     errno = 0;
     const unsigned long long number = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || number < least ||
         number > most) {
-        argp_error(state, "%s takes %llu to %llu, not \"%s\"", option, (unsigned long long)least,
+        argp_error(state, "--%s takes %llu to %llu, not \"%s\"", option, (unsigned long long)least,
                    (unsigned long long)most, text);
     }
     return number;
+}
+
+/* The scenario's own options have keys from KEY_OWN on, in their order. */
+static error_t parse_own(const struct scenario *scenario, int key, const char *argument,
+                         const struct argp_state *state)
+{
+    if (key < KEY_OWN || (size_t)(key - KEY_OWN) >= scenario->option_count) {
+        return ARGP_ERR_UNKNOWN;
+    }
+    const struct scenario_option *option = &scenario->options[key - KEY_OWN];
+    *option->value = parse_number(state, option->name, argument, option->least, option->most);
+    return 0;
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -103,11 +118,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     struct kit *kit = state->input;
     struct kit_options *options = &kit->options;
     switch (key) {
-    case ARGP_KEY_INIT:
-        if (kit->scenario->argp != NULL) {
-            state->child_inputs[0] = kit->scenario->argp_input;
-        }
-        return 0;
     case 'd':
         options->folder = argument;
         return 0;
@@ -118,28 +128,29 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->json = true;
         return 0;
     case KEY_SEED:
-        options->seed = kit_number(state, "--seed", argument, 0, UINT64_MAX);
+        options->seed = parse_number(state, "seed", argument, 0, UINT64_MAX);
         return 0;
     case KEY_SHOPPERS:
-        options->shoppers = kit_number(state, "--shoppers", argument, 1, 1000000);
+        options->shoppers = parse_number(state, "shoppers", argument, 1, 1000000);
         return 0;
     case KEY_AT_ONCE:
-        options->at_once = kit_number(state, "--at-once", argument, 1, AT_ONCE_MAX);
+        options->at_once = parse_number(state, "at-once", argument, 1, AT_ONCE_MAX);
         return 0;
     case KEY_TIMEOUT:
-        options->seconds = kit_number(state, "--timeout", argument, 1, 86400);
+        options->seconds = parse_number(state, "timeout", argument, 1, 86400);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "what is \"%s\" for?", argument);
         return EINVAL;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_own(kit->scenario, key, argument, state);
     }
 }
 
-static void parse(struct kit *kit, int argc, char **argv)
+/* Returns owned: the scenario's own options behind those that all have. */
+static struct argp_option *list_options(const struct scenario *scenario)
 {
-    static const struct argp_option options[] = {
+    static const struct argp_option shared[] = {
         {"dir", 'd', "DIR", 0, "The demo's folder (default .assent-demo)", 1},
         {"port", 'p', "PORT", 0, "The port of the demo's API", 1},
         {"json", 'j', NULL, 0, "Print the summary as JSON", 1},
@@ -147,23 +158,38 @@ static void parse(struct kit *kit, int argc, char **argv)
         {"at-once", KEY_AT_ONCE, "N", 0, "How many requests are sent at a time", 1},
         {"seed", KEY_SEED, "N", 0, "What is left to chance (1)", 1},
         {"timeout", KEY_TIMEOUT, "SECONDS", 0, "All of it has to be over by then", 1},
-        {0},
     };
-    const struct argp_child children[] = {{kit->scenario->argp, 0, NULL, 0}, {0}};
+    const size_t shared_count = sizeof shared / sizeof *shared;
+    struct argp_option *options =
+        calloc(shared_count + scenario->option_count + 1, sizeof *options);
+    if (options == NULL) {
+        abort();
+    }
+    memcpy(options, shared, sizeof shared);
+    for (size_t i = 0; i < scenario->option_count; i++) {
+        const struct scenario_option *own = &scenario->options[i];
+        options[shared_count + i] =
+            (struct argp_option){own->name, KEY_OWN + (int)i, "N", 0, own->what, 2};
+    }
+    return options; /* calloc has made the end */
+}
+
+static void parse(struct kit *kit, int argc, char **argv)
+{
+    struct argp_option *options = list_options(kit->scenario);
     char *doc = kit_text("%s\v"
                          "The demo is made or repaired if need be; the scenario's tables are in a "
                          "schema of their own, made anew each time. Exit codes: 0 all answers of "
                          "the verdict are yes, 1 one is no, 64 usage, 69 unavailable.",
                          kit->scenario->what);
-    const struct argp argp = {
-        options, parse_option, NULL, doc, kit->scenario->argp != NULL ? children : NULL,
-        NULL,    NULL};
+    const struct argp argp = {options, parse_option, NULL, doc, NULL, NULL, NULL};
     argp_err_exit_status = EX_USAGE;
     char *name = kit_text("assent demo run %s", kit->scenario->name);
     argv[0] = name;
     argp_parse(&argp, argc, argv, 0, NULL, kit);
     free(name);
     free(doc);
+    free(options);
 }
 
 static void name_run(struct kit *kit)

@@ -12,7 +12,6 @@
 #include "examples/scenarios/kit/kit.h"
 #include "examples/scenarios/reservation/schemas.h"
 
-#define KEY_ITEMS      0x700
 #define TRANSACTION_MS 30000
 #define PRICE          "20.00"
 #define BALANCE        "1000.00"
@@ -370,20 +369,11 @@ static void run(struct kit *kit)
     judge(kit);
 }
 
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-    if (key != KEY_ITEMS) {
-        return ARGP_ERR_UNKNOWN;
-    }
-    items = kit_number(state, "--items", argument, 1, 100000);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"items", KEY_ITEMS, "N", 0, "How many there are to be sold (100)", 2}, {0}};
-    static const struct argp argp = {options, parse_option, NULL, NULL, NULL, NULL, NULL};
+    static const struct scenario_option options[] = {
+        {"items", "How many there are to be sold (100)", 1, 100000, &items},
+    };
     static const struct scenario scenario = {
         .name = "reservation",
         .what =
@@ -393,7 +383,8 @@ int main(int argc, char **argv)
         .schema_count = sizeof scenario_schemas / sizeof *scenario_schemas,
         .shoppers = 1000,
         .seconds = 600,
-        .argp = &argp,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
         .run = run,
     };
     return kit_main(&scenario, argc, argv);

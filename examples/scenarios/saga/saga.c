@@ -18,12 +18,9 @@
 #include "examples/scenarios/saga/lines.h"
 #include "examples/scenarios/saga/schemas.h"
 
-#define KEY_ROUNDS   0x700
-#define KEY_PRODUCTS 0x701
-#define KEY_KILLS    0x702
-#define CREDIT       "1000000.00"
-#define REPAIRS      20 /* somebody else may be killing, too */
-#define EXPIRED_OF   3  /* every so manieth card */
+#define CREDIT     "1000000.00"
+#define REPAIRS    20 /* somebody else may be killing, too */
+#define EXPIRED_OF 3  /* every so manieth card */
 
 enum design { BY_ASSENT, BY_SAGA, DESIGN_COUNT };
 
@@ -439,31 +436,13 @@ static void run(struct kit *kit)
     judge(kit);
 }
 
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-    switch (key) {
-    case KEY_ROUNDS:
-        rounds = kit_number(state, "--rounds", argument, 1, 100);
-        return 0;
-    case KEY_PRODUCTS:
-        products = kit_number(state, "--products", argument, 1, 100000);
-        return 0;
-    case KEY_KILLS:
-        kills = kit_number(state, "--kills", argument, 0, 1);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 int main(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"rounds", KEY_ROUNDS, "N", 0, "How often each design has its turn (3)", 2},
-        {"products", KEY_PRODUCTS, "N", 0, "How many things there are to buy (10)", 2},
-        {"kills", KEY_KILLS, "N", 0, "1 (default): and once while who coordinates dies; 0: not", 2},
-        {0}};
-    static const struct argp argp = {options, parse_option, NULL, NULL, NULL, NULL, NULL};
+    static const struct scenario_option options[] = {
+        {"rounds", "How often each design has its turn (3)", 1, 100, &rounds},
+        {"products", "How many things there are to buy (10)", 1, 100000, &products},
+        {"kills", "1 (default): and once while who coordinates dies; 0: not", 0, 1, &kills},
+    };
     static const struct scenario scenario = {
         .name = "saga",
         .what = "The same checkout as one transaction and as a saga with outbox and compensation, "
@@ -472,7 +451,8 @@ int main(int argc, char **argv)
         .schema_count = sizeof scenario_schemas / sizeof *scenario_schemas,
         .shoppers = 600,
         .seconds = 600,
-        .argp = &argp,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
         .run = run,
     };
     return kit_main(&scenario, argc, argv);

@@ -14,7 +14,6 @@
 #include "examples/scenarios/upgrade/schemas.h"
 #include "examples/scenarios/upgrade/shop.h"
 
-#define KEY_RATE     0x700
 #define AWAY_MS      10000 /* until the coordinator knows that the database is away */
 #define REPAIRS      20    /* somebody else may be killing, too */
 #define SHOPPERS_MIN 16    /* with fewer, nobody may come at the moments that matter */
@@ -247,20 +246,11 @@ static void run(struct kit *kit)
     notes_judge(kit, away_count);
 }
 
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-    if (key != KEY_RATE) {
-        return ARGP_ERR_UNKNOWN;
-    }
-    rate = kit_number(state, "--rate", argument, 1, 100000);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"rate", KEY_RATE, "N", 0, "Shoppers who come in a second (100)", 2}, {0}};
-    static const struct argp argp = {options, parse_option, NULL, NULL, NULL, NULL, NULL};
+    static const struct scenario_option options[] = {
+        {"rate", "Shoppers who come in a second (100)", 1, 100000, &rate},
+    };
     static const struct scenario scenario = {
         .name = "upgrade",
         .what = "The payment database is shut down and restarted, and the coordinator with it, "
@@ -271,7 +261,8 @@ int main(int argc, char **argv)
         .schema_count = sizeof scenario_schemas / sizeof *scenario_schemas,
         .shoppers = 600,
         .seconds = 300,
-        .argp = &argp,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
         .run = run,
     };
     return kit_main(&scenario, argc, argv);
