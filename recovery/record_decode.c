@@ -247,10 +247,10 @@ static bool take_proof(struct cursor *cursor, struct proof *ret_proof)
     if (take_nil(cursor)) {
         return true; /* PROOF_NONE, all zeros */
     }
-    if (!take_fields(cursor, 6) || !take_uint(cursor, PROOF_EXTERNAL, &kind) || kind == PROOF_NONE ||
-        !take_u32(cursor, &ret_proof->timeline) || !take_u32(cursor, &ret_proof->database_oid) ||
-        !take_u64(cursor, &ret_proof->xid8) || !take_u64(cursor, &ret_proof->system_id) ||
-        !take_u64(cursor, &ret_proof->lsn)) {
+    if (!take_fields(cursor, 6) || !take_uint(cursor, PROOF_EXTERNAL, &kind) ||
+        kind == PROOF_NONE || !take_u32(cursor, &ret_proof->timeline) ||
+        !take_u32(cursor, &ret_proof->database_oid) || !take_u64(cursor, &ret_proof->xid8) ||
+        !take_u64(cursor, &ret_proof->system_id) || !take_u64(cursor, &ret_proof->lsn)) {
         return false;
     }
     ret_proof->kind = (enum proof_kind)kind;

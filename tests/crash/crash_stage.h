@@ -59,7 +59,8 @@ struct crash_stage {
     size_t participant;          /* of the victim that is not assentd */
     size_t sale_count;
     struct sale sales[CRASH_SALES];
-    struct pg_conn *straggler; /* of an agent that died, for its successor's fence to end; or NULL */
+    struct pg_conn
+        *straggler; /* of an agent that died, for its successor's fence to end; or NULL */
     uint64_t heal_deadline_ms; /* both set by crash_judge */
     uint64_t heal_ms;
 };

@@ -47,7 +47,14 @@ struct fact { /* of one gtrid */
     struct fact_branch branches[PARTICIPANTS];
 };
 
-enum call_kind { CALL_BY_NUMBER = 0, CALL_OPEN, CALL_STATEMENT, CALL_ROLLBACK, CALL_EXTERNAL, CALL_ACT };
+enum call_kind {
+    CALL_BY_NUMBER = 0,
+    CALL_OPEN,
+    CALL_STATEMENT,
+    CALL_ROLLBACK,
+    CALL_EXTERNAL,
+    CALL_ACT
+};
 
 struct call {
     uint64_t

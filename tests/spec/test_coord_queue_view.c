@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -110,6 +111,36 @@ static void test_queue_views(void **state)
     assert_int_equal(counters.requests_dead, 1);
     assert_int_equal(counters.requests_waiting, 3);
     assert_int_equal(counters.died, 1);
+    world_done(&world);
+}
+
+static size_t count_with_key(const struct world *world, const char *key)
+{
+    struct api_list list = {.any_state = true, .limit = 10, .key_bytes = strlen(key)};
+    memcpy(list.key, key, list.key_bytes);
+    struct txn_view *views = NULL;
+    size_t count = coord_list(world->coord, &list, &views);
+    for (size_t i = 0; i < count; i++) {
+        txn_view_done(&views[i]);
+    }
+    free(views);
+    return count;
+}
+
+/* By its key, the whole of it, also while a run of it has the same. */
+static void test_requests_are_listed_by_key(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)accepted(&world, "q", "ab");
+    (void)accepted(&world, "q", "cd");
+    (void)accepted(&world, "q", "");
+    assert_int_equal(count_with_key(&world, "ab"), 1);
+    assert_int_equal(count_with_key(&world, "cd"), 1);
+    assert_int_equal(count_with_key(&world, "ac"), 0);
+    assert_int_equal(count_with_key(&world, "a"), 0);
+    assert_int_equal(count_with_key(&world, "abc"), 0);
     world_done(&world);
 }
 
@@ -292,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_queue_oldest_age),
         cmocka_unit_test(test_queue_last_event_is_kept),
         cmocka_unit_test(test_queue_views),
+        cmocka_unit_test(test_requests_are_listed_by_key),
         cmocka_unit_test(test_queue_changes_are_the_requests),
         cmocka_unit_test(test_p04_refused_has_no_date_before_it_is_durable),
         cmocka_unit_test(test_p04_heuristic_request_is_shown_when_durable),

@@ -11,7 +11,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 
-#define SOON_MS 10000
+#define SOON_MS   10000
 #define MAX_TIMED 3 /* calls whose time is kept */
 
 /* What happens inside of exchange_time_out. */
