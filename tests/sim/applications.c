@@ -83,6 +83,29 @@ static bool has_money(const struct sim_database *database, const struct sim_atte
            database->balance[attempt->account[0]] + attempt->amount[0] >= 0;
 }
 
+enum application_end application_prepare(struct sim_world *world, struct sim_database *database,
+                                         struct sim_attempt *attempt)
+{
+    if (!database->is_up || database->is_read_only ||
+        database->prepared_count >= database->slot_count ||
+        database_prepared(database, &attempt->gid) != NULL) {
+        return APPLICATION_HAS_FAILED;
+    }
+    if (!database_lock(database, attempt, attempt)) {
+        return APPLICATION_IS_BLOCKED;
+    }
+    if (!has_money(database, attempt)) {
+        database_unlock(world, database, attempt);
+        return APPLICATION_HAS_FAILED;
+    }
+    attempt->xid8 = database->next_xid++;
+    attempt->tag = "PREPARE TRANSACTION";
+    database_prepare(world, database, attempt);
+    TRACE(world, LANE_DATABASE(database->index), "application: PREPARE %016llx",
+          (unsigned long long)attempt->gid.attempt);
+    return APPLICATION_HAS_PREPARED;
+}
+
 static void attempt_describe(const struct sim_world *world,
                              const struct sim_application *application, struct sim_attempt *attempt)
 {
@@ -99,30 +122,12 @@ void applications_event(struct sim_world *world, const struct sim_event *event)
     struct sim_attempt *attempt = law_attempt(world, &application->gid);
     CHECK(attempt != NULL && !attempt->is_prepared);
     attempt_describe(world, application, attempt);
-    if (!database->is_up || database->is_read_only ||
-        database->prepared_count >= database->slot_count) {
-        application_end(world, application, false);
+    enum application_end end = application_prepare(world, database, attempt);
+    if (end == APPLICATION_IS_BLOCKED && world->now_ms < application->until_ms) {
+        later(world, event->number, WAIT_MS);
         return;
     }
-    if (!database_lock(database, attempt, attempt)) {
-        if (world->now_ms >= application->until_ms) {
-            application_end(world, application, false);
-        } else {
-            later(world, event->number, WAIT_MS);
-        }
-        return;
-    }
-    if (!has_money(database, attempt)) {
-        database_unlock(world, database, attempt);
-        application_end(world, application, false);
-        return;
-    }
-    attempt->xid8 = database->next_xid++;
-    attempt->tag = "PREPARE TRANSACTION";
-    database_prepare(world, database, attempt);
-    TRACE(world, LANE_DATABASE(database->index), "application: PREPARE %016llx",
-          (unsigned long long)attempt->gid.attempt);
-    application_end(world, application, true);
+    application_end(world, application, end == APPLICATION_HAS_PREPARED);
 }
 
 /* It rolls back what was verified, and prepares something else under the same name (P-20). */

@@ -429,14 +429,15 @@ void backend_finish(struct sim_world *world, uint32_t agent, struct command *com
 }
 
 static enum pg_class finish_class(struct sim_world *world, struct sim_database *database,
-                                  const struct command_finish *finish)
+                                  const struct command_finish *finish, bool *ret_was_another)
 {
     struct sim_attempt *attempt = database_prepared(database, &finish->gid);
     if (attempt == NULL) {
         return PG_NOT_FOUND;
     }
-    if (attempt->is_stranger) {
-        return PG_REFUSED; /* its owner is another role (42501), or it is in another database (0A000) */
+    enum pg_class denied = PG_REFUSED;
+    if (backend_owner_denies(attempt, finish, &denied)) {
+        return denied;
     }
     if (attempt->busy_until_ms > world->now_ms || fault_strikes(world, SIM_PG_BUSY)) {
         return PG_RETRY;
@@ -444,9 +445,9 @@ static enum pg_class finish_class(struct sim_world *world, struct sim_database *
     if (fault_strikes(world, SIM_PG_REFUSED)) {
         return PG_REFUSED;
     }
-    enum pg_class settled = PG_OK;
-    if (backend_owner_settles(world, database, attempt, finish, &settled)) {
-        return settled;
+    *ret_was_another = backend_owner_swaps(world, database, attempt, finish);
+    if (*ret_was_another) {
+        return PG_NOT_FOUND;
     }
     TRACE(world, LANE_DATABASE(database->index), "%s PREPARED %016llx",
           finish->commit ? "COMMIT" : "ROLLBACK", (unsigned long long)finish->gid.attempt);
@@ -458,7 +459,8 @@ static enum pg_class finish_class(struct sim_world *world, struct sim_database *
 static void backend_finishes(struct sim_world *world, struct sim_database *database,
                              struct sim_backend *backend)
 {
-    struct command_result result = {.class = finish_class(world, database, &backend->finish)};
+    struct command_result result = {0};
+    result.class = finish_class(world, database, &backend->finish, &result.was_another);
     backend_answer(world, backend, &result);
     backend_release(world, database, backend);
 }

@@ -41,10 +41,10 @@ static void verify_look(struct sim_world *world, struct sim_database *database,
     if (world->now_ms >= verify->deadline_ms) {
         result->class = PG_UNKNOWN;
         result->failure.reason = REASON_TIMEOUT;
-    } else if (attempt == NULL || attempt->is_stranger) {
+    } else if (attempt == NULL || attempt->is_elsewhere) {
         result->class = PG_ROLLED_BACK;
         result->failure.reason = REASON_NOT_PREPARABLE;
-    } else if (!attempt->has_grant) {
+    } else if (!attempt->has_grant) { /* nor have strangers, or the agent's own role */
         result->class = PG_ROLLED_BACK;
         result->failure.reason = REASON_REJECTED_BY_POLICY;
     } else {
@@ -61,6 +61,7 @@ static void verify_look(struct sim_world *world, struct sim_database *database,
             result->results =
                 blob_new(&verify->gid, sizeof(verify->gid)); /* the model's own word */
         } else {
+            result->failure.reason = REASON_PARTICIPANT_UNAVAILABLE;
             result->proof = (struct proof){.kind = PROOF_NONE};
         }
     }
@@ -75,25 +76,33 @@ void backend_verifies(struct sim_world *world, struct sim_database *database,
     backend_release(world, database, backend);
 }
 
-/* True: it is settled, with *ret_class. */
-bool backend_owner_settles(struct sim_world *world, struct sim_database *database,
-                           struct sim_attempt *attempt, const struct command_finish *finish,
-                           enum pg_class *ret_class)
+/* True: it is settled before anything is sent. */
+bool backend_owner_denies(const struct sim_attempt *attempt, const struct command_finish *finish,
+                          enum pg_class *ret_class)
 {
-    if (!attempt->is_external) {
-        return false;
-    }
-    if (!attempt->has_grant) {
-        *ret_class = PG_REFUSED;
+    bool is_told_external = finish->proof.kind == PROOF_EXTERNAL;
+    if (attempt->is_elsewhere && is_told_external) {
+        *ret_class = PG_NOT_FOUND; /* looked for in this database alone (P-6) */
         return true;
     }
-    if (finish->commit && finish->proof.kind == PROOF_EXTERNAL &&
-        (uint32_t)finish->proof.xid8 != (uint32_t)attempt->xid8) {
-        TRACE(world, LANE_DATABASE(database->index), "ROLLBACK PREPARED %016llx: another one",
-              (unsigned long long)attempt->gid.attempt);
-        database_end(world, database, attempt, false);
-        *ret_class = PG_NOT_FOUND;
+    if (attempt->is_stranger || (attempt->is_external && !attempt->has_grant)) {
+        *ret_class = PG_REFUSED; /* of another role (42501), or in another database (0A000) */
         return true;
     }
     return false;
+}
+
+/* True: not the voted one (P-20), and rolled back, whichever the word was. */
+bool backend_owner_swaps(struct sim_world *world, struct sim_database *database,
+                         struct sim_attempt *attempt, const struct command_finish *finish)
+{
+    bool is_voted = finish->proof.kind == PROOF_EXTERNAL && finish->proof.xid8 != 0;
+    if (!is_voted || (uint32_t)finish->proof.xid8 == (uint32_t)attempt->xid8) {
+        return false;
+    }
+    TRACE(world, LANE_DATABASE(database->index), "ROLLBACK PREPARED %016llx: another one",
+          (unsigned long long)attempt->gid.attempt);
+    database_end(world, database, attempt, false);
+    attempt->tag = "ROLLBACK PREPARED";
+    return true;
 }

@@ -35,10 +35,12 @@ uint64_t backend_late_ms(struct sim_world *world);
 /* backend_external.c */
 void backend_verifies(struct sim_world *world, struct sim_database *database,
                       struct sim_backend *backend);
-/* FINISH of a row that another role owns; true: it is settled, with *ret_class. */
-bool backend_owner_settles(struct sim_world *world, struct sim_database *database,
-                           struct sim_attempt *attempt, const struct command_finish *finish,
-                           enum pg_class *ret_class);
+/* FINISH of a row that is not this role's to finish; true: it is settled, with *ret_class. */
+bool backend_owner_denies(const struct sim_attempt *attempt, const struct command_finish *finish,
+                          enum pg_class *ret_class);
+/* FINISH of a row that stands where the voted one stood; true: it was. */
+bool backend_owner_swaps(struct sim_world *world, struct sim_database *database,
+                         struct sim_attempt *attempt, const struct command_finish *finish);
 
 /* backend_interactive.c: the statement has its rows, and the transaction stays open; PREPARE has come to the server. */
 void backend_statement_done(struct sim_world *world, struct sim_database *database,

@@ -168,14 +168,14 @@ static void keeper_prove(struct sim_world *world, uint32_t agent, const struct c
     if (prove->fence && !keeper_fence(world, agent, &prove->gid.gtrid, &prove->gid)) {
         return;
     }
-    if (database_prepared(database, &prove->gid) != NULL) {
+    const struct sim_attempt *prepared = database_prepared(database, &prove->gid);
+    bool is_told_external = prove->proof.kind == PROOF_EXTERNAL;
+    if (prepared != NULL && !(prepared->is_elsewhere && is_told_external)) {
         result->proved = PROOF_SAYS_PREPARED;
-    } else if (prove->proof.kind == PROOF_XID ||
-               (prove->proof.kind == PROOF_EXTERNAL && prove->proof.xid8 != 0)) {
+    } else if (prove->proof.kind == PROOF_XID || (is_told_external && prove->proof.xid8 != 0)) {
         result->proved = prove_by_xid(world, database, edge, &prove->gid, &prove->proof);
-    } else if (!prove->expect_commit &&
-               (prove->proof.kind == PROOF_EXTERNAL ||
-                (prove->proof.kind == PROOF_NONE && database->proof == PROOF_XID))) {
+    } else if (!prove->expect_commit && (is_told_external || (prove->proof.kind == PROOF_NONE &&
+                                                              database->proof == PROOF_XID))) {
         result->proved = PROOF_SAYS_ABSENT;
     } else {
         result->proved = prove_by_row(world, database, prove);

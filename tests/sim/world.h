@@ -719,6 +719,15 @@ enum application_fate {
     APPLICATION_DIES,
 };
 
+enum application_end {
+    APPLICATION_HAS_PREPARED = 1,
+    APPLICATION_HAS_FAILED,
+    APPLICATION_IS_BLOCKED, /* by a row that somebody else holds */
+};
+
+/* Its work and PREPARE TRANSACTION. */
+enum application_end application_prepare(struct sim_world *world, struct sim_database *database,
+                                         struct sim_attempt *attempt);
 enum application_fate application_begin(struct sim_world *world, uint32_t op,
                                         const struct gid *gid);
 void applications_event(struct sim_world *world, const struct sim_event *event);

@@ -155,6 +155,21 @@ static void say_statement(const struct command_result *result, char text[HONEST_
     }
 }
 
+static void say_verify(struct honest_side *side, const struct honest_op *op,
+                       const struct command_result *result, char text[HONEST_TEXT])
+{
+    if (result->class != PG_OK) {
+        say_execute(result, text);
+        return;
+    }
+    assert_int_equal(result->proof.kind, PROOF_EXTERNAL);
+    if (op->by_vote) { /* the same row as before (P-20) */
+        assert_int_equal(result->proof.xid8, side->proofs[op->gid].xid8);
+    }
+    add(text, "yes, of");
+    add(text, result->owner);
+}
+
 static void say_witness(const struct witness *witness, char text[HONEST_TEXT])
 {
     (void)snprintf(text, HONEST_TEXT,
@@ -176,6 +191,9 @@ static void say_result(const struct honest_side *side, const struct command_resu
                result->kind == COMMAND_CLOSE || result->kind == COMMAND_STORE_WITNESS ||
                result->kind == COMMAND_ROTATE) {
         add(text, class_text(result->class));
+        if (result->was_another) {
+            add(text, "but another");
+        }
     } else if (result->kind == COMMAND_PROVE) {
         add(text, proved_text(result->proved));
     } else if (result->kind == COMMAND_LOOK || result->kind == COMMAND_SCAN) {
@@ -256,6 +274,22 @@ static void make_store(const struct honest_op *op, struct command *command)
     (void)snprintf(witness->address, sizeof witness->address, "tcp://coordinator:%u", op->epoch);
 }
 
+static struct proof proof_of(const struct honest_side *side, const struct honest_op *op)
+{
+    return op->by_vote       ? side->proofs[op->gid]
+           : op->is_external ? (struct proof){.kind = PROOF_EXTERNAL}
+                             : (struct proof){.kind = PROOF_NONE};
+}
+
+static void make_verify(struct honest_side *side, const struct honest_op *op,
+                        struct command *command)
+{
+    uint64_t now_ms = side->now_ms(side);
+    command->kind = COMMAND_VERIFY;
+    command->as.verify = (struct command_verify){
+        .gid = honest_gid(op->gid), .deadline_ms = op->is_late ? now_ms : now_ms + LONG_MS};
+}
+
 /* False: nothing at the seam. */
 static bool make_command(struct honest_side *side, const struct honest_op *op,
                          struct command *command)
@@ -286,16 +320,17 @@ static bool make_command(struct honest_side *side, const struct honest_op *op,
     case HONEST_COMMIT:
     case HONEST_ROLLBACK:
         command->kind = COMMAND_FINISH;
-        command->as.finish = (struct command_finish){.gid = gid, .commit = commit};
+        command->as.finish =
+            (struct command_finish){.gid = gid, .commit = commit, .proof = proof_of(side, op)};
+        return true;
+    case HONEST_VERIFY:
+        make_verify(side, op, command);
         return true;
     case HONEST_PROVE_COMMIT:
     case HONEST_PROVE_ROLLBACK:
         command->kind = COMMAND_PROVE;
-        command->as.prove =
-            (struct command_prove){.gid = gid, .expect_commit = commit, .fence = op->fence};
-        if (op->by_vote) {
-            command->as.prove.proof = side->proofs[op->gid];
-        }
+        command->as.prove = (struct command_prove){
+            .gid = gid, .expect_commit = commit, .fence = op->fence, .proof = proof_of(side, op)};
         return true;
     case HONEST_LOOK:
         command->kind = COMMAND_LOOK;
@@ -337,10 +372,15 @@ static void answered(struct honest_side *side, const struct honest_op *op, uint6
     const struct command_result *result = side->await(side, id);
     assert_int_equal(result->id, id);
     bool prepares = result->kind == COMMAND_EXECUTE || result->kind == COMMAND_PREPARE;
-    if (prepares && result->class == PG_OK) {
+    bool verifies = result->kind == COMMAND_VERIFY;
+    if (verifies) {
+        say_verify(side, op, result, text);
+    } else {
+        say_result(side, result, text);
+    }
+    if ((prepares || verifies) && result->class == PG_OK) {
         side->proofs[op->gid] = result->proof;
     }
-    say_result(side, result, text);
     if (prepares || result->kind == COMMAND_FINISH) {
         char tag[HONEST_TEXT] = "";
         side->tag(side, op, tag);
@@ -408,6 +448,10 @@ static void act(struct honest_side *side, const struct honest_op *op, char text[
         return;
     }
     gid_format(&gid, gid_text);
+    if (op->kind == HONEST_APPLICATION) {
+        add(text, side->prepare(side, op, gid_text, &gid) ? "prepared" : "failed");
+        return;
+    }
     side->history(side, &before, &timeline_before);
     side->act(side, op, gid_text, &gid);
     if (op->agent_is_away) {

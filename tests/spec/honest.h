@@ -27,6 +27,7 @@ enum honest_kind {
     HONEST_SAY_BEGIN, /* goes on when the statement waits for a row; HONEST_ANSWER has its answer */
     HONEST_PREPARE,   /* of a branch that was said statement by statement */
     HONEST_CLOSE,
+    HONEST_VERIFY, /* of a branch that an application prepared */
     HONEST_COMMIT, /* FINISH */
     HONEST_ROLLBACK,
     HONEST_PROVE_COMMIT, /* expected to be committed */
@@ -51,6 +52,9 @@ enum honest_kind {
     HONEST_HUMAN_HOLDS,   /* COMMIT PREPARED by hand is under way */
     HONEST_HUMAN_LETS_GO, /* and done */
     HONEST_FOREIGN,       /* another role prepares a transaction */
+    HONEST_APPLICATION,   /* an application does its work, prepares it under the gid, and is gone */
+    HONEST_REVOKE,        /* the agent is no member of the applications' role any more */
+    HONEST_GRANT,         /* and is one again, as at the beginning */
 };
 
 /* What is wrong with a branch's statements. */
@@ -83,9 +87,11 @@ struct honest_op {
     bool is_split;     /* one row is expected, so PREPARE waits for the statement's answer */
     bool is_read_only; /* declared so */
     bool is_serializable;
-    bool agent_is_away;   /* RESTORE: its process ends before and another one starts after */
-    bool fence;           /* PROVE */
-    bool by_vote;         /* PROVE, AUDIT: with the proof of the vote, else without any */
+    bool agent_is_away; /* RESTORE: its process ends before and another one starts after */
+    bool fence;         /* PROVE */
+    bool by_vote; /* PROVE, AUDIT, COMMIT, ROLLBACK: with the proof of the vote, else without any */
+    bool is_external; /* COMMIT, ROLLBACK, PROVE: known to be an application's, but not voted for */
+    bool is_late;     /* VERIFY: its deadline is over */
     bool standby_is_away; /* the commit's wait for a standby is cancelled: a WARNING */
     enum honest_flaw flaw;
     enum honest_foreign foreign;
@@ -125,6 +131,9 @@ struct honest_side {
     void (*await_wait)(struct honest_side *side, const struct honest_op *op);
     void (*act)(struct honest_side *side, const struct honest_op *op, const char *gid_text,
                 const struct gid *gid);
+    /* An application's work and PREPARE TRANSACTION; false: refused, or it waited too long for a row. */
+    bool (*prepare)(struct honest_side *side, const struct honest_op *op, const char *gid_text,
+                    const struct gid *gid);
     /* How often the edge told that the history changed, and on which timeline it is now. */
     void (*history)(struct honest_side *side, uint64_t *ret_changes, uint32_t *ret_timeline);
     /* Accounts that are not as at the beginning; gids as texts, a blank between them. */

@@ -24,6 +24,7 @@ struct model {
     size_t result_count;
     struct command_result *results; /* owned */
     uint64_t copy_lsn;
+    bool is_revoked; /* the agent's membership in the applications' role */
 };
 
 static struct model *model_of(struct honest_side *side)
@@ -168,6 +169,17 @@ static void warn(struct model *model, uint32_t rate)
     model->world->rate[SIM_PG_WARN_PROVE] = rate;
 }
 
+/* The attempt and those that were prepared under its name after it. */
+static void tags_forget(struct model *model, const struct gid *gid)
+{
+    for (struct sim_attempt *attempt = model->world->attempt_list; attempt != NULL;
+         attempt = attempt->next_of_world) {
+        if (gid_equal(&attempt->gid, gid)) {
+            attempt->tag = NULL;
+        }
+    }
+}
+
 static void model_submit(struct honest_side *side, const struct honest_op *op,
                          struct command *command)
 {
@@ -179,10 +191,7 @@ static void model_submit(struct honest_side *side, const struct honest_op *op,
     if (executes && law_attempt(model->world, &gid) == NULL) {
         (void)law_attempt_new(model->world, &gid);
     }
-    struct sim_attempt *attempt = law_attempt(model->world, &gid);
-    if (attempt != NULL) {
-        attempt->tag = NULL;
-    }
+    tags_forget(model, &gid);
     warn(model, op->standby_is_away && !executes && !prepares ? UINT32_MAX : 0);
     if (prepares && is_odd) {
         doom(model, op); /* it may be done at once */
@@ -220,9 +229,11 @@ static const struct command_result *model_await(struct honest_side *side, uint64
 static void model_tag(struct honest_side *side, const struct honest_op *op, char tag[HONEST_TEXT])
 {
     struct gid gid = honest_gid(op->gid);
-    const struct sim_attempt *attempt = law_attempt(model_of(side)->world, &gid);
-    (void)snprintf(tag, HONEST_TEXT, "%s",
-                   attempt == NULL || attempt->tag == NULL ? "" : attempt->tag);
+    const struct sim_attempt *attempt = model_of(side)->world->attempt_list;
+    while (attempt != NULL && (attempt->tag == NULL || !gid_equal(&attempt->gid, &gid))) {
+        attempt = attempt->next_of_world;
+    }
+    (void)snprintf(tag, HONEST_TEXT, "%s", attempt == NULL ? "" : attempt->tag);
 }
 
 static bool waits_for_row(struct model *model, const void *what)
@@ -257,6 +268,37 @@ static void human_ends(struct model *model, const struct gid *gid, bool commit)
     attempt->by_human = true;
     attempt->busy_until_ms = 0;
     database_end(model->world, database_of(model), attempt, commit);
+}
+
+/* What the agent's own role prepared is an EXECUTE's. */
+static bool model_prepare(struct honest_side *side, const struct honest_op *op,
+                          const char *gid_text, const struct gid *gid)
+{
+    struct model *model = model_of(side);
+    struct sim_attempt *attempt = law_attempt(model->world, gid);
+    (void)gid_text;
+    if (attempt == NULL) {
+        attempt = law_attempt_new(model->world, gid);
+    } else if (attempt->xid8 != 0) { /* there was one of this name before */
+        attempt = backend_attempt_double(model->world, attempt);
+        attempt->database = database_of(model)->index;
+    }
+    attempt->is_external = true;
+    attempt->has_grant = !model->is_revoked;
+    attempt->account_count = 1;
+    attempt->account[0] = op->account;
+    attempt->amount[0] = op->amount;
+    return application_prepare(model->world, database_of(model), attempt) ==
+           APPLICATION_HAS_PREPARED;
+}
+
+static void revoke(struct model *model, bool is_revoked)
+{
+    model->is_revoked = is_revoked;
+    for (struct sim_attempt *attempt = model->world->attempt_list; attempt != NULL;
+         attempt = attempt->next_of_world) {
+        attempt->has_grant = attempt->is_external && !is_revoked;
+    }
 }
 
 static void model_act(struct honest_side *side, const struct honest_op *op, const char *gid_text,
@@ -310,6 +352,10 @@ static void model_act(struct honest_side *side, const struct honest_op *op, cons
         return;
     case HONEST_FOREIGN:
         nemesis_prepare_foreign(world, database, gid_text, gid, op->is_elsewhere);
+        return;
+    case HONEST_REVOKE:
+    case HONEST_GRANT:
+        revoke(model, op->kind == HONEST_REVOKE);
         return;
     default:
         fail_msg("the model does not know operation %d", (int)op->kind);
@@ -372,6 +418,7 @@ struct honest_side *honest_model_new(const struct honest_script *script)
         .tag = model_tag,
         .await_wait = model_await_wait,
         .act = model_act,
+        .prepare = model_prepare,
         .history = model_history,
         .look = model_look,
     };

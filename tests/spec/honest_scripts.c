@@ -513,7 +513,148 @@ static const struct honest_op spoken_and_lost[] = {
     {0},
 };
 
+/* What an application prepares in a role that the agent is a member of: looked at, and finished as that role. */
+static const struct honest_op applications[] = {
+    {HONEST_VERIFY, .gid = 1, .says = "no not_preparable"}, /* not yet */
+    {HONEST_APPLICATION, .gid = 1, .account = 1, .amount = -10, .says = "prepared"},
+    {HONEST_APPLICATION, .gid = 1, .account = 2, .amount = -10, .says = "failed"}, /* in use */
+    {HONEST_APPLICATION, .gid = 2, .account = 1, .amount = -10, .says = "failed"}, /* locked */
+    {HONEST_APPLICATION, .gid = 2, .account = 2, .amount = -2000, .says = "failed"},
+    {HONEST_VERIFY, .gid = 2, .says = "no not_preparable"},
+    {HONEST_VERIFY, .gid = 1, .is_late = true, .says = "unknown timeout"},
+    {HONEST_VERIFY, .gid = 1, .says = "yes, of application"},
+    {HONEST_VERIFY, .gid = 1, .by_vote = true, .says = "yes, of application"},
+    {HONEST_EXECUTE, .gid = 3, .account = 1, .amount = 1, .timeout_ms = 800,
+     .says = "no lock_timeout 55P03"},
+    {HONEST_LOOK, .gid = 1, .says = "1"},
+    {HONEST_SCAN, .says = "1"},
+    {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "prepared"},
+    {HONEST_AUDIT, .gid = 1, .count = 1, .by_vote = true, .says = "prepared"},
+    {HONEST_COMMIT, .gid = 1, .by_vote = true, .says = "ok COMMIT PREPARED"},
+    {HONEST_COMMIT, .gid = 1, .by_vote = true, .says = "not found"},
+    {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
+    {HONEST_AUDIT, .gid = 1, .count = 1, .by_vote = true, .says = "committed"},
+    {HONEST_VERIFY, .gid = 1, .says = "no not_preparable"}, /* no more */
+    {HONEST_APPLICATION, .gid = 2, .account = 2, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 2, .says = "yes, of application"},
+    {HONEST_ROLLBACK, .gid = 2, .by_vote = true, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_ROLLBACK, .gid = 2, .by_vote = true, .says = "not found"},
+    {HONEST_PROVE_ROLLBACK, .gid = 2, .by_vote = true, .says = "absent"},
+    {HONEST_AUDIT, .gid = 2, .count = 1, .by_vote = true, .says = "lost"},
+    /* Nobody has voted: whatever is there goes. */
+    {HONEST_APPLICATION, .gid = 3, .account = 3, .amount = -10, .says = "prepared"},
+    {HONEST_PROVE_ROLLBACK, .gid = 3, .is_external = true, .says = "prepared"},
+    {HONEST_ROLLBACK, .gid = 3, .is_external = true, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_PROVE_ROLLBACK, .gid = 3, .is_external = true, .says = "absent"},
+    /* Nor is it known to be an application's: the role is taken all the same. */
+    {HONEST_APPLICATION, .gid = 4, .account = 4, .amount = -10, .says = "prepared"},
+    {HONEST_COMMIT, .gid = 4, .says = "ok COMMIT PREPARED"},
+    {HONEST_APPLICATION, .gid = 5, .account = 5, .amount = -10, .says = "prepared"},
+    {HONEST_ROLLBACK, .gid = 5, .says = "ok ROLLBACK PREPARED"},
+    {0},
+};
+
+/* What is not ours to finish: of a role that the agent is no member of, of the agent's own, a stranger's, in another database. */
+static const struct honest_op applications_denied[] = {
+    {HONEST_APPLICATION, .gid = 1, .account = 1, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 1, .says = "yes, of application"},
+    {HONEST_REVOKE},
+    {HONEST_APPLICATION, .gid = 2, .account = 2, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 1, .says = "no rejected_by_policy"},
+    {HONEST_VERIFY, .gid = 2, .says = "no rejected_by_policy"},
+    {HONEST_COMMIT, .gid = 1, .by_vote = true, .says = "refused"}, /* decided, and waits */
+    {HONEST_COMMIT, .gid = 1, .is_external = true, .says = "refused"},
+    {HONEST_COMMIT, .gid = 1, .says = "refused"},
+    {HONEST_ROLLBACK, .gid = 1, .is_external = true, .says = "refused"},
+    {HONEST_ROLLBACK, .gid = 1, .says = "refused"},
+    {HONEST_PROVE_ROLLBACK, .gid = 1, .is_external = true, .says = "prepared"},
+    {HONEST_SCAN, .says = "1 2"},
+    {HONEST_EXECUTE, .gid = 3, .account = 3, .amount = -10,
+     .says = "yes by row PREPARE TRANSACTION"},
+    {HONEST_VERIFY, .gid = 3, .says = "no rejected_by_policy"},
+    {HONEST_ROLLBACK, .gid = 3, .is_external = true, .says = "ok ROLLBACK PREPARED"},
+    {HONEST_FOREIGN, .gid = 4, .foreign = FOREIGN_LIKE_OURS},
+    {HONEST_VERIFY, .gid = 4, .says = "no rejected_by_policy"},
+    {HONEST_ROLLBACK, .gid = 4, .is_external = true, .says = "refused"},
+    {HONEST_FOREIGN, .gid = 5, .foreign = FOREIGN_LIKE_OURS, .is_elsewhere = true},
+    {HONEST_VERIFY, .gid = 5, .says = "no not_preparable"},
+    {HONEST_COMMIT, .gid = 5, .is_external = true, .says = "not found"},
+    {HONEST_ROLLBACK, .gid = 5, .is_external = true, .says = "not found"},
+    {HONEST_PROVE_ROLLBACK, .gid = 5, .is_external = true, .says = "absent"},
+    {HONEST_HUMAN_HOLDS, .gid = 2},
+    {HONEST_COMMIT, .gid = 2, .is_external = true, .says = "refused"}, /* busy or not */
+    {HONEST_HUMAN_LETS_GO, .gid = 2},
+    {HONEST_GRANT},
+    {HONEST_VERIFY, .gid = 1, .by_vote = true, .says = "yes, of application"},
+    {HONEST_COMMIT, .gid = 1, .by_vote = true, .says = "ok COMMIT PREPARED"},
+    {0},
+};
+
+/* What happens to it between the look and the end. */
+static const struct honest_op applications_disturbed[] = {
+    {HONEST_APPLICATION, .gid = 1, .account = 1, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 1, .standby_is_away = true,
+     .says = "unknown participant_unavailable"}, /* there, and not known on the standby */
+    {HONEST_VERIFY, .gid = 1, .says = "yes, of application"},
+    {HONEST_COMMIT, .gid = 1, .by_vote = true, .standby_is_away = true,
+     .says = "again COMMIT PREPARED"},
+    {HONEST_COMMIT, .gid = 1, .by_vote = true, .says = "not found"},
+    {HONEST_PROVE_COMMIT, .gid = 1, .by_vote = true, .says = "committed"},
+    {HONEST_APPLICATION, .gid = 2, .account = 2, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 2, .says = "yes, of application"},
+    {HONEST_HUMAN_HOLDS, .gid = 2},
+    {HONEST_VERIFY, .gid = 2, .by_vote = true, .says = "yes, of application"}, /* still seen */
+    {HONEST_COMMIT, .gid = 2, .by_vote = true, .says = "again"},
+    {HONEST_ROLLBACK, .gid = 2, .by_vote = true, .says = "again"},
+    {HONEST_ROLLBACK, .gid = 2, .is_external = true, .says = "again"},
+    {HONEST_HUMAN_LETS_GO, .gid = 2},
+    {HONEST_ROLLBACK, .gid = 2, .by_vote = true, .says = "not found"},
+    {HONEST_PROVE_ROLLBACK, .gid = 2, .by_vote = true, .says = "committed"},
+    {HONEST_VERIFY, .gid = 2, .says = "no not_preparable"},
+    /* The application changes its mind, and prepares something else under the same name (P-20). */
+    {HONEST_APPLICATION, .gid = 3, .account = 3, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 3, .says = "yes, of application"},
+    {HONEST_HUMAN_ROLLBACK, .gid = 3},
+    {HONEST_APPLICATION, .gid = 3, .account = 4, .amount = -5, .says = "prepared"},
+    {HONEST_COMMIT, .gid = 3, .by_vote = true, .says = "not found but another ROLLBACK PREPARED"},
+    {HONEST_COMMIT, .gid = 3, .by_vote = true, .says = "not found"},
+    {HONEST_PROVE_COMMIT, .gid = 3, .by_vote = true, .says = "absent"},
+    {HONEST_APPLICATION, .gid = 4, .account = 4, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 4, .says = "yes, of application"},
+    {HONEST_HUMAN_COMMIT, .gid = 4},
+    {HONEST_APPLICATION, .gid = 4, .account = 5, .amount = -5, .says = "prepared"},
+    {HONEST_ROLLBACK, .gid = 4, .by_vote = true, .says = "not found but another ROLLBACK PREPARED"},
+    {HONEST_PROVE_ROLLBACK, .gid = 4, .by_vote = true, .says = "committed"},
+    /* Deaths. */
+    {HONEST_APPLICATION, .gid = 5, .account = 5, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 5, .says = "yes, of application"},
+    {HONEST_CRASH, .says = "same history"},
+    {HONEST_VERIFY, .gid = 5, .by_vote = true, .says = "yes, of application"},
+    {HONEST_AGENT_DIES},
+    {HONEST_VERIFY, .gid = 5, .by_vote = true, .says = "yes, of application"},
+    {HONEST_COMMIT, .gid = 5, .by_vote = true, .says = "ok COMMIT PREPARED"},
+    {HONEST_AGENT_DIES},
+    {HONEST_PROVE_COMMIT, .gid = 5, .by_vote = true, .says = "committed"},
+    {HONEST_APPLICATION, .gid = 6, .account = 6, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 6, .says = "yes, of application"},
+    {HONEST_COPY, .says = "same history"},
+    {HONEST_COMMIT, .gid = 6, .by_vote = true, .says = "ok COMMIT PREPARED"},
+    {HONEST_APPLICATION, .gid = 7, .account = 7, .amount = -10, .says = "prepared"},
+    {HONEST_VERIFY, .gid = 7, .says = "yes, of application"},
+    {HONEST_RESTORE, .says = "history changed"},
+    {HONEST_VERIFY, .gid = 7, .says = "no not_preparable"},
+    {HONEST_COMMIT, .gid = 7, .by_vote = true, .says = "not found"},
+    {HONEST_PROVE_COMMIT, .gid = 7, .by_vote = true, .says = "cannot tell"},
+    {HONEST_COMMIT, .gid = 6, .by_vote = true, .says = "ok COMMIT PREPARED"}, /* once more */
+    {0},
+};
+
 const struct honest_script honest_scripts[] = {
+    {"applications", PROOF_ROW, applications, "1=990 4=990 | prepared | rows"},
+    {"applications that are denied", PROOF_ROW, applications_denied,
+     "1=990 2=990 | prepared 4 5 | rows"},
+    {"applications that are disturbed", PROOF_ROW, applications_disturbed,
+     "1=990 2=990 4=990 5=990 6=990 | prepared | rows"},
     {"commit and rollback", PROOF_ROW, commit_and_rollback, "1=990 | prepared | rows 1"},
     {"statement by statement", PROOF_ROW, spoken, "1=990 2=1005 | prepared | rows 1"},
     {"statements that fail", PROOF_ROW, spoken_in_vain, "- | prepared | rows"},

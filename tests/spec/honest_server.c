@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,8 @@ static void must(bool done, const struct error *error)
 }
 
 /* ---- sessions of a human ---- */
+
+#define APPLICATION "application" /* the role of all of them */
 
 #define CANCEL_WAITS                                                                               \
     "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -230,7 +233,8 @@ static void end_by_hand(struct server *server, bool commit, const char *gid_text
     (void)world_sql(server->world, sql);
 }
 
-/* A COMMIT PREPARED that waits for a standby: until then its gid is busy. */
+/* A COMMIT PREPARED that waits for a standby: until then its gid is busy. Its backend is stopped there, so that the standby may
+ * come back: nobody else is to wait. It holds no lock that others need. */
 static void hold_by_hand(struct server *server, const char *gid_text)
 {
     char sql[GID_TEXT_SIZE + 32];
@@ -240,14 +244,43 @@ static void hold_by_hand(struct server *server, const char *gid_text)
     assert_int_equal(PQsendQuery(server->human, sql), 1);
     world_await_sql(server->world,
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", "1");
+    assert_int_equal(kill(PQbackendPID(server->human), SIGSTOP), 0);
+    world_return_standby(server->world);
 }
 
 static void let_go_by_hand(struct server *server)
 {
-    world_return_standby(server->world);
+    if (server->human == NULL) {
+        return;
+    }
+    assert_int_equal(kill(PQbackendPID(server->human), SIGCONT), 0);
     drain(server->human);
     PQfinish(server->human);
     server->human = NULL;
+}
+
+/* In a session of its own, which ends with it. A row that does not become free is a failure, soon. */
+static bool server_prepare(struct honest_side *side, const struct honest_op *op,
+                           const char *gid_text, const struct gid *gid)
+{
+    struct server *server = server_of(side);
+    char sql[GID_TEXT_SIZE + 200];
+    (void)gid;
+    char *conninfo = pgcluster_conninfo_for(server->world->cluster, WORLD_DATABASE, APPLICATION);
+    PGconn *conn = PQconnectdb(conninfo);
+    free(conninfo);
+    assert_int_equal(PQstatus(conn), CONNECTION_OK);
+    (void)snprintf(sql, sizeof sql,
+                   "BEGIN; SET LOCAL lock_timeout = '500ms';"
+                   "UPDATE account SET amount = amount + %d WHERE id = %u;"
+                   "PREPARE TRANSACTION '%s'",
+                   op->amount, op->account, gid_text);
+    PGresult *result = PQexec(conn, sql); /* the last one's, or the error */
+    bool prepared = PQresultStatus(result) == PGRES_COMMAND_OK &&
+                    strcmp(PQcmdStatus(result), "PREPARE TRANSACTION") == 0;
+    PQclear(result);
+    PQfinish(conn);
+    return prepared;
 }
 
 /* A name is one in the whole cluster, whichever database it is in. */
@@ -375,6 +408,12 @@ static void server_act(struct honest_side *side, const struct honest_op *op, con
     case HONEST_FOREIGN:
         prepare_foreign(server, gid_text, op->is_elsewhere);
         return;
+    case HONEST_REVOKE:
+        (void)world_sql(server->world, "REVOKE " APPLICATION " FROM " WORLD_ROLE);
+        return;
+    case HONEST_GRANT:
+        (void)world_sql(server->world, "GRANT " APPLICATION " TO " WORLD_ROLE);
+        return;
     default:
         fail_msg("the server does not know operation %d", (int)op->kind);
     }
@@ -421,12 +460,14 @@ struct honest_side *honest_server_new(void)
         .tag = server_tag,
         .await_wait = server_await_wait,
         .act = server_act,
+        .prepare = server_prepare,
         .history = server_history,
         .look = server_look,
     };
     (void)world_sql(server->world,
                     "CREATE TABLE account (id int PRIMARY KEY, amount int CHECK (amount >= 0));"
-                    "GRANT ALL ON account TO " WORLD_ROLE);
+                    "CREATE ROLE " APPLICATION " LOGIN;"
+                    "GRANT ALL ON account TO " WORLD_ROLE ", " APPLICATION);
     return &server->side;
 }
 
@@ -458,12 +499,13 @@ static void clear(struct server *server)
         world_stop(world);
     }
     world_return_standby(server->world);
-    PQfinish(server->human);
-    server->human = NULL;
+    let_go_by_hand(server);
     prepared_clear(world, WORLD_DATABASE);
     prepared_clear(world, "postgres");
     (void)world_sql(world, "TRUNCATE account, assent.outcome, assent.witness;"
                            "UPDATE assent.ring SET current = 0;"
+                           "SET client_min_messages = error;" /* it may be a member */
+                           "GRANT " APPLICATION " TO " WORLD_ROLE ";"
                            "INSERT INTO account SELECT i, 1000 FROM generate_series(0, 11) i");
 }
 
@@ -488,7 +530,7 @@ void honest_server_end(struct honest_side *side)
 void honest_server_free(struct honest_side *side)
 {
     struct server *server = server_of(side);
-    PQfinish(server->human);
+    let_go_by_hand(server);
     world_free(server->world);
     free(server);
 }
