@@ -225,6 +225,7 @@ struct coord {
     uint64_t start_ms;
     bool running, reconciled, draining, drain_overdue, space_ok;
     uint64_t drain_deadline_ms;
+    uint64_t epoch_number; /* of this process's EPOCH record */
     uint64_t epoch, epoch_nonce, next_sequence, next_order, next_token;
     uint64_t running_base_ms; /* accumulated by earlier runs (P-13) */
     struct journal_head head;
@@ -418,6 +419,8 @@ uint64_t coord_running_ms(const struct coord *coord);
 void start_step(struct coord *coord, const struct coord_event *event, struct coord_ready *ready);
 
 /* core_trim.c */
+/* A sweep with this number has seen what earlier epochs left behind. */
+bool trim_has_swept(const struct coord *coord, uint64_t swept_number);
 void trim_note_abort(struct coord *coord, const struct txn *txn); /* it is over */
 void trim_step(struct coord *coord, struct coord_ready *ready);
 

@@ -338,10 +338,10 @@ static bool peer_is_used(const struct coord *coord, uint32_t index)
 
 /* What aborted while it was out of reach, or in an earlier process, may be prepared there until a sweep was told (P-11). Who
  * is let go is not waited for by the floor, below which an abort cannot be told from a forgotten commit. */
-static bool peer_is_unswept(const struct participant *participant)
+static bool peer_is_unswept(const struct coord *coord, const struct participant *participant)
 {
     return participant->swept_number < participant->left_number ||
-           (participant->swept_number == 0 && !participant->is_new);
+           (!participant->is_new && !trim_has_swept(coord, participant->swept_number));
 }
 
 static void peer_remove(struct coord *coord, const struct coord_event *event,
@@ -355,7 +355,7 @@ static void peer_remove(struct coord *coord, const struct coord_event *event,
     }
     bool is_used =
         event->untrimmed || participant->prepared_count > 0 || peer_is_used(coord, index);
-    if (is_used || peer_is_unswept(participant)) {
+    if (is_used || peer_is_unswept(coord, participant)) {
         struct api_answer *answer = ready_answer(ready, event->call, API_CONFLICT);
         snprintf(answer->text, sizeof(answer->text),
                  is_used ? "participant %s is still in doubt or within the retention period"

@@ -93,6 +93,7 @@ static void start_epoch(struct coord *coord, const struct journal_state *state,
 {
     coord->epoch = state->last_epoch + 1;
     coord->epoch_nonce = coord->random;
+    coord->epoch_number = state->head.number + 1; /* P-16: no gaps */
     coord->epoch_entries = alloc_array(state->epoch_count + 1, sizeof(coord->epoch_entries[0]));
     for (size_t i = 0; i < state->epoch_count; i++) {
         coord->epoch_entries[coord->epoch_entry_count++] = state->epochs[i];

@@ -5,7 +5,7 @@ void trim_note_abort(struct coord *coord, const struct txn *txn)
 {
     struct abort_lot *lot = &coord->aborts_open;
     if (txn->gtrid.epoch != coord->epoch) {
-        return; /* swept since this process began, or nothing is trimmed */
+        return; /* what a sweep of this process has seen, or nothing is trimmed: trim_step */
     }
     if (lot->least_sequence == 0 || txn->gtrid.sequence < lot->least_sequence) {
         lot->least_sequence = txn->gtrid.sequence;
@@ -43,11 +43,22 @@ static uint64_t trim_keep_sequence(struct coord *coord, uint64_t swept_number)
     return keep;
 }
 
+/* P-8, P-13: what an earlier process left undecided is aborted as well, and this one does not know of it. An agent keeps its
+ * sweep over a restart of its coordinator:
+ *   1. a transaction opens, and another one, later in sequence, commits and ends; the participant sweeps, and tells;
+ *   2. the first one prepares there, the coordinator dies, and waits then for another participant, longer than the retention;
+ *   3. that one comes back, and the floor rises as far as 1 allows: over the row, before it was asked about.
+ * So a sweep counts if it knew this process's EPOCH: it has seen whatever was prepared before that. */
+bool trim_has_swept(const struct coord *coord, uint64_t swept_number)
+{
+    return swept_number >= coord->epoch_number;
+}
+
 void trim_step(struct coord *coord, struct coord_ready *ready)
 {
     coord->next_trim_ms = coord->now_ms + coord->config.trim_interval_ms;
     uint64_t swept_number = peer_swept_number(coord);
-    if (swept_number == 0 || !coord->reconciled) {
+    if (!trim_has_swept(coord, swept_number) || !coord->reconciled) {
         return;
     }
     ready->trim = true;

@@ -61,7 +61,7 @@ void world_durable(struct world *world)
 {
     struct coord_event event = {.kind = COORD_EVENT_DURABLE,
                                 .token = world->last_token,
-                                .head = {.number = world->last_token}};
+                                .head = {.number = world->state.head.number + world->last_token}};
     world_step(world, &event);
 }
 

@@ -672,7 +672,9 @@ static void test_p10_a_participant_that_has_not_reported_is_not_removed(void **s
     assert_int_equal(remove_payment(&world), API_CONFLICT);
     world.payment_session = world_connect(&world, "payment");
     assert_int_equal(remove_payment(&world), API_CONFLICT);
-    health(&world, "payment", world.payment_session, HEALTH_UP, 9);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 10); /* EPOCH is 11 */
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 11);
     assert_int_equal(remove_payment(&world), API_OK);
     world_done(&world);
 }
@@ -750,12 +752,13 @@ static void test_p13_trim_goes_by_running_time_slice_by_slice(void **state)
     struct world world;
     recover(&world, NULL, 0); /* 700 s of earlier runs */
     connect_both(&world);
-    swept_by_both(&world);
+    health(&world, "order", world.order_session, HEALTH_UP, 11); /* EPOCH is 11 */
+    health(&world, "payment", world.payment_session, HEALTH_UP, 14);
     world_tick(&world, 20000);
     assert_true(world.ready.trim);
     assert_int_equal(world.ready.trim_bounds.retention_ms, UINT64_C(7) * 24 * 3600 * 1000);
     assert_int_equal(world.ready.trim_bounds.now_running_ms, 720000);
-    assert_int_equal(world.ready.trim_bounds.swept_number, 9);
+    assert_int_equal(world.ready.trim_bounds.swept_number, 11);
     struct coord_event trimmed = {.kind = COORD_EVENT_TRIMMED,
                                   .head = {.number = 20},
                                   .floor = {.epoch = 1, .sequence = 3, .first_number = 8},
@@ -869,15 +872,15 @@ static void test_p13_trim_waits_for_who_the_journal_names(void **state)
     world_durable(&world);
     connect_both(&world);
     uint64_t gone_session = world_connect(&world, "gone");
-    health(&world, "order", world.order_session, HEALTH_UP, 9);
-    health(&world, "payment", world.payment_session, HEALTH_UP, 7);
+    health(&world, "order", world.order_session, HEALTH_UP, 13);
+    health(&world, "payment", world.payment_session, HEALTH_UP, 11);
     assert_int_equal(remove_payment(&world), API_OK);
     world_tick(&world, 20000);
     assert_false(world.ready.trim);
-    health(&world, "gone", gone_session, HEALTH_UP, 8);
+    health(&world, "gone", gone_session, HEALTH_UP, 12);
     world_tick(&world, 20000);
     assert_true(world.ready.trim);
-    assert_int_equal(world.ready.trim_bounds.swept_number, 8);
+    assert_int_equal(world.ready.trim_bounds.swept_number, 12);
     world_done(&world);
 }
 

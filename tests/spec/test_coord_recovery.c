@@ -510,7 +510,40 @@ static void test_p13_a_note_of_an_earlier_epoch_holds_no_floor(void **state)
     world_init_from(&world, &one, &record, 1);
     world_durable(&world);
     connect_both(&world);
-    assert_int_equal(keep_when_swept(&world, 1), 0);
+    assert_int_equal(keep_when_swept(&world, 11), 0); /* EPOCH is 11 */
+    world_done(&world);
+}
+
+/* P-8, P-13: an agent keeps its sweep over a restart of its coordinator. What this process makes the floor rise over may lie above
+ * what an earlier one left behind:
+ *   1. a transaction opens, and another one, later in sequence, commits and ends; "order" sweeps, and that sweep is told;
+ *   2. the first one prepares at "order", and the coordinator dies: presumed aborted, and not in this process's memory;
+ *   3. the new one is told of the sweep of 1, and the second one is old enough to be forgotten: the floor passes both;
+ *   4. "order" asks about its row, and nobody may say ABORT any more.
+ * So only a sweep that knew this start's EPOCH counts. */
+static void test_p13_a_sweep_from_before_the_start_moves_no_floor(void **state)
+{
+    (void)state;
+    struct world world;
+    struct journal_state one = state_one(); /* its last record is 10, so EPOCH is 11 */
+    world_init_from(&world, &one, NULL, 0);
+    world_durable(&world);
+    connect_both(&world);
+    static const struct {
+        uint64_t order, payment;
+        bool moves;
+    } told[] = {{10, 10, false}, {10, 11, false}, {11, 10, false}, {11, 11, true}};
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        struct message health = {.kind = MESSAGE_HEALTH,
+                                 .as.health = {.health = HEALTH_UP, .swept_number = told[i].order}};
+        world_message(&world, "order", world.order_session, &health);
+        health =
+            (struct message){.kind = MESSAGE_HEALTH,
+                             .as.health = {.health = HEALTH_UP, .swept_number = told[i].payment}};
+        world_message(&world, "payment", world.payment_session, &health);
+        world_tick(&world, 10000);
+        assert_int_equal(world.ready.trim, told[i].moves);
+    }
     world_done(&world);
 }
 
@@ -866,6 +899,7 @@ int main(void)
         cmocka_unit_test(test_p13_each_sweep_lets_the_floor_pass_its_own_aborts),
         cmocka_unit_test(test_p13_an_early_transaction_that_aborts_late_holds_the_floor),
         cmocka_unit_test(test_p13_a_note_of_an_earlier_epoch_holds_no_floor),
+        cmocka_unit_test(test_p13_a_sweep_from_before_the_start_moves_no_floor),
         cmocka_unit_test(test_p13_trim_waits_for_every_sweep),
         cmocka_unit_test(test_p10_removal_is_a_forced_record),
         cmocka_unit_test(test_p10_a_released_participant_is_not_waited_for),
