@@ -47,6 +47,8 @@ static void fault_sent(const struct message *messages, size_t count, bool before
     for (size_t i = 0; i < count; i++) {
         switch (messages[i].kind) {
         case MESSAGE_WORK:
+        case MESSAGE_PREPARE:
+        case MESSAGE_VERIFY:
             fault_if(!before, FAULT_C_PREPARE_SENT);
             break;
         case MESSAGE_COMMIT:
@@ -70,8 +72,6 @@ static void fault_sent(const struct message *messages, size_t count, bool before
         case MESSAGE_INQUIRY:
         case MESSAGE_HEALTH:
         case MESSAGE_STATEMENT:
-        case MESSAGE_PREPARE:
-        case MESSAGE_VERIFY:
         case MESSAGE_ANSWER:
             break;
         }

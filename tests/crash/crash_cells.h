@@ -59,11 +59,13 @@ enum crash_flow {
     FLOW_RECONNECT,      /* a checkout; the victim's database connections are ended meanwhile */
     FLOW_SEVER,          /* a plain checkout; the backend that runs the victim's branch is killed */
     FLOW_FORGET,         /* an operator acknowledges the heuristic outcome */
-    FLOW_WAIT,     /* a checkout whose last branch waits, so that there is time for the fault */
-    FLOW_ACCEPTED, /* a checkout that is handed over to run later */
-    FLOW_DEAD,     /* the same, and it can not succeed */
-    FLOW_REQUEUE,  /* a person requeues it when it is dead: it dies again */
-    FLOW_DROP,     /* a person drops it when it is dead */
+    FLOW_WAIT,       /* a checkout whose last branch waits, so that there is time for the fault */
+    FLOW_ACCEPTED,   /* a checkout that is handed over to run later */
+    FLOW_DEAD,       /* the same, and it can not succeed */
+    FLOW_REQUEUE,    /* a person requeues it when it is dead: it dies again */
+    FLOW_DROP,       /* a person drops it when it is dead */
+    FLOW_EXTERNAL,   /* a checkout; applications prepare the first and the last branch, and die */
+    FLOW_UNPREPARED, /* the same, and the last one dies before it has prepared */
     FLOW_COUNT,
 };
 
@@ -153,6 +155,8 @@ bool crash_path_is_race(enum crash_flow flow, enum fault_point point, enum crash
 const enum checkout_part *crash_flow_parts(enum crash_flow flow);
 /* Does the checkout commit if it is run undisturbed? */
 bool crash_flow_commits(enum crash_flow flow);
+/* Do applications prepare some of its branches? */
+bool crash_flow_is_external(enum crash_flow flow);
 
 /* "c.vote.recv:2@assentd/commit/kill": names a cell on the command line and in reports. */
 #define CRASH_NAME_SIZE 112

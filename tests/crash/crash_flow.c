@@ -350,6 +350,9 @@ static bool run_flow(struct crash_stage *stage, struct error *ret_error)
     case FLOW_REQUEUE:
     case FLOW_DROP:
         return crash_run_request(stage, ret_error);
+    case FLOW_EXTERNAL:
+    case FLOW_UNPREPARED:
+        return crash_run_external(stage, ret_error);
     case FLOW_START:
         return true;
     default:

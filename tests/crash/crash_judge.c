@@ -124,6 +124,9 @@ static bool key_agrees(const struct crash_stage *stage, const struct sale *sale,
                        char ret_id[160], struct error *ret_error)
 {
     char state[32];
+    if (crash_flow_is_external(stage->cell->flow)) {
+        return crash_external_agrees(stage, sale, times, ret_error);
+    }
     if (!checkout_state_by_key(stage->stack, sale->key, state, ret_id, ret_error)) {
         return false;
     }
@@ -175,6 +178,9 @@ static bool is_served(void *user)
 static bool ask_again(const struct crash_stage *stage, const struct sale *sale, int times,
                       const char *id, struct error *ret_error)
 {
+    if (crash_flow_is_external(stage->cell->flow)) {
+        return crash_external_again(stage, sale, times, ret_error);
+    }
     struct asking asking = {.stage = stage, .sale = sale};
     bool commits = crash_flow_commits(stage->cell->flow);
     (void)stack_poll(NULL, stage->heal_deadline_ms, is_served, &asking);
@@ -205,7 +211,7 @@ static bool judge_sale(const struct crash_stage *stage, const struct sale *sale,
 {
     struct effects effects;
     int times = 0;
-    char id[160];
+    char id[160] = "";
     const enum checkout_part *parts = crash_flow_parts(stage->cell->flow);
     const int in_all = crash_flow_commits(stage->cell->flow) ? 1 : 0;
     if (!checkout_effects(stage->stack, sale->id, sale->account, &effects, ret_error) ||

@@ -50,7 +50,7 @@ const enum checkout_part *crash_flow_parts(enum crash_flow flow)
 bool crash_flow_commits(enum crash_flow flow)
 {
     return flow != FLOW_REFUSE && flow != FLOW_TIMEOUT && flow != FLOW_DEAD &&
-           flow != FLOW_REQUEUE && flow != FLOW_DROP;
+           flow != FLOW_REQUEUE && flow != FLOW_DROP && flow != FLOW_UNPREPARED;
 }
 
 bool crash_path_is_step(enum fault_point point)

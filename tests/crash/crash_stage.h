@@ -40,7 +40,8 @@ struct sale_call; /* one request under way */
 
 struct sale { /* one checkout of a cell */
     char id[64], key[64], account[64];
-    char *body; /* owned; NULL: this sale is not used */
+    char txn[160]; /* of an open transaction: what it is asked by; "" if it was not opened */
+    char *body;    /* owned; NULL: this sale is not used */
     struct sale_call *calls[CRASH_CALLS];
     struct answer answers[CRASH_CALLS]; /* of the requests that are over */
     size_t call_count, answer_count;
@@ -79,6 +80,12 @@ bool crash_run(struct crash_stage *stage, struct error *ret_error);
 bool crash_run_server(struct crash_stage *stage, struct error *ret_error);
 bool crash_run_client(struct crash_stage *stage, struct error *ret_error);
 bool crash_run_request(struct crash_stage *stage, struct error *ret_error);
+/* crash_external.c: no key belongs to it, so it is asked about by id; and again, or anew if nothing of it is there. */
+bool crash_run_external(struct crash_stage *stage, struct error *ret_error);
+bool crash_external_agrees(const struct crash_stage *stage, const struct sale *sale, int times,
+                           struct error *ret_error);
+bool crash_external_again(const struct crash_stage *stage, const struct sale *sale, int times,
+                          struct error *ret_error);
 /* What is dead waits for a person, and is in the way of nobody: but the next cells shall begin without it. */
 bool crash_drop_dead(const struct crash_stage *stage, const struct sale *sale,
                      struct error *ret_error);

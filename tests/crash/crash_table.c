@@ -56,7 +56,9 @@ const char *crash_flow_text(enum crash_flow flow)
                                         [FLOW_ACCEPTED] = "accepted",
                                         [FLOW_DEAD] = "dead",
                                         [FLOW_REQUEUE] = "requeue",
-                                        [FLOW_DROP] = "drop"};
+                                        [FLOW_DROP] = "drop",
+                                        [FLOW_EXTERNAL] = "external",
+                                        [FLOW_UNPREPARED] = "unprepared"};
     return texts[flow];
 }
 

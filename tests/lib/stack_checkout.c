@@ -225,7 +225,7 @@ static enum told tell(int status, const char *state)
                                                                              : TOLD_UNKNOWN;
 }
 
-static void read_answer(struct http_reply *reply, struct answer *ret_answer)
+void answer_read(struct http_reply *reply, struct answer *ret_answer)
 {
     char state[32];
     json_t *root = json_loads(reply->body, 0, NULL);
@@ -270,7 +270,7 @@ void checkout_submit(const struct stack *stack, const char *key, const char *bod
         *ret_answer = (struct answer){.told = TOLD_NOTHING, .body = alloc_string("")};
         return;
     }
-    read_answer(&reply, ret_answer);
+    answer_read(&reply, ret_answer);
     http_reply_done(&reply);
 }
 

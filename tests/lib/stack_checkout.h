@@ -62,6 +62,8 @@ struct answer {
     bool completed;
     char *body; /* owned; never NULL */
 };
+/* Takes the reply's body. */
+void answer_read(struct http_reply *reply, struct answer *ret_answer);
 void answer_done(struct answer *answer);
 /* The same words, but for what tells the present state (completed, pending). */
 bool answer_same(const struct answer *a, const struct answer *b);

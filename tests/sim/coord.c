@@ -71,7 +71,9 @@ static bool carry_sends(struct sim_world *world, uint32_t coord, struct coord_re
             return false;
         }
         network_send_to_agent(world, coord, send->session, &send->message);
-        if ((kind == MESSAGE_WORK && point(world, coord, FAULT_C_PREPARE_SENT)) ||
+        bool asks_for_vote =
+            kind == MESSAGE_WORK || kind == MESSAGE_PREPARE || kind == MESSAGE_VERIFY;
+        if ((asks_for_vote && point(world, coord, FAULT_C_PREPARE_SENT)) ||
             (kind == MESSAGE_COMMIT && point(world, coord, FAULT_C_COMMIT_SENT)) ||
             (kind == MESSAGE_ROLLBACK && point(world, coord, FAULT_C_ABORT_SENT))) {
             return false;
