@@ -234,3 +234,11 @@ bool participant_name_valid(const char *name)
     size_t length = name_length(name);
     return length > 0 && name[length] == '\0';
 }
+
+bool queue_name_valid(const char *name)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+    size_t length = strnlen(name, QUEUE_NAME_SIZE);
+    return length > 0 && length < QUEUE_NAME_SIZE && strspn(name, letters) == length;
+}

@@ -1,5 +1,5 @@
 /*
- * xid.h - names of transactions and branches, as values and as text.
+ * xid.h - names of transactions, branches, participants and queues, as values and as text.
  *
  *     gtrid  <journal identity, 32 hex>-<epoch, decimal>-<epoch nonce, 16 hex>-<sequence, decimal>
  *     gid    assent:<gtrid>:<participant>:<attempt nonce, 16 hex>        (under 200 bytes)
@@ -18,6 +18,7 @@
 #define JOURNAL_ID_TEXT_SIZE  33
 #define GTRID_TEXT_SIZE       96  /* with the final NUL */
 #define PARTICIPANT_NAME_SIZE 64  /* with the final NUL: 1..63 of [a-z0-9_-], first one a letter */
+#define QUEUE_NAME_SIZE       65  /* with the final NUL: 1..64 of [A-Za-z0-9._:-] */
 #define GID_TEXT_SIZE         200 /* PostgreSQL's GIDSIZE, with the final NUL */
 #define GID_PREFIX            "assent:"
 
@@ -54,5 +55,6 @@ void gid_format(const struct gid *gid, char ret_text[GID_TEXT_SIZE]);
 bool gid_parse(const char *text, struct gid *ret_gid);
 
 bool participant_name_valid(const char *name);
+bool queue_name_valid(const char *name);
 
 #endif

@@ -9,14 +9,6 @@
 #include "common/alloc.h"
 #include "common/check.h"
 
-bool queue_name_valid(const char *name)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-    size_t length = strnlen(name, QUEUE_NAME_SIZE);
-    return length > 0 && length < QUEUE_NAME_SIZE && strspn(name, letters) == length;
-}
-
 const char *record_kind_text(enum record_kind kind)
 {
     switch (kind) {

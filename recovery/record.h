@@ -14,7 +14,6 @@
 #define KEY_MAX_BYTES     255
 #define BODY_HASH_BYTES   32
 #define COMMENT_MAX_BYTES 1000
-#define QUEUE_NAME_SIZE   65 /* 64 of [A-Za-z0-9._:-], and NUL */
 
 enum record_kind {
     RECORD_EPOCH = 1, /* forced at start, before any gtrid is given out */
@@ -171,9 +170,6 @@ struct record {
         struct record_dropped dropped;
     } as;
 };
-
-/* 1 to 64 of [A-Za-z0-9._:-]. */
-bool queue_name_valid(const char *name);
 
 const char *record_kind_text(enum record_kind kind);
 void record_copy(const struct record *from, struct record *ret_record); /* deep, blobs shared */

@@ -251,6 +251,27 @@ static void test_gid_other_attempt_or_participant_is_unequal(void **state)
     assert_false(gid_equal(&base, &other));
 }
 
+/* A queue's name has 1 to 64 of the documented characters, and nothing else. */
+static void test_queue_name_length_and_characters_are_limited(void **state)
+{
+    (void)state;
+    char longest[QUEUE_NAME_SIZE + 1];
+    memset(longest, 'q', sizeof longest);
+    longest[QUEUE_NAME_SIZE - 1] = '\0';
+    static const char *const good[] = {"a", "Z", "0", "-", "order:4711", "a.b_c-D:9"};
+    static const char *const bad[] = {"", "a b", "a/b", "a\n", "\xc3\xa4", "a,b", "a\"b"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(queue_name_valid(good[i]));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(queue_name_valid(bad[i]));
+    }
+    assert_true(queue_name_valid(longest));
+    longest[QUEUE_NAME_SIZE - 1] = 'q';
+    longest[QUEUE_NAME_SIZE] = '\0';
+    assert_false(queue_name_valid(longest));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_gid_parse_foreign_is_refused),
         cmocka_unit_test(test_participant_name_length_is_limited),
         cmocka_unit_test(test_participant_name_characters_are_limited),
+        cmocka_unit_test(test_queue_name_length_and_characters_are_limited),
         cmocka_unit_test(test_gtrid_differing_member_is_unequal),
         cmocka_unit_test(test_gid_other_attempt_or_participant_is_unequal),
     };
