@@ -95,6 +95,25 @@ enum txn_state txn_state_shown(enum txn_state state)
     return state == TXN_DECIDING ? TXN_PREPARING : state;
 }
 
+bool api_is_awaited(enum txn_state state, enum ack_mode ack)
+{
+    switch (txn_state_outcome(state)) {
+    case TXN_OUTCOME_NONE:
+        return false;
+    case TXN_OUTCOME_DECIDED:
+        return ack == ACK_MODE_DECIDED;
+    case TXN_OUTCOME_FINAL:
+        return true;
+    }
+    CHECK(false);
+    return true;
+}
+
+enum txn_state api_run_state(enum txn_state request_state)
+{
+    return request_state == TXN_QUEUED || request_state == TXN_DEAD ? TXN_ABORTED : request_state;
+}
+
 bool txn_state_parse(const char *text, enum txn_state *ret_state)
 {
     for (int state = TXN_QUEUED; state <= TXN_HEURISTIC; state++) {

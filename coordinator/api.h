@@ -63,6 +63,18 @@ struct api_resolve {
     char comment[COMMENT_MAX_BYTES + 1];
 };
 
+/* GET, by an edge that holds the answer until there is an outcome. The edge's own: the owner does not look at it. */
+struct api_wait {
+    bool is_wait;
+    enum ack_mode ack; /* decided: committing will do */
+    uint32_t wait_ms;
+};
+
+/* Has what somebody waits for come, in this state? */
+bool api_is_awaited(enum txn_state state, enum ack_mode ack);
+/* The state of the run that an accepted request in this state names: of one that waits, or is dead, it has aborted. */
+enum txn_state api_run_state(enum txn_state request_state);
+
 enum request_act { REQUEST_ACT_REQUEUE = 1, REQUEST_ACT_DROP };
 
 struct api_request_act {
@@ -109,6 +121,7 @@ struct api_call {
     bool want_events;             /* GET */
     struct submission submission; /* SUBMIT; taken by the owner */
     struct gtrid gtrid;           /* GET */
+    struct api_wait wait;         /* GET */
     size_t key_bytes;             /* GET_BY_KEY */
     char key[KEY_MAX_BYTES + 1];
     struct api_list list;

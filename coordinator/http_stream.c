@@ -404,13 +404,6 @@ bool http_wants_changes(const struct http *http)
     return atomic_load(&http->gate->ring_is_used) || atomic_load(&http->gate->held_count) > 0;
 }
 
-/* Of the run that an accepted request in this state names: one that waits, or is dead, has an aborted one behind it. Who waits is
- * answered with what the owner then says, so a run that is not meant waits on. */
-static enum txn_state run_state(enum txn_state state)
-{
-    return state == TXN_QUEUED || state == TXN_DEAD ? TXN_ABORTED : state;
-}
-
 void http_publish(struct http *http, struct txn_view *view)
 {
     struct gate *gate = http->gate;
@@ -424,7 +417,8 @@ void http_publish(struct http *http, struct txn_view *view)
     gate_lock(gate);
     waits_take(gate, &gtrid, state, &calls);
     if (has_run) {
-        waits_take(gate, &run, run_state(state), &calls);
+        /* Who waits is answered with what the owner then says, so a run that is not meant waits on. */
+        waits_take(gate, &run, api_run_state(state), &calls);
     }
     if (event != NULL) {
         ring_append(&gate->ring, event, &evicted);

@@ -44,20 +44,6 @@ void wait_release(struct exchange *exchange)
     exchange->is_wait = false;
 }
 
-static bool is_awaited(const struct exchange *exchange, enum txn_state state)
-{
-    switch (txn_state_outcome(state)) {
-    case TXN_OUTCOME_NONE:
-        return false;
-    case TXN_OUTCOME_DECIDED:
-        return exchange->query.ack == ACK_MODE_DECIDED;
-    case TXN_OUTCOME_FINAL:
-        return true;
-    }
-    CHECK(false);
-    return true;
-}
-
 static bool match_held(const void *value, const void *wanted)
 {
     return gtrid_equal(&((const struct exchange *)value)->gtrid, wanted);
@@ -105,7 +91,7 @@ bool wait_hold(struct exchange *exchange)
     struct gate *gate = exchange->gate;
     const struct api_answer *answer = &exchange->call->answer;
     if (exchange->wait_by_ms == 0 || gate->stopping || answer->status != API_OK ||
-        answer->view_count != 1 || is_awaited(exchange, answer->views[0].state) ||
+        answer->view_count != 1 || api_is_awaited(answer->views[0].state, exchange->query.ack) ||
         exchange->watch.is_gone || clock_monotonic_ms() >= exchange->wait_by_ms) {
         return false;
     }
@@ -137,7 +123,7 @@ void waits_take(struct gate *gate, const struct gtrid *gtrid, enum txn_state sta
     struct exchange *exchange = map_find(&gate->held, gtrid_hash(gtrid), match_held, gtrid);
     while (exchange != NULL) {
         struct exchange *next = exchange->held_next;
-        if (is_awaited(exchange, state)) {
+        if (api_is_awaited(state, exchange->query.ack)) {
             held_ask(exchange, calls);
         }
         exchange = next;
