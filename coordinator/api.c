@@ -40,6 +40,12 @@ void txn_view_done(struct txn_view *view)
     *view = (struct txn_view){0};
 }
 
+bool txn_view_is_retryable(const struct txn_view *view)
+{
+    return view->state != TXN_DEAD && view->failure.reason != REASON_NONE &&
+           reason_retryable(view->failure.reason);
+}
+
 void api_call_free(struct api_call *call)
 {
     if (call == NULL) {

@@ -255,7 +255,7 @@ static void render_failure(struct json_writer *writer, const struct txn_view *vi
 {
     if (view->failure.reason != REASON_NONE) {
         json_writer_member_string(writer, "reason", reason_text(view->failure.reason));
-        json_writer_member_boolean(writer, "retryable", reason_retryable(view->failure.reason));
+        json_writer_member_boolean(writer, "retryable", txn_view_is_retryable(view));
     }
     if (view->failed_participant[0] != '\0') {
         json_writer_member_string(writer, "participant", view->failed_participant);

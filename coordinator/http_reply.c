@@ -96,6 +96,7 @@ static void reply_aborted(enum route route, bool is_repeatable, const struct api
     struct problem problem;
     if (has_reason) {
         problem_set_reason(&problem, view->failure.reason);
+        problem.retryable = txn_view_is_retryable(view);
     } else { /* an open transaction that this process has forgotten, or never known */
         problem_set(&problem, PROBLEM_CONFLICT, "%s", "");
     }

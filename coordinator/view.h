@@ -110,6 +110,9 @@ struct txn_view {
 
 void txn_view_done(struct txn_view *view);
 
+/* The same request, sent again, may succeed. Not one that is dead, whatever became of its runs: its key is its own. */
+bool txn_view_is_retryable(const struct txn_view *view);
+
 struct queue_view {
     char name[QUEUE_NAME_SIZE];
     uint64_t length, dead;

@@ -21,6 +21,7 @@
 static struct {
     enum api_status status;
     enum txn_state state;
+    enum reason reason; /* of a dead one; NONE: row_count */
     bool is_run;
 } script;
 
@@ -83,7 +84,9 @@ static void on_answer(struct api_call *call, void *user)
     answer->view_count = 1;
     answer->views[0].gtrid = stand_in_gtrid(7);
     answer->views[0].state = script.state;
-    answer->views[0].failure.reason = script.state == TXN_DEAD ? REASON_ROW_COUNT : REASON_NONE;
+    answer->views[0].failure.reason = script.state != TXN_DEAD       ? REASON_NONE
+                                      : script.reason != REASON_NONE ? script.reason
+                                                                     : REASON_ROW_COUNT;
     if (script.is_run) {
         answer->views[0].is_run = true;
         answer->views[0].request.run = stand_in_gtrid(9);
@@ -165,6 +168,30 @@ static void test_http_queues_dead_is_told(void **state)
     assert_non_null(strstr(reply.body, "row_count"));
     expect_header(&reply, "Preference-Applied", NULL);
     wire_reply_done(&reply);
+}
+
+/* Dead for a reason that would pass (queue_attempts ended it): sending it again changes nothing, so it is not said to be retryable. */
+static void test_http_queues_dead_is_not_retryable(void **state)
+{
+    const struct stand_in *stand_in = *state;
+    struct wire_reply reply;
+    char path[GTRID_TEXT_SIZE + 32];
+    script.status = API_ABORTED;
+    script.state = TXN_DEAD;
+    script.reason = REASON_DEADLOCK;
+    wire_post(stand_in->port, "/v1/transactions", PREFER, BODY, &reply);
+    assert_int_equal(reply.status, 409);
+    assert_non_null(strstr(reply.body, "\"reason\":\"deadlock\""));
+    assert_non_null(strstr(reply.body, "\"retryable\":false"));
+    wire_reply_done(&reply);
+    script.status = API_OK;
+    (void)snprintf(path, sizeof path, "/v1/transactions/%s", ID);
+    wire_get(stand_in->port, path, &reply);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "\"reason\":\"deadlock\""));
+    assert_non_null(strstr(reply.body, "\"retryable\":false"));
+    wire_reply_done(&reply);
+    script.reason = REASON_NONE;
 }
 
 /* The whole request can be looked at: queue, attempts, what it waits for, and its statements. */
@@ -260,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_http_queues_accepted_is_202),
         cmocka_unit_test(test_http_queues_waited_in_vain),
         cmocka_unit_test(test_http_queues_dead_is_told),
+        cmocka_unit_test(test_http_queues_dead_is_not_retryable),
         cmocka_unit_test(test_http_queues_request_is_shown),
         cmocka_unit_test(test_http_queues_acts),
         cmocka_unit_test(test_http_queues_list),
