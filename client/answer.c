@@ -48,6 +48,10 @@ const char *assent_outcome_text(enum assent_outcome outcome)
         return "heuristic";
     case ASSENT_ACTIVE:
         return "active";
+    case ASSENT_ACCEPTED:
+        return "accepted";
+    case ASSENT_DEAD:
+        return "dead";
     }
     return "?";
 }
@@ -76,6 +80,8 @@ void assent_answer_free(struct assent_answer *answer)
     free(answer->state);
     free(answer->key);
     free(answer->gid);
+    free(answer->queue);
+    free(answer->waiting_for);
     free(answer->reason);
     free(answer->text);
     free(answer->participant);
@@ -114,6 +120,21 @@ const char *assent_answer_key(const struct assent_answer *answer)
 const char *assent_answer_gid(const struct assent_answer *answer)
 {
     return text_or_empty(answer->gid);
+}
+
+const char *assent_answer_queue(const struct assent_answer *answer)
+{
+    return text_or_empty(answer->queue);
+}
+
+uint32_t assent_answer_attempts(const struct assent_answer *answer)
+{
+    return answer->attempts;
+}
+
+const char *assent_answer_waiting_for(const struct assent_answer *answer)
+{
+    return text_or_empty(answer->waiting_for);
 }
 
 bool assent_answer_completed(const struct assent_answer *answer)

@@ -425,12 +425,20 @@ size_t assent_client_wait(struct assent_client *client, int timeout_ms)
     }
 }
 
+/* NULL if it can be asked for. */
+static struct assent_answer *check_name(const char *what)
+{
+    return what == NULL || what[0] == 0 || !unpack_utf8_is_valid(what, strlen(what))
+               ? answer_new(ASSENT_REFUSED, "malformed", "an id or key is empty or not UTF-8")
+               : NULL;
+}
+
 static struct assent_answer *client_status(struct assent_client *client, const char *id,
                                            const char *key)
 {
-    const char *what = id != NULL ? id : key;
-    if (what == NULL || what[0] == 0 || !unpack_utf8_is_valid(what, strlen(what))) {
-        return answer_new(ASSENT_REFUSED, "malformed", "an id or key is empty or not UTF-8");
+    struct assent_answer *refusal = check_name(id != NULL ? id : key);
+    if (refusal != NULL) {
+        return refusal;
     }
     struct pack pack = {0};
     wire_encode_get(&pack, id, key);
@@ -445,6 +453,21 @@ struct assent_answer *assent_status(struct assent_client *client, const char *id
 struct assent_answer *assent_status_by_key(struct assent_client *client, const char *key)
 {
     return client_status(client, NULL, key);
+}
+
+struct assent_answer *assent_wait(struct assent_client *client, const char *id, enum assent_ack ack,
+                                  uint32_t timeout_ms)
+{
+    struct assent_answer *refusal = check_name(id);
+    if (refusal != NULL) {
+        return refusal;
+    }
+    if (timeout_ms > CLIENT_WAIT_MAX_MS) {
+        return answer_new(ASSENT_REFUSED, "limit", "a wait is at most 60000 ms");
+    }
+    struct pack pack = {0};
+    wire_encode_wait(&pack, id, ack, timeout_ms);
+    return client_ask(client, &pack, false, timeout_ms + CLIENT_ANSWER_EXTRA_MS);
 }
 
 /* A question whose answer is a list. True with *ret_wire filled, or an explanation in ret_error. */

@@ -37,6 +37,8 @@ struct assent_request {
     char key[REQUEST_KEY_MAX_BYTES + 1]; /* "" none */
     uint32_t timeout_ms;
     enum assent_ack ack;
+    bool is_later;               /* to be accepted, and run later */
+    char queue[QUEUE_NAME_SIZE]; /* is_later; "" none */
     size_t branch_count;
     struct request_branch *branches;
 };
@@ -56,6 +58,9 @@ struct assent_answer {
     uint32_t retry_after_ms;
     char *id, *state, *key, *reason, *text, *participant, *sqlstate; /* NULL reads as "" */
     struct pg_report report;
+    bool is_request;           /* an accepted request; the three below are its */
+    char *queue, *waiting_for; /* NULL reads as "" */
+    uint32_t attempts;
     size_t branch_count;
     struct answer_branch *branches;
     bool is_done;           /* the coordinator has done what was asked */
@@ -97,6 +102,7 @@ struct wire_answer {
     struct results results;
 };
 
+/* As submit, or accept where the request is to run later. */
 void wire_encode_submit(struct pack *pack, const struct assent_request *request);
 void wire_encode_open(struct pack *pack, uint32_t timeout_ms);
 void wire_encode_statement(struct pack *pack, const char *id, uint64_t seq,
@@ -105,6 +111,7 @@ void wire_encode_external(struct pack *pack, const char *id, const char *partici
 void wire_encode_commit(struct pack *pack, const char *id, enum assent_ack ack);
 void wire_encode_rollback(struct pack *pack, const char *id);
 void wire_encode_get(struct pack *pack, const char *id, const char *key); /* one of them is NULL */
+void wire_encode_wait(struct pack *pack, const char *id, enum assent_ack ack, uint32_t wait_ms);
 void wire_encode_list(struct pack *pack, const struct assent_filter *filter);
 void wire_encode_participants(struct pack *pack);
 bool wire_decode(const void *bytes, size_t size_bytes, struct wire_answer *ret_answer);

@@ -264,3 +264,29 @@ int assent_request_set_ack(struct assent_request *request, enum assent_ack ack)
     request->ack = ack;
     return ASSENT_OK;
 }
+
+int assent_request_set_later(struct assent_request *request, bool later)
+{
+    request->is_later = later;
+    if (!later) {
+        request->queue[0] = 0;
+    }
+    return ASSENT_OK;
+}
+
+int assent_request_set_queue(struct assent_request *request, const char *queue)
+{
+    if (queue == NULL) {
+        request->queue[0] = 0;
+        return ASSENT_OK;
+    }
+    if (!queue_name_valid(queue)) {
+        return request_fail(request, ASSENT_E_ARGUMENT,
+                            "a queue's name has 1 to %d of A-Z, a-z, 0-9, \".\", \"_\", \":\" and "
+                            "\"-\"",
+                            QUEUE_NAME_SIZE - 1);
+    }
+    request->is_later = true;
+    memcpy(request->queue, queue, strlen(queue) + 1);
+    return ASSENT_OK;
+}

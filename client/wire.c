@@ -49,9 +49,14 @@ static void encode_branch(struct pack *pack, const struct request_branch *branch
 void wire_encode_submit(struct pack *pack, const struct assent_request *request)
 {
     const bool has_key = request->key[0] != 0;
-    encode_head(pack, has_key ? 4 : 3, "submit");
+    const bool has_queue = request->is_later && request->queue[0] != 0;
+    /* An operation of its own: a coordinator that cannot accept must not run it instead. */
+    encode_head(pack, (size_t)3 + has_key + has_queue, request->is_later ? "accept" : "submit");
     if (has_key) {
         encode_text(pack, "key", request->key);
+    }
+    if (has_queue) {
+        encode_text(pack, "queue", request->queue);
     }
     pack_text(pack, "timeout_ms");
     pack_uint(pack, request->timeout_ms);
@@ -105,6 +110,15 @@ void wire_encode_get(struct pack *pack, const char *id, const char *key)
 {
     encode_head(pack, 1, "get");
     encode_text(pack, id != NULL ? "id" : "key", id != NULL ? id : key);
+}
+
+void wire_encode_wait(struct pack *pack, const char *id, enum assent_ack ack, uint32_t wait_ms)
+{
+    encode_head(pack, 3, "wait");
+    encode_text(pack, "id", id);
+    encode_text(pack, "ack", ack == ASSENT_ACK_DECIDED ? "decided" : "completed");
+    pack_text(pack, "wait_ms");
+    pack_uint(pack, wait_ms);
 }
 
 void wire_encode_list(struct pack *pack, const struct assent_filter *filter)
@@ -287,14 +301,62 @@ static enum assent_outcome outcome_of_state(const char *state)
     if (strcmp(state, "committed") == 0 || strcmp(state, "committing") == 0) {
         return ASSENT_COMMITTED;
     }
-    if (strcmp(state, "aborted") == 0 || strcmp(state, "aborting") == 0 ||
-        strcmp(state, "dead") == 0) {
+    if (strcmp(state, "aborted") == 0 || strcmp(state, "aborting") == 0) {
         return ASSENT_ABORTED;
+    }
+    if (strcmp(state, "dead") == 0) {
+        return ASSENT_DEAD;
     }
     if (strcmp(state, "heuristic") == 0) {
         return ASSENT_HEURISTIC;
     }
+    if (strcmp(state, "queued") == 0) {
+        return ASSENT_ACCEPTED;
+    }
     return ASSENT_UNKNOWN;
+}
+
+/* The state's, but that an accepted request which runs at the moment will run again if it must: it is owed an outcome. */
+static enum assent_outcome outcome_of_transaction(const struct assent_answer *answer)
+{
+    const enum assent_outcome outcome = outcome_of_state(answer->state);
+    return outcome == ASSENT_UNKNOWN && answer->is_request ? ASSENT_ACCEPTED : outcome;
+}
+
+static bool decode_request(struct unpack *in, struct assent_answer *answer)
+{
+    if (unpack_peek(in) == UNPACK_NIL) {
+        return unpack_nil(in);
+    }
+    uint32_t members = 0;
+    int64_t number = 0;
+    answer->is_request = true;
+    if (!unpack_map(in, &members)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < members && !in->failed; i++) {
+        struct unpack_text name;
+        if (!unpack_text(in, &name)) {
+            return false;
+        }
+        if (unpack_text_is(&name, "queue")) {
+            decode_text(in, &answer->queue);
+        } else if (unpack_text_is(&name, "attempts")) {
+            unpack_range(in, 0, UINT32_MAX, &number);
+            answer->attempts = (uint32_t)number;
+        } else if (unpack_text_is(&name, "waiting_for")) {
+            decode_text(in, &answer->waiting_for);
+        } else {
+            unpack_skip(in);
+        }
+    }
+    return !in->failed;
+}
+
+/* An accepted request: who sends it again changes nothing, whatever became of its last run. */
+static bool is_in_hand(enum assent_outcome outcome)
+{
+    return outcome == ASSENT_ACCEPTED || outcome == ASSENT_DEAD;
 }
 
 static bool decode_transaction(struct unpack *in, struct assent_answer *answer)
@@ -318,6 +380,8 @@ static bool decode_transaction(struct unpack *in, struct assent_answer *answer)
             unpack_bool(in, &answer->completed);
         } else if (unpack_text_is(&name, "failure")) {
             decode_failure(in, answer);
+        } else if (unpack_text_is(&name, "request")) {
+            decode_request(in, answer);
         } else if (unpack_text_is(&name, "branches")) {
             decode_branches(in, answer);
         } else {
@@ -328,7 +392,8 @@ static bool decode_transaction(struct unpack *in, struct assent_answer *answer)
         in->failed = true;
         return false;
     }
-    answer->outcome = outcome_of_state(answer->state);
+    answer->outcome = outcome_of_transaction(answer);
+    answer->retryable = answer->retryable && !is_in_hand(answer->outcome);
     return true;
 }
 
@@ -502,10 +567,12 @@ static enum assent_outcome outcome_of_status(enum client_status status, bool is_
     switch (status) {
     case CLIENT_OK:
         return of_state;
-    case CLIENT_ABORTED:
-        return ASSENT_ABORTED;
-    case CLIENT_OUTCOME_UNKNOWN:
-        return ASSENT_UNKNOWN;
+    case CLIENT_ABORTED: /* a dead request may be put back */
+        return of_state == ASSENT_DEAD ? ASSENT_DEAD : ASSENT_ABORTED;
+    case CLIENT_OUTCOME_UNKNOWN: /* to submit, also of a key that is an accepted request's */
+        return of_state == ASSENT_ACCEPTED ? ASSENT_ACCEPTED : ASSENT_UNKNOWN;
+    case CLIENT_ACCEPTED:
+        return ASSENT_ACCEPTED;
     case CLIENT_NOT_FOUND:
     case CLIENT_EXPIRED:
         return ASSENT_NOT_FOUND;
@@ -550,6 +617,7 @@ static const char *reason_of_status(enum client_status status)
     case CLIENT_OK:
     case CLIENT_ABORTED:
     case CLIENT_REFUSED:
+    case CLIENT_ACCEPTED:
     case CLIENT_OUTCOME_UNKNOWN:
     case CLIENT_STATUS_NONE:
     case CLIENT_STATUS_COUNT:
@@ -587,7 +655,7 @@ struct assent_answer *wire_to_answer(struct wire_answer *wire, bool is_submit)
     move_text(&wire->text, &answer->text);
     move_text(&wire->participant, &answer->participant);
     move_text(&wire->gid, &answer->gid);
-    answer->retryable = answer->retryable || wire->retryable;
+    answer->retryable = (answer->retryable || wire->retryable) && !is_in_hand(answer->outcome);
     answer->replayed = wire->replayed;
     answer->retry_after_ms = wire->retry_after_ms;
     answer->is_done = wire->status == CLIENT_OK;

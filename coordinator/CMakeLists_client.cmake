@@ -8,7 +8,9 @@ target_link_libraries(assent_client_msgpack PUBLIC assent_common_core)
 
 add_library(assent_client_edge STATIC ${CMAKE_CURRENT_LIST_DIR}/client_codec.c
                                       ${CMAKE_CURRENT_LIST_DIR}/client_codec_answer.c
-                                      ${CMAKE_CURRENT_LIST_DIR}/client_edge.c)
+                                      ${CMAKE_CURRENT_LIST_DIR}/client_edge.c
+                                      ${CMAKE_CURRENT_LIST_DIR}/client_edge_open.c
+                                      ${CMAKE_CURRENT_LIST_DIR}/client_wait.c)
 target_link_libraries(assent_client_edge
     PUBLIC assent_api
     PRIVATE assent_client_msgpack assent_submission_hash assent_codec assent_common nng::nng)

@@ -272,8 +272,10 @@ static bool decode_timeout(struct decode *decode)
 static bool decode_ack(struct decode *decode)
 {
     struct unpack_text text;
-    enum ack_mode *ret_ack = decode->call->operation == API_CLOSE ? &decode->call->end.ack
-                                                                  : &decode->call->submission.ack;
+    struct api_call *call = decode->call;
+    enum ack_mode *ret_ack = call->operation == API_CLOSE ? &call->end.ack
+                             : call->operation == API_GET ? &call->wait.ack
+                                                          : &call->submission.ack;
     if (unpack_text(&decode->in, &text)) {
         if (unpack_text_is(&text, "completed")) {
             *ret_ack = ACK_MODE_COMPLETED;
@@ -285,6 +287,33 @@ static bool decode_ack(struct decode *decode)
         }
     }
     return malformed(decode, "ack must be \"completed\" or \"decided\"");
+}
+
+static bool decode_queue(struct decode *decode)
+{
+    struct unpack_text text;
+    char *ret_queue = decode->call->submission.queue;
+    if (!unpack_text(&decode->in, &text) || !unpack_text_copy(&text, ret_queue, QUEUE_NAME_SIZE) ||
+        !queue_name_valid(ret_queue)) {
+        return refuse(decode, CLIENT_MALFORMED,
+                      "queue must have 1 to %d of A-Z, a-z, 0-9, \".\", \"_\", \":\" and \"-\"",
+                      QUEUE_NAME_SIZE - 1);
+    }
+    return true;
+}
+
+static bool decode_wait(struct decode *decode)
+{
+    int64_t value = 0;
+    if (!unpack_range(&decode->in, 0, INT64_MAX, &value)) {
+        return malformed(decode, "wait_ms must be a number from 0");
+    }
+    if (value > CLIENT_WAIT_MAX_MS) {
+        return refuse(decode, CLIENT_LIMIT, "wait_ms is above %d (not configurable)",
+                      CLIENT_WAIT_MAX_MS);
+    }
+    decode->call->wait.wait_ms = (uint32_t)value;
+    return true;
 }
 
 static bool decode_any_key(struct decode *decode)
@@ -372,6 +401,8 @@ enum {
     OP_COMMIT = 64,
     OP_ROLLBACK = 128,
     OP_EXTERNAL = 256,
+    OP_ACCEPT = 512,
+    OP_WAIT = 1024,
 };
 
 static const struct operation {
@@ -388,6 +419,8 @@ static const struct operation {
     {"commit", OP_COMMIT, API_CLOSE},
     {"rollback", OP_ROLLBACK, API_CLOSE},
     {"external", OP_EXTERNAL, API_EXTERNAL},
+    {"accept", OP_ACCEPT, API_SUBMIT},
+    {"wait", OP_WAIT, API_GET},
 };
 
 enum {
@@ -403,6 +436,8 @@ enum {
     MEMBER_AFTER = 512,
     MEMBER_BRANCH = 1024,
     MEMBER_SEQ = 2048,
+    MEMBER_QUEUE = 4096,
+    MEMBER_WAIT = 8192,
 };
 
 static const struct member {
@@ -411,11 +446,14 @@ static const struct member {
     uint32_t operations;
     bool (*decode)(struct decode *decode);
 } members[] = {
-    {"key", MEMBER_KEY, OP_SUBMIT | OP_GET | OP_LIST, decode_any_key},
-    {"timeout_ms", MEMBER_TIMEOUT, OP_SUBMIT | OP_OPEN, decode_timeout},
-    {"ack", MEMBER_ACK, OP_SUBMIT | OP_COMMIT, decode_ack},
-    {"branches", MEMBER_BRANCHES, OP_SUBMIT, decode_branches},
-    {"id", MEMBER_ID, OP_GET | OP_STATEMENT | OP_COMMIT | OP_ROLLBACK | OP_EXTERNAL, decode_id},
+    {"key", MEMBER_KEY, OP_SUBMIT | OP_ACCEPT | OP_GET | OP_LIST, decode_any_key},
+    {"timeout_ms", MEMBER_TIMEOUT, OP_SUBMIT | OP_ACCEPT | OP_OPEN, decode_timeout},
+    {"ack", MEMBER_ACK, OP_SUBMIT | OP_ACCEPT | OP_COMMIT | OP_WAIT, decode_ack},
+    {"branches", MEMBER_BRANCHES, OP_SUBMIT | OP_ACCEPT, decode_branches},
+    {"queue", MEMBER_QUEUE, OP_ACCEPT, decode_queue},
+    {"id", MEMBER_ID, OP_GET | OP_WAIT | OP_STATEMENT | OP_COMMIT | OP_ROLLBACK | OP_EXTERNAL,
+     decode_id},
+    {"wait_ms", MEMBER_WAIT, OP_WAIT, decode_wait},
     {"events", MEMBER_EVENTS, OP_GET, decode_events},
     {"state", MEMBER_STATE, OP_LIST, decode_state},
     {"participant", MEMBER_PARTICIPANT, OP_LIST | OP_EXTERNAL, decode_participant},
@@ -473,6 +511,8 @@ static bool decode_head(struct decode *decode, uint32_t *ret_members, uint32_t *
             decode->call->list.limit = LIST_LIMIT_DEFAULT;
             decode->call->timeout_ms = decode->limits->timeout_default_ms;
             decode->call->end.commit = operations[i].bit == OP_COMMIT;
+            decode->call->submission.is_async = operations[i].bit == OP_ACCEPT;
+            decode->call->wait.is_wait = operations[i].bit == OP_WAIT;
             *ret_operation = operations[i].bit;
             *ret_members -= 2;
             return true;
@@ -486,9 +526,9 @@ static bool decode_head(struct decode *decode, uint32_t *ret_members, uint32_t *
 static bool decode_finish(struct decode *decode, uint32_t operation_bit)
 {
     struct submission *submission = &decode->call->submission;
-    if (operation_bit == OP_SUBMIT) {
+    if (decode->call->operation == API_SUBMIT) {
         if (submission->branch_count == 0) {
-            return malformed(decode, "submit needs branches");
+            return malformed(decode, "submit and accept need branches");
         }
         if (submission->timeout_ms == 0) {
             submission->timeout_ms = decode->limits->timeout_default_ms;
@@ -498,6 +538,10 @@ static bool decode_finish(struct decode *decode, uint32_t operation_bit)
     const bool has_id = (decode->seen & MEMBER_ID) != 0;
     if (operation_bit == OP_GET && ((decode->seen & MEMBER_KEY) != 0) == has_id) {
         return malformed(decode, "get needs either id or key");
+    }
+    const uint32_t needed = MEMBER_ID | MEMBER_WAIT;
+    if (operation_bit == OP_WAIT && (decode->seen & needed) != needed) {
+        return malformed(decode, "wait needs id and wait_ms");
     }
     const uint32_t of_open = OP_STATEMENT | OP_COMMIT | OP_ROLLBACK | OP_EXTERNAL;
     if ((operation_bit & of_open) != 0 && !has_id) {

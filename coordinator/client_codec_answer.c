@@ -17,9 +17,9 @@ const char *client_status_text(enum client_status status)
     return status_texts[status];
 }
 
-static enum client_status status_of(enum api_status status)
+static enum client_status status_of(const struct api_call *call)
 {
-    switch (status) {
+    switch (call->answer.status) {
     case API_OK:
         return CLIENT_OK;
     case API_ABORTED:
@@ -27,8 +27,10 @@ static enum client_status status_of(enum api_status status)
     case API_REFUSED:
         return CLIENT_REFUSED;
     case API_OUTCOME_UNKNOWN:
-    case API_ACCEPTED: /* the key belongs to an accepted request that is not decided: ask again by it */
         return CLIENT_OUTCOME_UNKNOWN;
+    case API_ACCEPTED:
+        /* To submit: its key belongs to an accepted request that is not decided. The word is that of every version. */
+        return call->submission.is_async ? CLIENT_ACCEPTED : CLIENT_OUTCOME_UNKNOWN;
     case API_KEY_CONFLICT:
         return CLIENT_KEY_CONFLICT;
     case API_UNKNOWN_PARTICIPANT:
@@ -91,10 +93,10 @@ static void encode_blob(struct pack *pack, const char *name, const struct blob *
 }
 
 /* Two members. */
-static void encode_reason(struct pack *pack, enum reason reason)
+static void encode_reason(struct pack *pack, enum reason reason, bool is_dead)
 {
     encode_text(pack, "reason", reason != REASON_NONE ? reason_text(reason) : NULL);
-    encode_truth(pack, "retryable", reason != REASON_NONE && reason_retryable(reason));
+    encode_truth(pack, "retryable", !is_dead && reason != REASON_NONE && reason_retryable(reason));
 }
 
 /* Decided commit, not acknowledged there: what keeps `completed` false. */
@@ -161,18 +163,33 @@ static void encode_failure(struct pack *pack, const struct txn_view *view)
     }
     pack_map(pack, 6);
     encode_text(pack, "reason", reason_text(view->failure.reason));
-    encode_truth(pack, "retryable", reason_retryable(view->failure.reason));
+    encode_truth(pack, "retryable", txn_view_is_retryable(view));
     encode_optional(pack, "participant", view->failed_participant);
     encode_optional(pack, "text", view->failure_text);
     encode_optional(pack, "sqlstate", view->failure.sqlstate);
     encode_blob(pack, "report", view->failure.report);
 }
 
+/* Of an accepted request; nil for all else. */
+static void encode_request(struct pack *pack, const struct request_info *info)
+{
+    pack_text(pack, "request");
+    if (!info->is_request) {
+        pack_nil(pack);
+        return;
+    }
+    pack_map(pack, 4);
+    encode_optional(pack, "queue", info->queue);
+    encode_number(pack, "attempts", info->attempts);
+    encode_number(pack, "next_attempt_ms", info->next_attempt_ms);
+    encode_optional(pack, "waiting_for", info->waiting_for);
+}
+
 static void encode_view(struct pack *pack, const struct txn_view *view, bool with_results)
 {
     char id[GTRID_TEXT_SIZE];
     gtrid_format(&view->gtrid, id);
-    pack_map(pack, 11);
+    pack_map(pack, 12);
     encode_text(pack, "id", id);
     encode_text(pack, "state", txn_state_text(view->state));
     pack_text(pack, "key");
@@ -188,6 +205,7 @@ static void encode_view(struct pack *pack, const struct txn_view *view, bool wit
     encode_number(pack, "decided_ms", view->decided_wall_ms);
     encode_number(pack, "ended_ms", view->ended_wall_ms);
     encode_failure(pack, view);
+    encode_request(pack, &view->request);
     pack_text(pack, "branches");
     pack_array(pack, view->branch_count);
     for (size_t i = 0; i < view->branch_count; i++) {
@@ -238,8 +256,9 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
     }
     const bool is_statement = call->operation == API_STATEMENT;
     const bool is_external = call->operation == API_EXTERNAL;
-    encode_head(pack, is_statement ? 11 : is_external ? 10 : 9, status_of(answer->status));
-    encode_reason(pack, answer->reason);
+    encode_head(pack, is_statement ? 11 : is_external ? 10 : 9, status_of(call));
+    encode_reason(pack, answer->reason,
+                  answer->view_count == 1 && answer->views[0].state == TXN_DEAD);
     encode_optional(pack, "participant", answer->participant);
     encode_text(pack, "text", answer_text(call));
     encode_number(pack, "retry_after_s", answer->retry_after_s);
@@ -267,7 +286,7 @@ void client_encode_answer(struct pack *pack, const struct api_call *call)
 void client_encode_refusal(struct pack *pack, const struct client_refusal *refusal)
 {
     encode_head(pack, 4, refusal->status);
-    encode_reason(pack, refusal->reason);
+    encode_reason(pack, refusal->reason, false);
     encode_optional(pack, "text", refusal->text);
     encode_number(pack, "retry_after_s", refusal->retry_after_s);
 }

@@ -6,9 +6,9 @@
  * it as a call, answers when done() comes. Started and stopped by assentd's main; knows nothing of
  * the core.
  *
- * Bounds: `contexts` requests at once over all connections; submissions may take all but a few of
- * them, so that a status can be asked for while every transaction hangs. What is beyond waits in
- * TCP's window.
+ * Bounds: `contexts` requests at once over all connections; submissions and who waits for an outcome may take all
+ * but a few of them, so that a status can be asked for while every transaction hangs, and of these half may wait. What
+ * is beyond waits in TCP's window.
  */
 #ifndef ASSENT_COORDINATOR_CLIENT_EDGE_H
 #define ASSENT_COORDINATOR_CLIENT_EDGE_H
@@ -36,7 +36,13 @@ bool client_edge_start(const struct client_edge_options *options, struct client_
 uint16_t client_edge_port(const struct client_edge *edge);
 uint32_t client_edge_connections(const struct client_edge *edge); /* open now */
 
-/* New submissions are refused as "shutdown"; what runs may finish, questions are answered. */
+/* Somebody waits for an outcome: changes are to be published. Any thread. */
+bool client_edge_wants_changes(const struct client_edge *edge);
+/* A transaction has changed. Borrows. On the owner thread, behind the answers of the same round. */
+void client_edge_publish(struct client_edge *edge, const struct txn_view *view);
+
+/* New submissions are refused as "shutdown"; what runs may finish, questions are answered, and so is
+ * who waits for an outcome: as "shutdown". */
 void client_edge_drain(struct client_edge *edge);
 
 /*

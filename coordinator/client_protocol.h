@@ -14,7 +14,10 @@
 #define CLIENT_REQUEST_FRAME_MAX_BYTES (4u * 1024 * 1024)
 #define CLIENT_ANSWER_FRAME_MAX_BYTES  (64u * 1024 * 1024)
 
-/* How an answer begins. The first ten mirror enum api_status; the rest the edge says by itself. */
+/* As long as ?wait= of the HTTP API lets a request be silent. */
+#define CLIENT_WAIT_MAX_MS 60000
+
+/* How an answer begins. The first eleven mirror enum api_status; the rest the edge says by itself. */
 #define CLIENT_STATUS_LIST(X)                                                                      \
     X(CLIENT_OK, "ok")                                                                             \
     X(CLIENT_ABORTED, "aborted")                                                                   \
@@ -26,6 +29,7 @@
     X(CLIENT_EXPIRED, "expired")                                                                   \
     X(CLIENT_CONFLICT, "conflict")                                                                 \
     X(CLIENT_FAILED, "failed")                                                                     \
+    X(CLIENT_ACCEPTED, "accepted")       /* of accept: durably, and without an outcome yet */      \
     X(CLIENT_MALFORMED, "malformed")     /* not a request of this protocol */                      \
     X(CLIENT_LIMIT, "limit")             /* beyond a limit that the text names */                  \
     X(CLIENT_UNSUPPORTED, "unsupported") /* another version or operation */

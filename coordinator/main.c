@@ -117,12 +117,15 @@ static void on_draining(void *user)
 
 static bool wants_changes(void *user)
 {
-    return http_wants_changes(((struct daemon *)user)->http);
+    const struct daemon *daemon = user;
+    return http_wants_changes(daemon->http) || client_edge_wants_changes(daemon->client_edge);
 }
 
 static void on_change(void *user, struct txn_view *view)
 {
-    http_publish(((struct daemon *)user)->http, view);
+    struct daemon *daemon = user;
+    client_edge_publish(daemon->client_edge, view);
+    http_publish(daemon->http, view); /* takes it */
 }
 
 static bool start_edges(struct daemon *daemon, struct error *ret_error)

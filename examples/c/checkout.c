@@ -94,6 +94,8 @@ static enum verdict judge(const char *order, const struct assent_answer *answer)
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND: /* never of a submission */
     case ASSENT_ACTIVE:    /* of interactive transactions */
+    case ASSENT_ACCEPTED:  /* of requests that are to run later */
+    case ASSENT_DEAD:
         break;
     }
     return AGAIN;

@@ -169,6 +169,8 @@ static enum verdict judge(const struct purchase *purchase, const struct sale *sa
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND:
     case ASSENT_ACTIVE:
+    case ASSENT_ACCEPTED: /* of requests that are to run later */
+    case ASSENT_DEAD:
         break;
     }
     return AGAIN;

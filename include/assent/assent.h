@@ -70,13 +70,12 @@ ASSENT_API const char *assent_error_text(int error);
 /* The library's version, "0.1.0"; static. */
 ASSENT_API const char *assent_version(void);
 
-/* What became of a transaction. Only the first two are final verdicts on it. */
+/* What became of a transaction. Only the first two are final verdicts on it; new ones may be added at the end. */
 enum assent_outcome {
     /* Decided commit, durably. assent_answer_completed tells whether every database has finished
        it. */
     ASSENT_COMMITTED = 1,
-    /* Nothing of it remains or will ever appear anywhere. assent_answer_reason says why. (Of a
-     * request that was accepted over HTTP and is dead: unless an operator puts it back.) */
+    /* Nothing of it remains or will ever appear anywhere. assent_answer_reason says why. */
     ASSENT_ABORTED,
     /* It may commit or not, or is under way: the connection or the deadline was lost after the
      * request had left, or the coordinator is still deciding. Submit the SAME request again (its
@@ -98,6 +97,14 @@ enum assent_outcome {
     /* An interactive transaction is open, and what was asked of it is done: not yet for others to
        see, not yet durable. */
     ASSENT_ACTIVE,
+    /* The coordinator has taken the request over, durably: it waits (state "queued") or runs at the moment, again if
+     * it must, and will have an outcome without any more of the client's doing (assent_request_set_later). A reason is that of
+     * its last run, which aborted. */
+    ASSENT_ACCEPTED,
+    /* An accepted request that cannot succeed; assent_answer_reason says why. Nothing of it is anywhere now. Not final: an
+     * operator puts it back as it is, or drops it (then it is ASSENT_ABORTED). Until then its key is its own, and
+     * sending it again changes nothing. */
+    ASSENT_DEAD,
 };
 
 /* "committed", "aborted" ...; static. */
@@ -201,12 +208,35 @@ ASSENT_API int assent_request_set_timeout_ms(struct assent_request *request, uin
 /* When the answer comes; default ASSENT_ACK_COMPLETED. Errors: ASSENT_E_ARGUMENT. */
 ASSENT_API int assent_request_set_ack(struct assent_request *request, enum assent_ack ack);
 
+/*
+ * Accept it now, run it later (docs/concepts/queues.md); default false. Submitted, the request is stored durably and answered
+ * ASSENT_ACCEPTED, also while a database is down; the coordinator runs it when it can, and again after an abort that may
+ * pass, until it has committed, once, whatever crashes; or is ASSENT_DEAD. Its timeout is the deadline of each run.
+ * Ask with assent_status, or wait with assent_wait. Under its key the same request may be submitted again, as always: it is
+ * ASSENT_ACCEPTED again as long as it has no outcome, then what became of it (committed: the recorded results). False
+ * leaves the queue, too. Returns ASSENT_OK.
+ *
+ * Of a submission with it, ASSENT_REFUSED with the retryable reason "overload" says that a queue is full: nothing is stored.
+ * A coordinator that is too old for it refuses with reason "unsupported", and does nothing.
+ */
+ASSENT_API int assent_request_set_later(struct assent_request *request, bool later);
+/*
+ * The same, in order: accepted requests of one queue run in the order in which they were accepted, each when the one before it has
+ * committed in every database (or is dead). queue: 1 to 64 of A-Z, a-z, 0-9, ".", "_", ":" and "-"; a queue exists by being
+ * named, so name it after the thing whose order matters: "order:4711". Copied. NULL: in no queue. Errors: ASSENT_E_ARGUMENT.
+ */
+ASSENT_API int assent_request_set_queue(struct assent_request *request, const char *queue);
+
 /* ---- Submitting and asking ---- */
 
 /*
  * Runs the transaction and waits: at most for the connect timeout, twice the request's own timeout
  * and five seconds. Returns owned, never NULL. What came between is in the answer's outcome. The
- * library never sends a request twice by itself.
+ * library never sends a request twice by itself. A request that is to run later
+ * (assent_request_set_later) is answered as soon as it is stored.
+ *
+ * Where the key belongs to an accepted request, this waits for its outcome, at most for the request's own timeout;
+ * ASSENT_ACCEPTED: it has none yet.
  */
 ASSENT_API struct assent_answer *assent_submit(struct assent_client *client,
                                                const struct assent_request *request);
@@ -241,6 +271,16 @@ ASSENT_API struct assent_answer *assent_status(struct assent_client *client, con
 /* The same, for who knows the key alone: the transaction that was last run under it. */
 ASSENT_API struct assent_answer *assent_status_by_key(struct assent_client *client,
                                                       const char *key);
+
+/*
+ * Waits for the outcome of a transaction, at most timeout_ms (0 to 60000) longer than asking takes: until it has committed in every
+ * database (ack ASSENT_ACK_DECIDED: is decided), aborted, or is dead or heuristic. What it is then, or when the time is up, is the
+ * answer: as that of assent_status, so ask again while it is ASSENT_ACCEPTED or ASSENT_UNKNOWN. It changes nothing.
+ * ASSENT_REFUSED, retryable: too many wait there, or the coordinator is ending; "unsupported": it is too old. Returns owned,
+ * never NULL.
+ */
+ASSENT_API struct assent_answer *assent_wait(struct assent_client *client, const char *id,
+                                             enum assent_ack ack, uint32_t timeout_ms);
 
 /* ---- Statement by statement ----
  *
@@ -340,7 +380,7 @@ ASSENT_API void assent_answer_free(struct assent_answer *answer);
 ASSENT_API enum assent_outcome assent_answer_outcome(const struct assent_answer *answer);
 /* The transaction's id; "" where none came into being. All texts of an answer are lent by it. */
 ASSENT_API const char *assent_answer_id(const struct assent_answer *answer);
-/* "committed", "preparing", "heuristic" ... (glossary); "" where not known. */
+/* "committed", "preparing", "queued", "dead" ... (glossary); "" where not known. */
 ASSENT_API const char *assent_answer_state(const struct assent_answer *answer);
 /* The idempotency key; "" for none. */
 ASSENT_API const char *assent_answer_key(const struct assent_answer *answer);
@@ -351,7 +391,7 @@ ASSENT_API bool assent_answer_replayed(const struct assent_answer *answer);
 /* Why it aborted or was refused: "row_count", "serialization", "timeout", "overload",
  * "key_conflict", "malformed" ...; "" otherwise. */
 ASSENT_API const char *assent_answer_reason(const struct assent_answer *answer);
-/* The same request may succeed later. */
+/* The same request may succeed later, if it is sent again: never so of one that is accepted, or dead. */
 ASSENT_API bool assent_answer_retryable(const struct assent_answer *answer);
 /* How long to wait before that; 0: no advice. */
 ASSENT_API uint32_t assent_answer_retry_after_ms(const struct assent_answer *answer);
@@ -360,6 +400,13 @@ ASSENT_API uint32_t assent_answer_retry_after_ms(const struct assent_answer *ans
 ASSENT_API const char *assent_answer_text(const struct assent_answer *answer);
 /* The participant that is to blame; "" for none. */
 ASSENT_API const char *assent_answer_participant(const struct assent_answer *answer);
+
+/* Of an accepted request: its queue, "" for none. */
+ASSENT_API const char *assent_answer_queue(const struct assent_answer *answer);
+/* Of an accepted request: how many runs have begun (counted anew after a restart of the coordinator). */
+ASSENT_API uint32_t assent_answer_attempts(const struct assent_answer *answer);
+/* Of an accepted request that could run otherwise: what it waits for, in words ("participant payment"); "" for nothing. */
+ASSENT_API const char *assent_answer_waiting_for(const struct assent_answer *answer);
 
 /* What to prepare under, of assent_external_branch; "" otherwise. */
 ASSENT_API const char *assent_answer_gid(const struct assent_answer *answer);

@@ -80,7 +80,9 @@ static enum told told_of(enum assent_outcome outcome)
     case ASSENT_UNKNOWN:
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND:
-    case ASSENT_ACTIVE: /* of interactive transactions */
+    case ASSENT_ACTIVE:   /* of interactive transactions */
+    case ASSENT_ACCEPTED: /* of requests that are to run later */
+    case ASSENT_DEAD:
         break;
     }
     return TOLD_NOTHING;

@@ -21,6 +21,9 @@ static void check_submission(const struct submission *submission)
     CHECK(submission->branch_count > 0 && submission->branch_count <= limits.branches);
     CHECK(submission->timeout_ms > 0 && submission->timeout_ms <= limits.timeout_max_ms);
     CHECK(submission->key_bytes <= KEY_MAX_BYTES);
+    /* A queue orders what runs later, and nothing else. */
+    CHECK(submission->queue[0] == '\0' ||
+          (submission->is_async && queue_name_valid(submission->queue)));
     for (size_t i = 0; i < submission->branch_count; i++) {
         struct work work;
         struct error error;
@@ -46,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     if (call->operation == API_SUBMIT) {
         check_submission(&call->submission);
     }
+    CHECK(!call->wait.is_wait ||
+          (call->operation == API_GET && call->wait.wait_ms <= CLIENT_WAIT_MAX_MS));
     api_call_free(call);
     return 0;
 }

@@ -11,3 +11,6 @@ endforeach()
 # libassent against real daemons.
 assent_test(NAME test_client_daemon SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_daemon.c
             LIBS assent_client assent_teststack LABELS integration TIMEOUT 120)
+assent_test(NAME test_client_daemon_accepted
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_accepted.c
+            LIBS assent_client assent_teststack LABELS integration TIMEOUT 120)

@@ -6,13 +6,15 @@ source "$(dirname "$0")/demo_lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 docs=${ASSENT_SOURCE_DIR:?}/docs
 port=$(free_port)
-export ASSENT_API=http://127.0.0.1:$port ASSENT_DEMO=$demo TMPDIR=$work
+export ASSENT_API=http://127.0.0.1:$port ASSENT_CLIENT=127.0.0.1:$((port + 1)) ASSENT_DEMO=$demo TMPDIR=$work
 # As a reader's demo is who has played a story before.
 expect 0 "$assent" demo up --dir "$demo" --port "$port" --participants order,payment,inventory
 
 # The pages' commands stand in the clone.
 mkdir -p "$work/clone/build"
 ln -s "$ASSENT_BIN_DIR" "$work/clone/build/bin"
+ln -s "${ASSENT_BUILD_DIR:?}/lib" "$work/clone/build/lib"
+ln -s "$ASSENT_SOURCE_DIR/include" "$work/clone/include"
 cd "$work/clone"
 # failures.md last: it kills databases.
 pages=("$docs/concepts/README.md" "$docs/ERRORS.md")

@@ -51,7 +51,9 @@ static const char *result_of(enum assent_outcome outcome)
         return "fail";
     case ASSENT_UNKNOWN:
     case ASSENT_NOT_FOUND:
-    case ASSENT_ACTIVE: /* of interactive transactions */
+    case ASSENT_ACTIVE:   /* of interactive transactions */
+    case ASSENT_ACCEPTED: /* of requests that are to run later */
+    case ASSENT_DEAD:
     case ASSENT_HEURISTIC:
         return "unknown";
     }

@@ -100,7 +100,9 @@ static const char *answered_state(enum assent_outcome outcome)
     case ASSENT_UNKNOWN:
     case ASSENT_UNAVAILABLE:
     case ASSENT_REFUSED:
-    case ASSENT_ACTIVE: /* of interactive transactions */
+    case ASSENT_ACTIVE:   /* of interactive transactions */
+    case ASSENT_ACCEPTED: /* of requests that are to run later */
+    case ASSENT_DEAD:
     case ASSENT_HEURISTIC:
         return "open";
     }

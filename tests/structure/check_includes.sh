@@ -55,7 +55,7 @@ never() {
 }
 
 # Libraries and the few files that know them.
-only 'nng/.*' 'common/(link|nng_).*\.[ch]|coordinator/client_edge.*\.c|client/.*|tests/.*' \
+only 'nng/.*' 'common/(link|nng_).*\.[ch]|coordinator/client_edge.*\.[ch]|client/.*|tests/.*' \
     'nng belongs to the links and the client edge'
 only 'msgpack(\.h|/.*)' \
     'common/(codec|work).*\.[ch]|recovery/record_codec\.c|(coordinator|client)/.*(codec|msgpack).*\.[ch]|tests/.*' \

@@ -7,6 +7,14 @@ assent_test(NAME test_client_library
             LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
             LABELS unit threads
             ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_LIST_DIR}/test_link_lsan.supp")
+foreach(name IN ITEMS accepted wait)
+    assent_test(NAME test_client_${name}
+                SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_${name}.c
+                        ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c
+                LIBS assent_client assent_client_edge assent_codec assent_api assent_testlib nng::nng
+                LABELS unit threads
+                ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_LIST_DIR}/test_link_lsan.supp")
+endforeach()
 assent_test(NAME test_client_transaction
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_client_transaction.c
                     ${CMAKE_CURRENT_LIST_DIR}/test_client_sink.c

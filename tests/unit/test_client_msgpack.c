@@ -244,6 +244,132 @@ static void test_client_codec_documented_example_is_read(void **state)
     api_call_free(call);
 }
 
+/* A request with a branch under an operation, then one member more: a text or, where that is NULL, a number. */
+static void encode_with(struct pack *pack, const char *operation, const char *name,
+                        const char *text, int64_t number)
+{
+    struct statement statement = {.sql = (char *)(uintptr_t) "SELECT 1", .expect_rows = 1};
+    const struct work work = {.statement_count = 1, .statements = &statement};
+    struct blob *blob = work_encode(&work);
+    pack_map(pack, 4);
+    pack_text(pack, "v");
+    pack_int(pack, 1);
+    pack_text(pack, "op");
+    pack_text(pack, operation);
+    pack_text(pack, "branches");
+    pack_array(pack, 1);
+    pack_map(pack, 2);
+    pack_text(pack, "participant");
+    pack_text(pack, "order");
+    pack_text(pack, "work");
+    pack_bytes(pack, blob->bytes, blob->size_bytes);
+    pack_text(pack, name);
+    if (text != NULL) {
+        pack_text(pack, text);
+    } else {
+        pack_int(pack, number);
+    }
+    blob_free(blob);
+}
+
+/* accept is submit to run later, with a queue or none; submit has no queue; a queue's name is checked before anything is done. */
+static void test_client_codec_accept_is_a_submission_to_run_later(void **state)
+{
+    (void)state;
+    char longest[QUEUE_NAME_SIZE + 1];
+    memset(longest, 'q', sizeof longest);
+    longest[QUEUE_NAME_SIZE] = '\0'; /* one too long */
+    const struct {
+        const char *operation, *name, *text, *queue; /* queue NULL: refused as malformed */
+    } cases[] = {
+        {"accept", "queue", "order:4711", "order:4711"},
+        {"accept", "queue", longest + 1, longest + 1},
+        {"accept", "ack", "decided", ""},
+        {"accept", "key", "k-1", ""},
+        {"accept", "queue", longest, NULL},
+        {"accept", "queue", "", NULL},
+        {"accept", "queue", "a b", NULL},
+        {"accept", "queue", "\xc3\xa4", NULL},
+        {"accept", "queue", NULL, NULL},
+        {"accept", "async", "true", NULL},
+        {"submit", "queue", "order:4711", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pack pack = {0};
+        struct api_call *call = NULL;
+        struct client_refusal refusal = {0};
+        encode_with(&pack, cases[i].operation, cases[i].name, cases[i].text, 7);
+        const bool taken =
+            client_decode_request(pack.bytes, pack.size_bytes, &limits, &call, &refusal);
+        assert_int_equal(taken, cases[i].queue != NULL);
+        if (taken) {
+            assert_int_equal(call->operation, API_SUBMIT);
+            assert_true(call->submission.is_async);
+            assert_string_equal(call->submission.queue, cases[i].queue);
+            assert_int_equal(call->submission.timeout_ms, 5000);
+            api_call_free(call);
+        } else {
+            assert_int_equal(refusal.status, CLIENT_MALFORMED);
+            assert_non_null(strstr(refusal.text, cases[i].name));
+        }
+        pack_done(&pack);
+    }
+}
+
+/* wait needs an id and a time within the limit; nothing else is taken for it. */
+static void test_client_codec_wait_is_checked(void **state)
+{
+    (void)state;
+    static const char id[] = "0123456789abcdef0123456789abcdef-1-0123456789abcdef-7";
+    const struct {
+        const char *id;
+        int64_t wait_ms; /* below -1: none */
+        const char *ack;
+        enum client_status status; /* NONE: it is taken */
+    } cases[] = {
+        {id, 0, NULL, CLIENT_STATUS_NONE},  {id, 60000, "decided", CLIENT_STATUS_NONE},
+        {id, 60001, NULL, CLIENT_LIMIT},    {id, -1, NULL, CLIENT_MALFORMED},
+        {id, -2, NULL, CLIENT_MALFORMED},   {NULL, 5, NULL, CLIENT_MALFORMED},
+        {id, 5, "later", CLIENT_MALFORMED}, {"order", 5, NULL, CLIENT_NOT_FOUND},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pack pack = {0};
+        struct api_call *call = NULL;
+        struct client_refusal refusal = {0};
+        const bool has_time = cases[i].wait_ms > -2;
+        pack_map(&pack, (size_t)2 + (cases[i].id != NULL) + has_time + (cases[i].ack != NULL));
+        pack_text(&pack, "v");
+        pack_int(&pack, 1);
+        pack_text(&pack, "op");
+        pack_text(&pack, "wait");
+        if (cases[i].id != NULL) {
+            pack_text(&pack, "id");
+            pack_text(&pack, cases[i].id);
+        }
+        if (has_time) {
+            pack_text(&pack, "wait_ms");
+            pack_int(&pack, cases[i].wait_ms);
+        }
+        if (cases[i].ack != NULL) {
+            pack_text(&pack, "ack");
+            pack_text(&pack, cases[i].ack);
+        }
+        if (client_decode_request(pack.bytes, pack.size_bytes, &limits, &call, &refusal)) {
+            assert_int_equal(cases[i].status, CLIENT_STATUS_NONE);
+            assert_int_equal(call->operation, API_GET);
+            assert_true(call->wait.is_wait);
+            assert_int_equal(call->wait.wait_ms, cases[i].wait_ms);
+            assert_int_equal(call->wait.ack,
+                             cases[i].ack != NULL ? ACK_MODE_DECIDED : ACK_MODE_COMPLETED);
+            assert_int_equal(call->gtrid.sequence, 7);
+            api_call_free(call);
+        } else {
+            assert_int_equal(refusal.status, cases[i].status);
+        }
+        pack_done(&pack);
+    }
+}
+
 /* Enters the value of the first member called name, in a map. */
 static bool find_member(struct unpack *in, const char *name)
 {
@@ -300,6 +426,8 @@ int main(void)
         cmocka_unit_test(test_client_codec_truncated_request_is_malformed),
         cmocka_unit_test(test_client_codec_mutated_request_is_survived),
         cmocka_unit_test(test_client_codec_documented_example_is_read),
+        cmocka_unit_test(test_client_codec_accept_is_a_submission_to_run_later),
+        cmocka_unit_test(test_client_codec_wait_is_checked),
         cmocka_unit_test(test_client_codec_absent_texts_are_nil),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,12 @@ struct sink {
     struct api_call *kept[SINK_KEPT_MAX];
 };
 
-enum { SINK_CALL = 1, SINK_STOP };
+enum { SINK_CALL = 1, SINK_CHANGE, SINK_STOP };
+
+struct sink_change {
+    struct inbox_item item; /* first */
+    struct txn_view view;
+};
 
 static void sink_post(void *user, struct api_call *call)
 {
@@ -62,6 +67,12 @@ static void *sink_run(void *user)
             if (item->kind == SINK_STOP) {
                 free(item);
                 return NULL;
+            }
+            if (item->kind == SINK_CHANGE) {
+                client_edge_publish(sink->edge, &((struct sink_change *)item)->view);
+                free(item);
+                item = next;
+                continue;
             }
             sink_handle(sink, (struct api_call *)((char *)item - offsetof(struct api_call, item)));
             item = next;
@@ -121,6 +132,16 @@ void sink_wait_calls(struct sink *sink, size_t count)
         pthread_cond_wait(&sink->came, &sink->lock);
     }
     pthread_mutex_unlock(&sink->lock);
+}
+
+void sink_publish(struct sink *sink, const struct txn_view *view)
+{
+    struct sink_change *change = alloc_zeroed(sizeof *change);
+    change->item.kind = SINK_CHANGE;
+    change->view.gtrid = view->gtrid;
+    change->view.state = view->state;
+    change->view.request = view->request;
+    inbox_post(sink->inbox, &change->item);
 }
 
 size_t sink_release(struct sink *sink)

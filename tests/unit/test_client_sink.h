@@ -21,6 +21,8 @@ const char *sink_address(const struct sink *sink);
 struct client_edge *sink_edge(struct sink *sink);
 size_t sink_call_count(struct sink *sink);             /* calls that ever came */
 void sink_wait_calls(struct sink *sink, size_t count); /* until so many came */
+/* Tells the edge of a change, on the sink's thread, behind the calls that have come. Of the view: gtrid, state, request. */
+void sink_publish(struct sink *sink, const struct txn_view *view);
 size_t sink_release(struct sink *sink); /* answers kept calls, newest first; how many */
 void sink_free(struct sink *sink);      /* releases what is kept, stops the edge */
 

@@ -9,6 +9,7 @@ static bool is_final(const struct assent_answer *answer)
     switch (assent_answer_outcome(answer)) {
     case ASSENT_COMMITTED:
     case ASSENT_HEURISTIC:
+    case ASSENT_DEAD: /* of requests that are to run later: a person's turn */
         return true;
     case ASSENT_ABORTED:
     case ASSENT_REFUSED:
@@ -17,6 +18,7 @@ static bool is_final(const struct assent_answer *answer)
     case ASSENT_UNAVAILABLE:
     case ASSENT_NOT_FOUND:
     case ASSENT_ACTIVE: /* of interactive transactions only */
+    case ASSENT_ACCEPTED:
         break;
     }
     return false;
