@@ -108,16 +108,22 @@ CASES = {
 # ---- The stand-in ----
 
 class StandIn(http.server.ThreadingHTTPServer):
+    allow_reuse_address = False
+
     def __init__(self, case):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
         self.case = case
         self.requests = []  # (key, body) of each POST
         self.over = threading.Event()
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.server_bind()
+        if case.posts is not REFUSED:  # a port that is taken and not listened at refuses, and nobody else gets it
+            self.server_activate()
+            threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def end(self):
         self.over.set()
-        self.shutdown()
+        if self.case.posts is not REFUSED:
+            self.shutdown()
         self.server_close()
 
 
@@ -162,15 +168,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def judge_case(language, name, case):
     """Runs one client against one case; complaints."""
     stand_in = StandIn(case)
-    if case.posts is REFUSED:
-        stand_in.end()
     began = time.monotonic()
     result = subprocess.run(
         [*CLIENTS[language], "o-1", "c-1", "12.50"], capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "ASSENT_API": f"http://127.0.0.1:{stand_in.server_port}", "ASSENT_DEADLINE": str(case.deadline)})
     took_s = time.monotonic() - began
-    if case.posts is not REFUSED:
-        stand_in.end()
+    stand_in.end()
     wanted = f"order o-1: {case.words}\n"
     complaints = []
     if (result.returncode, result.stdout) != (case.code, wanted):
