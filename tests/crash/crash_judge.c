@@ -120,6 +120,12 @@ static bool told_truth(const struct answer *answer, int times, struct error *ret
     return false;
 }
 
+/* Its retention is over: whether its key is known, and what becomes of it if it is used again, is promised no longer. */
+static bool may_be_forgotten(const struct crash_cell *cell)
+{
+    return cell->prelude == PRELUDE_EXPIRED;
+}
+
 static bool key_agrees(const struct crash_stage *stage, const struct sale *sale, int times,
                        char ret_id[160], struct error *ret_error)
 {
@@ -130,9 +136,10 @@ static bool key_agrees(const struct crash_stage *stage, const struct sale *sale,
     if (!checkout_state_by_key(stage->stack, sale->key, state, ret_id, ret_error)) {
         return false;
     }
-    bool agrees = times == 1 ? strcmp(state, "committed") == 0
-                             : state[0] == '\0' || strcmp(state, "aborted") == 0 ||
-                                   strcmp(state, "dead") == 0;
+    bool agrees =
+        times == 1
+            ? strcmp(state, "committed") == 0 || (state[0] == '\0' && may_be_forgotten(stage->cell))
+            : state[0] == '\0' || strcmp(state, "aborted") == 0 || strcmp(state, "dead") == 0;
     return agrees || error_set(ret_error, ERROR_INVALID,
                                "by key it is \"%s\", and %d execution(s) are there", state, times);
 }
@@ -178,6 +185,9 @@ static bool is_served(void *user)
 static bool ask_again(const struct crash_stage *stage, const struct sale *sale, int times,
                       const char *id, struct error *ret_error)
 {
+    if (may_be_forgotten(stage->cell)) {
+        return true;
+    }
     if (crash_flow_is_external(stage->cell->flow)) {
         return crash_external_again(stage, sale, times, ret_error);
     }
