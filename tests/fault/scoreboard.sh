@@ -51,7 +51,7 @@ figures='
     # assent-fault explore: an object for each world
     def explore: [
         "\(sum_of(.[].schedules) | n) schedules", "\(sum_of(.[].states) | n) situations",
-        (.[] | "\(.transactions | n) \(if .interactive then "interactive " else "" end)transaction\(if .transactions > 1 then "s" else "" end) with up to \(.faults | n) faults: \(if .complete then "all" else "a part" end)"),
+        (.[] | "\(.transactions | n) \(if .interactive then "interactive " elif .accepted then "accepted " else "" end)transaction\(if .transactions > 1 then "s" else "" end) with up to \(.faults | n) faults: \(if .complete then "all" else "a part" end)"),
         (map(.broken // "" | select(. != "")) | if length > 0 then "broken: \(join(", "))" else null end)
     ];
 

@@ -62,7 +62,8 @@ keep sim-red "{$sim,\"failures\":[{\"seed\":7,\"rule\":\"A1\"}]}" 1
 keep sim-old "{$sim,\"not_reached\":19,\"failures\":[]}"
 keep explore '{"transactions":1,"faults":2,"schedules":520000,"states":115588,"deepest":53,"complete":true,"broken":""}
 {"transactions":2,"faults":1,"schedules":520000,"states":179491,"deepest":75,"complete":false,"broken":""}
-{"transactions":1,"interactive":true,"faults":1,"schedules":17883,"states":10523,"deepest":51,"complete":true,"broken":""}'
+{"transactions":1,"interactive":true,"faults":1,"schedules":17883,"states":10523,"deepest":51,"complete":true,"broken":""}
+{"transactions":1,"interactive":false,"accepted":true,"faults":1,"schedules":0,"states":0,"deepest":63,"complete":true,"broken":""}'
 keep matrix '{"version":"1.2.3","profile":"release","green":1249,"red":1,"troubles":[],"cells":[{"cell":"a"}],"impossible":[{"cell":"b"}]}' 1
 keep nemesis '{"seed":1,"seconds":3600,"operations":100000,"committed":90210,"failed":77,"unknown":12,"plain_reads":2000,"fractured_reads":46,
 "fractured_percent":2.3,"locking_cycles":{"G0":0,"G2":0},"checks":{"A1":"passed"},"faults":301,"faults_by_kind":{"kill":301},"heals":200,
@@ -82,7 +83,8 @@ row sim passed '143 474 seeds' '4 728 410 transactions' '945 058 a minute' '10 5
 row sim-red '**failed**' 'failing: A1 at seed 7'
 row sim-old passed '143 474 seeds'
 row explore passed '1 057 883 schedules' '305 602 situations' '1 transaction with up to 2 faults: all' \
-    '2 transactions with up to 1 faults: a part' '1 interactive transaction with up to 1 faults: all'
+    '2 transactions with up to 1 faults: a part' '1 interactive transaction with up to 1 faults: all' \
+    '1 accepted transaction with up to 1 faults: all'
 row matrix '**failed**' '1 249 cells green' '1 red' 'profile release'
 row nemesis passed '100 000 requests' '90 210 transactions committed' '301 faults' '9 321 ms' '2.3 % of 2 000 plain reads fractured' \
     '0 cycles of locking reads' 'history: pass'

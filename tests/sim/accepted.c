@@ -12,7 +12,8 @@
 #include "common/check.h"
 #include "tests/sim/world.h"
 
-#define QUEUES 2
+#define QUEUES         2
+#define EXPLORED_PRICE 1500
 
 /* Half of all seeds; so chosen that those of the failures kept in tests/repro/ are not among them: there every operation stays
  * what it was when they were found. */
@@ -58,6 +59,18 @@ void accepted_draw(struct sim_world *world, size_t index)
     op->queue = (uint32_t)sim_below(&random, QUEUES + 1);
 }
 
+/* The first one has not the money for it, until somebody pays it in: its first run is refused for good. */
+void accepted_explore(struct sim_world *world, size_t index)
+{
+    struct sim_op *op = &world->ops[index];
+    world->has_accepted = true;
+    op->is_accepted = true;
+    op->queue = 1;
+    if (index == 0) {
+        op->amount[0] = -EXPLORED_PRICE;
+    }
+}
+
 void accepted_make(struct sim_world *world, size_t index, struct submission *submission)
 {
     const struct sim_op *op = &world->ops[index];
@@ -65,7 +78,7 @@ void accepted_make(struct sim_world *world, size_t index, struct submission *sub
         return;
     }
     /* Who asks again does it now and then without the wish to be answered at once. */
-    submission->is_async = !op->has_key || op->tries % 3 != 2;
+    submission->is_async = !op->has_key || op->tries % ACCEPTED_ASKS != ACCEPTED_ASKS - 1;
     submission->timeout_ms = op->timeout_ms;
     if (op->queue > 0) {
         (void)snprintf(submission->queue, sizeof(submission->queue), "q%u", op->queue);
@@ -311,6 +324,8 @@ void accepted_ready(struct sim_world *world, const struct coord_ready *ready)
 
 /* ---- what clients are told ---- */
 
+static void act_on_dead(struct sim_world *world, const struct gtrid *id);
+
 void accepted_told(struct sim_world *world, const struct sim_call *call,
                    const struct api_answer *answer)
 {
@@ -348,6 +363,9 @@ void accepted_told_aborted(struct sim_world *world, const struct sim_call *call,
                    txn_state_text(view->state));
     }
     world->ops[call->op].saw_aborted = true;
+    if (world->options.is_handed && view->state == TXN_DEAD && !world->a_person_came) {
+        act_on_dead(world, &view->gtrid);
+    }
 }
 
 /* ---- people ---- */
@@ -364,6 +382,20 @@ static void act_after(struct sim_world *world, const struct gtrid *id, enum requ
         world->coords[world->main_coord].process.incarnation;
     event->number = world->call_count;
     world_post(world, world_coord_process(world->main_coord), event, delay_ms);
+}
+
+/* A small world: who sees that it is dead pays the money in and requeues, and somebody else drops. Their words come in either order, and
+ * whenever they like: while it is dead, waits, runs, or is over. */
+static void act_on_dead(struct sim_world *world, const struct gtrid *id)
+{
+    struct sim_database *database = &world->databases[0];
+    const struct sim_op *op = &world->ops[0];
+    world->a_person_came = true;
+    database->paid_in[op->account[0]] += EXPLORED_PRICE;
+    database->balance[op->account[0]] += EXPLORED_PRICE;
+    database->owed[op->account[0]] += EXPLORED_PRICE;
+    act_after(world, id, REQUEST_ACT_REQUEUE, 0);
+    act_after(world, id, REQUEST_ACT_DROP, 0);
 }
 
 static void act_on_some(struct sim_world *world, enum txn_state state, uint64_t one_in,
@@ -422,6 +454,28 @@ void accepted_act_answered(struct sim_world *world, const struct sim_call *call,
 }
 
 /* ---- at rest ---- */
+
+bool accepted_is_over(const struct sim_world *world)
+{
+    for (const struct sim_accept *accept = world->accepts; accept != NULL; accept = accept->next) {
+        if (accept->state == ACCEPT_WAITING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t accepted_digest(const struct sim_world *world)
+{
+    uint64_t sum = world->a_person_came;
+    for (const struct sim_accept *accept = world->accepts; accept != NULL; accept = accept->next) {
+        uint64_t hash = sim_scramble(accept->id.epoch << 32 ^ accept->id.sequence);
+        hash = sim_scramble(hash ^ (accept->position_epoch << 32 | accept->position_sequence));
+        sum += sim_scramble(hash ^ ((uint64_t)accept->requeues << 8 |
+                                    (uint64_t)accept->was_refused << 4 | (uint64_t)accept->state));
+    }
+    return sum;
+}
 
 /* None is lost: what was accepted has committed, is dead, or was dropped. */
 void accepted_judge(struct sim_world *world)

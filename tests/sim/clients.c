@@ -77,6 +77,9 @@ static void clients_init_explored(struct sim_world *world)
         if (world->options.is_spoken) {
             talk_explore(world, i);
         }
+        if (world->options.is_handed) {
+            accepted_explore(world, i);
+        }
         act_later(world, i, ACT_SEND, 300);
     }
 }
@@ -242,6 +245,10 @@ static void op_continue(struct sim_world *world, uint32_t index, uint64_t delay_
         return;
     }
     op->tries++;
+    if (world->options
+            .is_handed) { /* nobody asks on its behalf later, and only that counts: accepted_make */
+        op->tries %= ACCEPTED_ASKS;
+    }
     act_later(world, index, ACT_AGAIN, delay_ms + sim_below(&world->client_random, 300));
 }
 

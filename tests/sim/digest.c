@@ -141,7 +141,12 @@ static uint64_t digest_event(struct sim_world *world, const struct sim_event *ev
     if (event->kind == EVENT_AGENT_RESULT) {
         return fold(hash, digest_result(&event->as.result));
     }
-    if (event->kind == EVENT_COORD_SUBMIT && world->options.is_spoken) {
+    if (event->kind == EVENT_COORD_ACT) {
+        const struct api_request_act *act = event->as.act;
+        return fold(fold(fold(hash, act->act), act->id.epoch), act->id.sequence);
+    }
+    if (event->kind == EVENT_COORD_SUBMIT &&
+        (world->options.is_spoken || world->options.is_handed)) {
         return digest_call(hash, &world->calls[event->number - 1]);
     }
     if (event->kind == EVENT_COORD_SUBMIT || event->kind == EVENT_CLIENT) {
@@ -253,6 +258,10 @@ static uint64_t digest_clients(const struct sim_world *world)
         hash = fold(hash, op->tries);
         hash = fold(hash, (uint64_t)op->calls_open << 8 | (uint64_t)op->is_settled << 2 |
                               (uint64_t)op->saw_committed << 1 | op->saw_aborted);
+        if (op->is_accepted) {
+            hash = fold(hash, op->was_accepted);
+            hash = fold(fold(hash, op->accepted.epoch), op->accepted.sequence);
+        }
         if (op->is_interactive) {
             hash = fold(hash, (uint64_t)op->talk.phase << 32 | op->talk.step);
             hash = fold(hash, op->talk.refusals);
@@ -307,5 +316,6 @@ uint64_t world_digest(struct sim_world *world)
     }
     hash = fold(hash, sum);
     hash = fold(hash, digest_truths(world));
+    hash = fold(hash, accepted_digest(world));
     return fold(hash, digest_clients(world));
 }

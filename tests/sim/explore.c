@@ -268,6 +268,7 @@ static void run_schedule(struct explorer *explorer, struct sim_verdict *verdict,
                              .participant_count = 2,
                              .is_unreduced = explorer->options->is_unreduced,
                              .is_spoken = explorer->options->is_spoken,
+                             .is_handed = explorer->options->is_handed,
                              .want_state_coverage = explorer->options->wants_state_coverage,
                              .trace = trace};
     explorer->depth = 0;

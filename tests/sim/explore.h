@@ -50,7 +50,8 @@ enum explore_kind {
 
 struct explore_options {
     uint32_t op_count, fault_count;
-    bool is_spoken;         /* interactive transactions: open, three statements, commit */
+    bool is_spoken; /* interactive transactions: open, three statements, commit */
+    bool is_handed; /* accepted requests: one that is refused, and what a person does about it */
     uint64_t schedules_max; /* 0: no limit */
     uint64_t seconds_max;   /* 0: no limit */
     /* 0: EXPLORE_SITUATIONS_MAX. So many are remembered; what is new beyond is run through, once, and not searched further. */

@@ -303,7 +303,7 @@ static void faults_find(const struct sim_world *world, size_t events,
 static bool everything_is_over(const struct sim_world *world)
 {
     struct coord_counters counters;
-    if (!clients_settled(world) || !coord_proc_serves(world, 0)) {
+    if (!clients_settled(world) || !coord_proc_serves(world, 0) || !accepted_is_over(world)) {
         return false;
     }
     coord_counters_read(world->coords[0].core, &counters);

@@ -1,5 +1,5 @@
-/* explore_main.c - assent-fault explore: every schedule of one and of two transactions, and of an interactive one, with up to two
- * faults. */
+/* explore_main.c - assent-fault explore: every schedule of one and of two transactions, of an interactive one, and of an accepted request,
+ * with up to two faults. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static const struct profile profiles[] = {
 struct arguments {
     struct explore_options options;
     const struct profile *profile;
-    uint64_t op_count; /* 0: one, then two, then an interactive one, unless is_spoken is said */
+    uint64_t
+        op_count; /* 0: one, then two, an interactive one, an accepted one, unless one of these is said */
     bool wants_json;
     const char *svg_path;
 };
@@ -36,6 +37,7 @@ enum {
     KEY_FAULTS = 256,
     KEY_OPS,
     KEY_SPOKEN,
+    KEY_HANDED,
     KEY_SCHEDULES,
     KEY_TIME,
     KEY_PROFILE,
@@ -47,9 +49,12 @@ enum {
 
 static const struct argp_option option_table[] = {
     {"transactions", KEY_OPS, "N", 0,
-     "1 or 2 [one, then two, then one that is spoken statement by statement]", 0},
+     "1 or 2 [one, two, one that is spoken statement by statement, one that is handed over]", 0},
     {"interactive", KEY_SPOKEN, NULL, 0,
      "transactions that are spoken statement by statement [one]", 0},
+    {"accepted", KEY_HANDED, NULL, 0,
+     "requests that are handed over to a queue; the first is refused, requeued and dropped [one]",
+     0},
     {"faults", KEY_FAULTS, "N", 0, "faults in a schedule at most, 0 to 4 [2]", 0},
     {"schedules", KEY_SCHEDULES, "N", 0, "stop after so many, each [no limit]", 0},
     {"time", KEY_TIME, "30m", 0, "stop after so long (s, m or h), each [no limit]", 0},
@@ -106,6 +111,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case KEY_SPOKEN:
         arguments->options.is_spoken = true;
         return 0;
+    case KEY_HANDED:
+        arguments->options.is_handed = true;
+        return 0;
     case KEY_FAULTS:
         arguments->options.fault_count =
             (uint32_t)parse_number("faults", value, 0, EXPLORE_FAULTS_MAX, state);
@@ -135,6 +143,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         arguments->wants_json = true;
         return 0;
     case ARGP_KEY_END:
+        if (arguments->options.is_spoken && arguments->options.is_handed) {
+            argp_error(state, "--interactive and --accepted are two worlds: one of them");
+        }
         profile_apply(arguments);
         return 0;
     default:
@@ -169,14 +180,16 @@ static void show_json(const struct explore_options *options, const struct explor
 {
     double rate = result->seconds > 0 ? (double)result->schedules / result->seconds : 0;
     printf("{\"version\":\"%s\",\"commit\":\"%s\",\"transactions\":%" PRIu32
-           ",\"interactive\":%s,\"faults\":%" PRIu32 ",\"schedules\":%" PRIu64 ",\"ended\":%" PRIu64
-           ",\"cut\":%" PRIu64 ",\"states\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"deepest\":%" PRIu64
+           ",\"interactive\":%s,\"accepted\":%s,\"faults\":%" PRIu32 ",\"schedules\":%" PRIu64
+           ",\"ended\":%" PRIu64 ",\"cut\":%" PRIu64 ",\"states\":%" PRIu64 ",\"steps\":%" PRIu64
+           ",\"deepest\":%" PRIu64
            ",\"seconds\":%.2f,\"schedules_per_second\":%.0f,\"complete\":%s,\"full\":%s,\"by_"
            "faults\":[",
            ASSENT_VERSION, assent_commit, options->op_count, options->is_spoken ? "true" : "false",
-           options->fault_count, result->schedules, result->ended, result->cut, result->situations,
-           result->steps, result->deepest, result->seconds, rate,
-           result->is_complete ? "true" : "false", result->is_full ? "true" : "false");
+           options->is_handed ? "true" : "false", options->fault_count, result->schedules,
+           result->ended, result->cut, result->situations, result->steps, result->deepest,
+           result->seconds, rate, result->is_complete ? "true" : "false",
+           result->is_full ? "true" : "false");
     for (uint32_t i = 0; i <= options->fault_count; i++) {
         const struct explore_layer *layer = &result->layers[i];
         printf("%s{\"faults\":%" PRIu32 ",\"schedules\":%" PRIu64 ",\"left\":%" PRIu64
@@ -205,7 +218,10 @@ static void show(const struct explore_options *options, const struct explore_res
     double rate = result->seconds > 0 ? (double)result->schedules / result->seconds : 0;
     printf(PROGRAM " " COMMIT_FORMAT ": %" PRIu32
                    " %stransaction%s, two participants, up to %" PRIu32 " faults\n",
-           COMMIT_ARGUMENTS, options->op_count, options->is_spoken ? "interactive " : "",
+           COMMIT_ARGUMENTS, options->op_count,
+           options->is_spoken   ? "interactive "
+           : options->is_handed ? "accepted "
+                                : "",
            options->op_count == 1 ? "" : "s", options->fault_count);
     printf("  schedules   %" PRIu64 " different ones: %s\n", result->schedules,
            result->verdict.failed ? "the last one failed"
@@ -258,17 +274,18 @@ int main(int argc, char **argv)
     static const struct argp argp = {
         .options = option_table,
         .parser = parse_option,
-        .doc = "Runs every schedule of one and of two transactions over two participants, and of "
-               "one that is spoken statement by statement, on the real cores: any order of events, "
-               "and up to so many faults.\v"
-               "A fault can strike from the first request on, wherever there is a choice of what "
-               "comes next: coordinator or agent dies (what the journal was writing is lost or "
-               "kept), a database crashes and restarts (what was under way in it is lost or done), "
-               "a connection to a database is lost, a sync fails (lost or kept), a message is lost "
-               "or comes twice, the next timer goes off too early. Handshakes and heartbeats run "
-               "at once, without faults between them, unless --every-order is given; and none "
-               "strikes while everybody only waits for a timer.\n\n"
-               "Exit codes: 0 all passed, 1 something broke, 64 usage, 74 FILE cannot be written.",
+        .doc =
+            "Runs every schedule of one and of two transactions over two participants, of one "
+            "that is spoken statement by statement, and of a request that is handed over, on the "
+            "real cores: any order of events, and up to so many faults.\v"
+            "A fault can strike from the first request on, wherever there is a choice of what "
+            "comes next: coordinator or agent dies (what the journal was writing is lost or "
+            "kept), a database crashes and restarts (what was under way in it is lost or done), "
+            "a connection to a database is lost, a sync fails (lost or kept), a message is lost "
+            "or comes twice, the next timer goes off too early. Handshakes and heartbeats run "
+            "at once, without faults between them, unless --every-order is given; and none "
+            "strikes while everybody only waits for a timer.\n\n"
+            "Exit codes: 0 all passed, 1 something broke, 64 usage, 74 FILE cannot be written.",
     };
     struct error error;
     cli_init("assent-fault-explore");
@@ -279,7 +296,7 @@ int main(int argc, char **argv)
         return EX_IOERR;
     }
     arguments.options.wants_progress = isatty(STDERR_FILENO) == 1 && !arguments.wants_json;
-    if (arguments.op_count != 0 || arguments.options.is_spoken) {
+    if (arguments.op_count != 0 || arguments.options.is_spoken || arguments.options.is_handed) {
         return explore(&arguments, arguments.op_count != 0 ? (uint32_t)arguments.op_count : 1);
     }
     int code = explore(&arguments, 1);
@@ -288,6 +305,11 @@ int main(int argc, char **argv)
     }
     if (code == CLI_EXIT_DONE) {
         arguments.options.is_spoken = true;
+        code = explore(&arguments, 1);
+    }
+    if (code == CLI_EXIT_DONE) {
+        arguments.options.is_spoken = false;
+        arguments.options.is_handed = true;
         code = explore(&arguments, 1);
     }
     return code;

@@ -224,13 +224,13 @@ static void judge_truth(struct sim_world *world, const struct sim_truth *truth)
     }
 }
 
-/* C1: every balance is what it was at the start and what the committed attempts did to it. */
+/* C1: every balance is what it was at the start, what was paid in, and what the committed attempts did to it. */
 static void judge_balances(struct sim_world *world)
 {
     int64_t expected[SIM_DATABASES][SIM_ACCOUNTS];
     for (uint32_t i = 0; i < SIM_DATABASES; i++) {
         for (uint32_t k = 0; k < SIM_ACCOUNTS; k++) {
-            expected[i][k] = 1000;
+            expected[i][k] = 1000 + world->databases[i].paid_in[k];
         }
     }
     for (const struct sim_attempt *attempt = world->attempt_list; attempt != NULL;

@@ -235,6 +235,27 @@ static uint64_t digest_txn(const struct coord *coord, const struct txn *txn)
     return hash;
 }
 
+static uint64_t digest_request(const struct coord *coord, const struct request *request)
+{
+    uint64_t now_ms = coord->now_ms;
+    uint64_t hash = fold(request->id.epoch, request->id.sequence);
+    hash = fold(hash, (uint64_t)request->state << 8 | (uint64_t)request->place << 4 |
+                          (uint64_t)request->is_recovered << 2 | (uint64_t)request->was_dead << 1 |
+                          request->is_queued);
+    hash = fold(fold(hash, request->position_epoch), request->position_sequence);
+    hash = fold(fold(hash, request->attempts), request->failure.reason);
+    hash = fold(hash, request->backoff_step_ms);
+    hash =
+        fold(hash, request->place == PLACE_BACKOFF ? until(request->backoff_until_ms, now_ms) : 0);
+    hash = fold(hash, request->run == NULL ? 0 : request->run->gtrid.sequence);
+    for (size_t i = 0; i < request->waiter_count; i++) {
+        const struct request_waiter *waiter = &request->waiters[i];
+        hash = fold(hash, until(waiter->by_ms, now_ms) << 2 | (uint64_t)waiter->is_async << 1 |
+                              waiter->replay);
+    }
+    return hash;
+}
+
 uint64_t probe_coord_digest(const struct coord *coord)
 {
     uint64_t hash = fold(coord->epoch, coord->next_sequence);
@@ -254,6 +275,10 @@ uint64_t probe_coord_digest(const struct coord *coord)
     }
     for (const struct txn *txn = coord->newest; txn != NULL; txn = txn->older) {
         hash = fold(hash, digest_txn(coord, txn));
+    }
+    for (const struct request *request = coord->requests.newest; request != NULL;
+         request = request->older) {
+        hash = fold(hash, digest_request(coord, request));
     }
     for (const struct pending *pending = coord->pending_first; pending != NULL;
          pending = pending->next) {

@@ -53,6 +53,7 @@ struct sim_options {
     bool is_explored;    /* no delays and no faults of its own: explore.c chooses */
     bool is_unreduced;   /* explored: nothing is left out (explore.h) */
     bool is_spoken;      /* explored: transactions are spoken statement by statement (talk.c) */
+    bool is_handed;      /* explored: requests are handed over to a queue (accepted.c) */
     bool want_state_coverage; /* (state, event) pairs of every event, which costs time */
 };
 

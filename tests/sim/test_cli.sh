@@ -146,9 +146,13 @@ require 'the sums of a part' says '.[0] | .schedules == 3000 and (.complete | no
     and .by_faults[0].complete and (.by_faults[1].complete | not) and .by_faults[1].left > 0' \
     "$explore" --transactions 1 --faults 1 --schedules 3000 --json
 require 'a line for each world' \
-    says 'length == 3 and all(.complete) and map(.interactive) == [false, false, true]' "$explore" --faults 0 --json
+    says 'length == 4 and all(.complete) and map(.interactive) == [false, false, true, false]
+    and map(.accepted) == [false, false, false, true]' "$explore" --faults 0 --json
 require 'an interactive transaction' \
     says '.[0] | .interactive and .transactions == 1 and .complete' "$explore" --interactive --faults 0 --json
+require 'an accepted request' \
+    says '.[0] | .accepted and .transactions == 1 and .complete' "$explore" --accepted --faults 0 --json
+expect 64 'one of them' "$explore" --accepted --interactive
 # As many as there are, and no more, however many are asked for.
 all="$("$explore" --transactions 2 --faults 0 --json | jq .schedules)"
 require "all $all, and no more" says ".[0] | .schedules == $all and .complete" \

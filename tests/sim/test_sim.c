@@ -419,6 +419,7 @@ static void test_explore_leaves_out_nothing_that_matters(void **state)
         {.op_count = 2, .fault_count = 0},
         {.op_count = 1, .fault_count = 0, .is_spoken = true},
         {.op_count = 1, .fault_count = 1, .is_spoken = true},
+        {.op_count = 1, .fault_count = 0, .is_handed = true},
     };
     for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
         struct coverage *all = alloc_zeroed(sizeof(*all)), *some = alloc_zeroed(sizeof(*some));

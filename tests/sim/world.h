@@ -136,7 +136,8 @@ struct sim_process {
 
 struct sim_attempt;
 
-struct sim_accept; /* accepted.c */
+struct sim_accept;      /* accepted.c */
+#define ACCEPTED_ASKS 3 /* of so many times that a client asks, one waits for the outcome */
 
 struct sim_truth { /* of one gtrid */
     struct gtrid gtrid;
@@ -272,6 +273,7 @@ struct sim_database {
     size_t prepared_count, prepared_capacity;
     struct sim_attempt **prepared;
     int64_t balance[SIM_ACCOUNTS];
+    int64_t paid_in[SIM_ACCOUNTS]; /* by nobody of ours */
     int64_t owed[SIM_ACCOUNTS];    /* what C1 says that it must be (law.c) */
     void *locked_by[SIM_ACCOUNTS]; /* a backend or an attempt; NULL: free */
     size_t witness_count, witness_capacity;
@@ -478,6 +480,7 @@ struct sim_world {
     bool grave;        /* some grave fault has struck */
     bool has_accepted; /* some operations are handed over */
     struct sim_accept *accepts;
+    bool a_person_came; /* explored: to what is dead */
     bool canary_due;
     bool
         keeps_batch; /* the explorer's choice: what is being written survives, as if LOG_KEPT struck */
@@ -680,6 +683,8 @@ void clients_told_aborted(struct sim_world *world, const struct sim_call *call,
 /* accepted.c: requests that are handed over, and their queues */
 void accepted_config(struct sim_world *world);
 void accepted_draw(struct sim_world *world, size_t index);
+/* A small world: everything is handed over, into one queue. */
+void accepted_explore(struct sim_world *world, size_t index);
 void accepted_make(struct sim_world *world, size_t index, struct submission *submission);
 void accepted_durable(struct sim_world *world, uint32_t disk, const struct record *record);
 void accepted_work(struct sim_world *world, uint32_t coord, struct sim_truth *truth);
@@ -694,6 +699,8 @@ void accepted_act_answered(struct sim_world *world, const struct sim_call *call,
 /* While it heals: what waits for a row that nobody may touch waits for ever, so a person gives it up. */
 void accepted_give_up(struct sim_world *world);
 bool accepted_is_dropped(const struct sim_world *world, const struct sim_op *op);
+bool accepted_is_over(const struct sim_world *world); /* none waits */
+uint64_t accepted_digest(const struct sim_world *world);
 void accepted_judge(struct sim_world *world);
 void accepted_free(struct sim_world *world);
 
