@@ -8,6 +8,7 @@
 #include "client/internal.h"
 #include "common/alloc.h"
 #include "common/check.h"
+#include "common/sql_text.h"
 
 #define REQUEST_STATEMENT_MAX 100000
 #define REQUEST_PARAM_MAX     65535 /* PostgreSQL's own */
@@ -94,8 +95,12 @@ static int request_check_statement(struct assent_request *request, const char *s
                                    size_t param_count, const char *const *params,
                                    int64_t expect_rows)
 {
-    if (sql == NULL || sql[0] == 0 || !text_is_valid(sql)) {
-        return request_fail(request, ASSENT_E_ARGUMENT, "a statement's text is empty or not UTF-8");
+    if (sql == NULL || !text_is_valid(sql)) {
+        return request_fail(request, ASSENT_E_ARGUMENT,
+                            "a statement's text is missing or not UTF-8");
+    }
+    if (sql_is_blank(sql)) {
+        return request_fail(request, ASSENT_E_ARGUMENT, "a statement's text has no command");
     }
     if (param_count > REQUEST_PARAM_MAX) {
         return request_fail(request, ASSENT_E_LIMIT, "more than %d parameters", REQUEST_PARAM_MAX);

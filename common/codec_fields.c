@@ -155,6 +155,7 @@ static const struct field health_fields[] = {
     PLAIN(5, FIELD_U32, health.foreign_count),
     PLAIN(6, FIELD_U64, health.oldest_prepared_ms),
     TEXT(7, health.text),
+    PLAIN(8, FIELD_U32, health.misplaced_count),
 };
 
 #define LIST(table)                                                                                \

@@ -241,6 +241,8 @@ struct message_health {
         swept_number; /* a complete sweep began after this journal head was known (P-13); 0 none */
     uint32_t prepared_count; /* our prepared rows in this database at the last sweep */
     uint32_t foreign_count;  /* prepared rows of ours that no reachable coordinator answers for */
+    /* Rows under names of Assent's that are not where their name belongs; no agent may end them (P-6). */
+    uint32_t misplaced_count;
     uint64_t oldest_prepared_ms;
     char text[HEALTH_TEXT_SIZE];
 };

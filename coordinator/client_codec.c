@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "common/sql_text.h"
 #include "common/work.h"
 #include "coordinator/submission_hash.h"
 
@@ -97,6 +98,17 @@ static bool decode_isolation(struct decode *decode, enum isolation *ret_isolatio
                              "\"serializable\"");
 }
 
+static bool work_has_commands(const struct work *work)
+{
+    for (size_t i = 0; i < work->statement_count; i++) {
+        const struct statement *statement = &work->statements[i];
+        if (statement->operation == NULL && sql_is_blank(statement->sql)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The statements come in work.h's form, are opened to be checked, and encoded again: whoever
  * encoded them, and however loosely, the same content has the same bytes and thus the same hash. */
 static bool decode_work(struct decode *decode, size_t *statements_left, struct blob **ret_work)
@@ -120,6 +132,10 @@ static bool decode_work(struct decode *decode, size_t *statements_left, struct b
         return refuse(decode, CLIENT_LIMIT,
                       "more than %" PRIu32 " statements in one transaction (limit max_statements)",
                       decode->limits->statements);
+    }
+    if (!work_has_commands(&work)) {
+        work_done(&work);
+        return malformed(decode, "a statement's sql has no command");
     }
     *statements_left -= count;
     if (count > 0) {

@@ -115,6 +115,9 @@ static bool entry_matches(const struct journal_entry *entry, const struct api_li
     if (list->any_state) {
         return true;
     }
+    if (entry->commit.kind == RECORD_DROPPED) {
+        return !list->in_doubt && list->state == TXN_ABORTED;
+    }
     struct txn_view view;
     coord_view_entry(entry, false, &view);
     bool matches = !list->in_doubt && view.state == list->state;
@@ -156,6 +159,30 @@ static bool list_by_key(struct coordinator *coordinator, const struct api_list *
     return true;
 }
 
+static const struct gtrid *entry_id(const struct journal_entry *entry)
+{
+    return entry->commit.kind == RECORD_DROPPED ? &entry->commit.as.dropped.gtrid
+                                                : &entry->commit.as.commit.gtrid;
+}
+
+static void entry_view(const struct journal_entry *entry, struct txn_view *ret_view)
+{
+    if (entry->commit.kind == RECORD_DROPPED) {
+        coord_view_dropped(&entry->commit.as.dropped, false, ret_view);
+    } else {
+        coord_view_entry(entry, false, ret_view);
+    }
+}
+
+/* Of the aborted only those that a person dropped are on record (P-1). */
+static enum journal_lists list_of_records(const struct api_list *list)
+{
+    if (list->any_state) {
+        return JOURNAL_LISTS_BOTH;
+    }
+    return list->state == TXN_ABORTED ? JOURNAL_LISTS_DROPPED : JOURNAL_LISTS_COMMITS;
+}
+
 /* Adds what only the journal remembers, older than before_number, until `wanted` are there. */
 static bool list_from_journal(struct coordinator *coordinator, const struct api_list *list,
                               uint64_t before_number, size_t wanted, struct api_answer *answer,
@@ -168,18 +195,16 @@ static bool list_from_journal(struct coordinator *coordinator, const struct api_
     while (answer->view_count < wanted) {
         struct journal_entry *entries = NULL;
         size_t count = 0;
-        if (!journal_list(coordinator->journal, before_number, participant, 200, &entries, &count,
-                          ret_error)) {
+        if (!journal_list(coordinator->journal, list_of_records(list), before_number, participant,
+                          200, &entries, &count, ret_error)) {
             return false;
         }
         for (size_t i = 0; i < count; i++) {
-            struct txn_view in_memory;
             before_number = entries[i].commit_number;
-            if (coord_view(coordinator->coord, &entries[i].commit.as.commit.gtrid, false,
-                           &in_memory)) {
-                txn_view_done(&in_memory);
-            } else if (answer->view_count < wanted && entry_matches(&entries[i], list)) {
-                coord_view_entry(&entries[i], false, &answer->views[answer->view_count++]);
+            if (answer->view_count < wanted &&
+                !coord_lists(coordinator->coord, entry_id(&entries[i])) &&
+                entry_matches(&entries[i], list)) {
+                entry_view(&entries[i], &answer->views[answer->view_count++]);
             }
             journal_entry_done(&entries[i]);
         }
@@ -193,8 +218,8 @@ static bool list_from_journal(struct coordinator *coordinator, const struct api_
 
 static bool list_is_only_in_memory(const struct api_list *list)
 {
-    return list->in_doubt ||
-           (!list->any_state && list->state != TXN_COMMITTED && list->state != TXN_HEURISTIC);
+    return list->in_doubt || (!list->any_state && list->state != TXN_COMMITTED &&
+                              list->state != TXN_HEURISTIC && list->state != TXN_ABORTED);
 }
 
 static void call_list(struct coordinator *coordinator, struct api_call *call)
@@ -205,22 +230,19 @@ static void call_list(struct coordinator *coordinator, struct api_call *call)
     list.limit = limit + 1; /* one more tells whether a next page exists */
     uint64_t before_number = UINT64_MAX;
     struct error error;
-    if (list.has_after) {
-        struct txn_view view;
+    if (list.has_after && !coord_lists(coordinator->coord, &list.after)) {
         bool found = false;
         struct journal_entry entry;
-        if (coord_view(coordinator->coord, &list.after, false, &view)) {
-            txn_view_done(&view);
-        } else if (!find_by_id(coordinator, &list.after, &found, &entry, &error)) {
+        if (!find_by_id(coordinator, &list.after, &found, &entry, &error)) {
             answer_failed(answer, &error);
             return;
-        } else if (found) {
-            before_number = entry.commit_number;
-            journal_entry_done(&entry);
-        } else {
+        }
+        if (!found) {
             answer->status = API_OK; /* gone meanwhile: nothing comes after it */
             return;
         }
+        before_number = entry.commit_number;
+        journal_entry_done(&entry);
     }
     answer->status = API_OK;
     answer->view_count = coord_list(coordinator->coord, &list, &answer->views);
@@ -268,6 +290,7 @@ static void metrics_participants(const struct coordinator *coordinator, struct a
                                         "assent_participant_in_doubt",
                                         "assent_participant_prepared",
                                         "assent_participant_foreign_prepared",
+                                        "assent_participant_misplaced_prepared",
                                         "assent_participant_oldest_prepared_seconds",
                                         "assent_participant_open_branches"};
     static const char *const helps[] = {
@@ -275,6 +298,7 @@ static void metrics_participants(const struct coordinator *coordinator, struct a
         "Branches decided commit that the participant has not acknowledged.",
         "Prepared rows of this coordinator at the participant's last sweep.",
         "Prepared rows of Assent that no reachable coordinator answers for.",
+        "Prepared rows of Assent in another database than their name says; no agent ends them.",
         "Age of the oldest prepared row of Assent.",
         "Branches of this coordinator's open interactive transactions; each holds a connection."};
     for (size_t m = 0; m < sizeof(names) / sizeof(names[0]); m++) {
@@ -283,6 +307,7 @@ static void metrics_participants(const struct coordinator *coordinator, struct a
                                      (double)views[i].in_doubt,
                                      (double)views[i].prepared_count,
                                      (double)views[i].foreign_count,
+                                     (double)views[i].misplaced_count,
                                      (double)views[i].oldest_prepared_ms / 1000,
                                      (double)views[i].open};
             char labels[160];

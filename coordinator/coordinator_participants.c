@@ -25,7 +25,8 @@ static void participant_remove(struct coordinator *coordinator, const char *name
     struct journal_entry *entries = NULL;
     size_t count = 0;
     struct error error;
-    if (!journal_list(coordinator->journal, UINT64_MAX, name, 1, &entries, &count, &error)) {
+    if (!journal_list(coordinator->journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, name, 1, &entries,
+                      &count, &error)) {
         prior_unreadable(&error);
         return;
     }

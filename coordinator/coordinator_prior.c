@@ -70,8 +70,9 @@ bool prior_attach(struct coordinator *coordinator, struct coord_event *event)
         }
         found = prior->hash_found;
     } else if (coord_wants_newest(coordinator->coord, event)) {
-        if (!journal_list(coordinator->journal, UINT64_MAX, event->participant, NEWEST_MAX,
-                          &coordinator->newest, &coordinator->newest_count, &error)) {
+        if (!journal_list(coordinator->journal, JOURNAL_LISTS_COMMITS, UINT64_MAX,
+                          event->participant, NEWEST_MAX, &coordinator->newest,
+                          &coordinator->newest_count, &error)) {
             prior_unreadable(&error);
             return false; /* the agent will say it again */
         }

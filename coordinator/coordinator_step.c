@@ -69,8 +69,8 @@ static bool step_page(struct coordinator *coordinator, const char *participant,
     struct journal_entry *entries = NULL;
     size_t count = 0;
     struct error error;
-    if (!journal_list(coordinator->journal, before_number, participant, AUDIT_ITEMS_MAX, &entries,
-                      &count, &error)) {
+    if (!journal_list(coordinator->journal, JOURNAL_LISTS_COMMITS, before_number, participant,
+                      AUDIT_ITEMS_MAX, &entries, &count, &error)) {
         prior_unreadable(&error);
         return false;
     }

@@ -92,6 +92,7 @@ void coord_free(struct coord *coord)
     map_done(&coord->requests.by_queue);
     heap_done(&coord->requests.timers);
     heap_done(&coord->requests.ages);
+    dead_forget_dropped(coord, 0);
     free(coord->requests.seen_ready);
     free(coord);
 }

@@ -234,6 +234,8 @@ size_t coord_list(const struct coord *coord, const struct api_list *list,
 /* A view of what only the journal remembers. */
 void coord_view_entry(const struct journal_entry *entry, bool want_events,
                       struct txn_view *ret_view);
+/* Whether coord_list knows it: what the journal tells of it besides is not listed twice. */
+bool coord_lists(const struct coord *coord, const struct gtrid *gtrid);
 /* The same of an accepted request that was dropped (journal_find_request). */
 void coord_view_dropped(const struct record_dropped *dropped, bool want_events,
                         struct txn_view *ret_view);

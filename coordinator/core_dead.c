@@ -1,11 +1,14 @@
 /* core_dead.c - requests that cannot succeed, and what a person may do with them: look, requeue, drop (docs/adr/0017). */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/check.h"
 #include "coordinator/core_internal.h"
+
+#define DROPPED_KEPT_MAX 1000 /* the journal lists the others */
 
 /* P-1: REFUSED is durable before `dead` is shown, and before the next of the queue starts. */
 void dead_refuse(struct coord *coord, struct request *request, struct coord_ready *ready)
@@ -175,6 +178,39 @@ static void requeued_durable(struct coord *coord, struct request *request, uint6
     request_answer(coord, request, false, ready);
 }
 
+void dead_forget_dropped(struct coord *coord, size_t keep)
+{
+    struct requests *requests = &coord->requests;
+    while (requests->dropped_count > keep) {
+        struct dropped *oldest = requests->dropped_oldest;
+        CHECK(oldest != NULL);
+        requests->dropped_oldest = oldest->newer;
+        *(oldest->newer != NULL ? &oldest->newer->older : &requests->dropped_newest) = NULL;
+        requests->dropped_count--;
+        free(oldest);
+    }
+}
+
+/* Otherwise a list would tell of it only behind everything that is in memory. */
+static void dropped_keep(struct coord *coord, const struct request *request)
+{
+    struct requests *requests = &coord->requests;
+    struct dropped *dropped = alloc_zeroed(sizeof(*dropped));
+    dropped->record.gtrid = request->id;
+    dropped->record.wall_ms = request->dropped_wall_ms;
+    dropped->record.attempts = request->attempts;
+    memcpy(dropped->record.comment, request->comment, sizeof(dropped->record.comment));
+    if (request->queue != NULL) {
+        memcpy(dropped->record.queue, request->queue->name, sizeof(dropped->record.queue));
+    }
+    dropped->order = coord->next_order++;
+    dropped->older = requests->dropped_newest;
+    *(dropped->older != NULL ? &dropped->older->newer : &requests->dropped_oldest) = dropped;
+    requests->dropped_newest = dropped;
+    requests->dropped_count++;
+    dead_forget_dropped(coord, DROPPED_KEPT_MAX);
+}
+
 static void dropped_durable(struct coord *coord, struct request *request, uint64_t call,
                             struct coord_ready *ready)
 {
@@ -188,6 +224,7 @@ static void dropped_durable(struct coord *coord, struct request *request, uint64
     ready_notice(ready, COORD_NOTICE_DROPPED, &request->id, NULL, "%.200s", request->comment);
     act_done(coord, request, call, ready);
     request_answer(coord, request, true, ready);
+    dropped_keep(coord, request);
     request_leave(coord, request); /* the journal remembers it; its key is free */
 }
 

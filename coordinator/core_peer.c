@@ -269,6 +269,7 @@ static void peer_health(struct coord *coord, uint32_t index, const struct messag
     participant->identity = health->identity;
     participant->prepared_count = health->prepared_count;
     participant->foreign_count = health->foreign_count;
+    participant->misplaced_count = health->misplaced_count;
     participant->oldest_prepared_ms = health->oldest_prepared_ms;
     participant->swept_number = health->swept_number;
     snprintf(participant->text, sizeof(participant->text), "%s", health->text);

@@ -134,6 +134,13 @@ struct place_list {
     struct request *first, *last;
 };
 
+/* One that was dropped, for lists only: what its record says (journal.h has the older ones), newest first. */
+struct dropped {
+    struct record_dropped record;
+    uint64_t order; /* of the drop */
+    struct dropped *older, *newer;
+};
+
 struct requests { /* struct coord's part */
     struct map by_id, by_key, by_queue;
     struct heap timers;
@@ -142,6 +149,8 @@ struct requests { /* struct coord's part */
     struct queue *queue_first, *queue_last;
     struct request *changed_first, *changed_last; /* in the last step; see coord_take_change */
     struct place_list ready, parked;
+    struct dropped *dropped_newest, *dropped_oldest;
+    size_t dropped_count;
     uint64_t live_count; /* not COMMITTED: what the limits count */
     uint64_t dead_count, running_count, held_bytes;
     uint64_t unqueued_length, unqueued_dead;
@@ -218,6 +227,8 @@ bool queue_run_is_open(const struct txn *txn); /* a branch has not committed yet
 /* core_dead.c */
 void dead_refuse(struct coord *coord, struct request *request, struct coord_ready *ready);
 void dead_act(struct coord *coord, const struct coord_event *event, struct coord_ready *ready);
+/* Frees the oldest of those that were dropped until so many are left. */
+void dead_forget_dropped(struct coord *coord, size_t keep);
 /* A REFUSED, REQUEUED or DROPPED record is durable. */
 void dead_durable(struct coord *coord, const struct pending *pending, struct coord_ready *ready);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/check.h"
 #include "coordinator/core_internal.h"
 
 static bool branch_in_doubt(const struct branch *branch)
@@ -180,27 +181,98 @@ static bool list_takes_txn(const struct coord *coord, const struct txn *txn,
     return list_matches(coord, txn, list);
 }
 
-/* Both lists go by `order`, newest first. False: `after` is not in memory. */
-static bool list_begin(const struct coord *coord, const struct api_list *list,
-                       const struct txn **ret_txn, const struct request **ret_request)
+/* A dropped one has neither branches nor a key any more: its record names none, and the key is free. */
+static bool list_takes_dropped(const struct api_list *list)
 {
-    *ret_txn = coord->newest;
-    *ret_request = coord->requests.newest;
-    if (!list->has_after) {
-        return true;
+    return !list->in_doubt && (list->any_state || list->state == TXN_ABORTED) &&
+           list->participant[0] == '\0' && list->key_bytes == 0;
+}
+
+static const struct dropped *dropped_find(const struct coord *coord, const struct gtrid *id)
+{
+    const struct dropped *dropped = coord->requests.dropped_newest;
+    while (dropped != NULL && !gtrid_equal(&dropped->record.gtrid, id)) {
+        dropped = dropped->older;
     }
-    const struct request *request = request_find(coord, &list->after);
-    const struct txn *txn = txn_find(coord, &list->after);
-    if (request == NULL && txn == NULL) {
+    return dropped;
+}
+
+/* Where a list has come to. All three go by `order`, newest first. */
+struct list_walk {
+    const struct txn *txn;
+    const struct request *request;
+    const struct dropped *dropped;
+};
+
+/* False: it is not in memory. */
+static bool list_order(const struct coord *coord, const struct gtrid *id, uint64_t *ret_order)
+{
+    const struct request *request = request_find(coord, id);
+    const struct txn *txn = txn_find(coord, id);
+    const struct dropped *dropped = request == NULL && txn == NULL ? dropped_find(coord, id) : NULL;
+    if (request == NULL && txn == NULL && dropped == NULL) {
         return false;
     }
-    uint64_t order = request != NULL ? request->order : txn->order;
-    while (*ret_txn != NULL && (*ret_txn)->order >= order) {
-        *ret_txn = (*ret_txn)->older;
+    *ret_order = request != NULL ? request->order : txn != NULL ? txn->order : dropped->order;
+    return true;
+}
+
+bool coord_lists(const struct coord *coord, const struct gtrid *gtrid)
+{
+    uint64_t order = 0;
+    return list_order(coord, gtrid, &order);
+}
+
+/* False: `after` is not in memory. */
+static bool list_begin(const struct coord *coord, const struct api_list *list,
+                       struct list_walk *ret_walk)
+{
+    struct list_walk walk = {.txn = coord->newest,
+                             .request = coord->requests.newest,
+                             .dropped =
+                                 list_takes_dropped(list) ? coord->requests.dropped_newest : NULL};
+    uint64_t order = UINT64_MAX;
+    if (list->has_after && !list_order(coord, &list->after, &order)) {
+        return false;
     }
-    while (*ret_request != NULL && (*ret_request)->order >= order) {
-        *ret_request = (*ret_request)->older;
+    while (walk.txn != NULL && walk.txn->order >= order) {
+        walk.txn = walk.txn->older;
     }
+    while (walk.request != NULL && walk.request->order >= order) {
+        walk.request = walk.request->older;
+    }
+    while (walk.dropped != NULL && walk.dropped->order >= order) {
+        walk.dropped = walk.dropped->older;
+    }
+    *ret_walk = walk;
+    return true;
+}
+
+/* One step; true if it gave a view. The newest of the three goes first, a request before a run of the same order. */
+static bool list_step(const struct coord *coord, const struct api_list *list,
+                      struct list_walk *walk, struct txn_view *ret_view)
+{
+    uint64_t txn_order = walk->txn == NULL ? 0 : walk->txn->order;
+    uint64_t request_order = walk->request == NULL ? 0 : walk->request->order;
+    if (walk->dropped != NULL && walk->dropped->order >= txn_order &&
+        walk->dropped->order >= request_order) {
+        coord_view_dropped(&walk->dropped->record, false, ret_view);
+        ret_view->order = walk->dropped->order;
+        walk->dropped = walk->dropped->older;
+        return true;
+    }
+    const struct request *request = walk->request;
+    if (request != NULL && request_order >= txn_order) {
+        walk->request = request->older;
+        return list_takes_request(coord, request, list, ret_view);
+    }
+    const struct txn *txn = walk->txn;
+    CHECK(txn != NULL); /* the caller sees to it that one of the three is there */
+    walk->txn = txn->older;
+    if (!list_takes_txn(coord, txn, list)) {
+        return false;
+    }
+    txn_view_fill(coord, txn, false, ret_view);
     return true;
 }
 
@@ -209,22 +281,14 @@ size_t coord_list(const struct coord *coord, const struct api_list *list,
 {
     struct txn_view *views = alloc_array(list->limit, sizeof(views[0]));
     size_t count = 0;
-    const struct txn *txn = NULL;
-    const struct request *request = NULL;
+    struct list_walk walk;
     *ret_views = views;
-    if (!list_begin(coord, list, &txn, &request)) {
+    if (!list_begin(coord, list, &walk)) {
         return 0;
     }
-    while ((txn != NULL || request != NULL) && count < list->limit) {
-        if (txn == NULL || (request != NULL && request->order >= txn->order)) {
-            count += list_takes_request(coord, request, list, &views[count]);
-            request = request->older;
-        } else {
-            if (list_takes_txn(coord, txn, list)) {
-                txn_view_fill(coord, txn, false, &views[count++]);
-            }
-            txn = txn->older;
-        }
+    while ((walk.txn != NULL || walk.request != NULL || walk.dropped != NULL) &&
+           count < list->limit) {
+        count += list_step(coord, list, &walk, &views[count]);
     }
     return count;
 }
@@ -414,6 +478,7 @@ size_t coord_participants(const struct coord *coord, struct participant_view **r
         to->identity = from->identity;
         to->prepared_count = from->prepared_count;
         to->foreign_count = from->foreign_count;
+        to->misplaced_count = from->misplaced_count;
         to->oldest_prepared_ms = from->oldest_prepared_ms;
         to->swept_number = from->swept_number;
         to->in_doubt = from->in_doubt;

@@ -429,6 +429,7 @@ static void render_participant(struct json_writer *writer, const struct particip
     }
     json_writer_member_unsigned(writer, "prepared", view->prepared_count);
     json_writer_member_unsigned(writer, "foreign", view->foreign_count);
+    json_writer_member_unsigned(writer, "misplaced", view->misplaced_count);
     json_writer_member_unsigned(writer, "oldest_prepared_ms", view->oldest_prepared_ms);
     json_writer_member_unsigned(writer, "swept_number", view->swept_number);
     json_writer_member_unsigned(writer, "in_doubt", view->in_doubt);

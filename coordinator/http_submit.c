@@ -11,6 +11,7 @@
 
 #include "common/alloc.h"
 #include "common/check.h"
+#include "common/sql_text.h"
 #include "coordinator/http_queues.h"
 #include "coordinator/http_submit_parts.h"
 #include "coordinator/submission_hash.h"
@@ -98,6 +99,9 @@ static bool sql_or_operation_parse(const struct submit_parser *parser,
     }
     if (text->text_bytes == 0) {
         return problem_at(parser->problem, PROBLEM_INVALID, text, "is empty");
+    }
+    if (is_sql && sql_is_blank(text->text)) {
+        return problem_at(parser->problem, PROBLEM_INVALID, text, "has no command");
     }
     if (is_sql) {
         statement->sql = alloc_bytes(text->text, text->text_bytes);

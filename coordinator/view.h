@@ -131,7 +131,7 @@ struct participant_view {
     enum health health;
     char text[HEALTH_TEXT_SIZE]; /* why not ready; "" otherwise */
     struct identity identity;
-    uint32_t prepared_count, foreign_count;
+    uint32_t prepared_count, foreign_count, misplaced_count;
     uint64_t oldest_prepared_ms;
     uint64_t swept_number;
     uint64_t in_doubt; /* branches decided and not acknowledged there */

@@ -7,7 +7,7 @@
 #include "participant/pg.h"
 
 #define RANDOM_POOL_SIZE  256
-#define NOTICE_KIND_COUNT (AGENT_NOTICE_OTHERS + 1)
+#define NOTICE_KIND_COUNT (AGENT_NOTICE_MISPLACED + 1)
 
 enum item_kind {
     ITEM_PEER_UP = 1,

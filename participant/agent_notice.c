@@ -17,6 +17,7 @@ static enum log_level notice_level(enum agent_notice_kind kind)
     case AGENT_NOTICE_LATE_PREPARE:
     case AGENT_NOTICE_HISTORY_CHANGED:
     case AGENT_NOTICE_OTHERS:
+    case AGENT_NOTICE_MISPLACED:
         return LOG_WARN;
     case AGENT_NOTICE_HEURISTIC:
     case AGENT_NOTICE_HAZARD:
@@ -50,6 +51,8 @@ static const char *notice_text(enum agent_notice_kind kind)
         return "trying again";
     case AGENT_NOTICE_OTHERS:
         return "somebody else uses the agent's login role";
+    case AGENT_NOTICE_MISPLACED:
+        return "prepared under this name in the wrong database";
     }
     return "notice";
 }

@@ -67,6 +67,7 @@ enum agent_notice_kind {
     AGENT_NOTICE_HISTORY_CHANGED,
     AGENT_NOTICE_RETRYING,
     AGENT_NOTICE_OTHERS,
+    AGENT_NOTICE_MISPLACED,
 };
 
 struct agent_notice { /* for the log and the counters; never needed for correctness */

@@ -320,7 +320,8 @@ struct agent {
     uint64_t scan_due_ms, heartbeat_due_ms, rotate_due_ms;
     uint64_t rotate_id;
     bool rotate_wanted;
-    uint32_t prepared_count, foreign_count;
+    uint32_t prepared_count, foreign_count, misplaced_count;
+    struct gid misplaced_told;           /* the newest of them that was told of */
     uint64_t oldest_prepared_ms;         /* age at the last scan */
     size_t late_open;                    /* rows that no sweep has waited for (is_late) */
     size_t refused_count;                /* branches that this role may not finish (is_refused) */

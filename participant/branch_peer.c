@@ -594,6 +594,21 @@ void agent_head(struct agent_peer *peer, const struct message_head *head)
     peer->journal->is_dirty = peer->journal->is_dirty || is_news;
 }
 
+/* What the operator should see first. */
+static void health_text(const struct agent *agent, char ret_text[HEALTH_TEXT_SIZE])
+{
+    if (agent_database_up(agent) && agent->refused_count > 0) {
+        agent_text_copy(ret_text, HEALTH_TEXT_SIZE, agent->refused_text);
+    } else if (agent_database_up(agent) && agent->misplaced_count > 0) {
+        static const char head[] = "prepared in the wrong database: ";
+        _Static_assert(sizeof head + GID_TEXT_SIZE <= HEALTH_TEXT_SIZE, "both have room");
+        memcpy(ret_text, head, sizeof head - 1);
+        gid_format(&agent->misplaced_told, ret_text + sizeof head - 1);
+    } else {
+        agent_text_copy(ret_text, HEALTH_TEXT_SIZE, agent->status.text);
+    }
+}
+
 void agent_health_send(struct agent *agent)
 {
     for (size_t i = 0; i < agent->peer_count; i++) {
@@ -609,10 +624,9 @@ void agent_health_send(struct agent *agent)
             .swept_number = agent_sweep_number(agent, peer->journal),
             .prepared_count = agent->prepared_count,
             .foreign_count = agent->foreign_count,
+            .misplaced_count = agent->misplaced_count,
             .oldest_prepared_ms = agent->oldest_prepared_ms,
         };
-        bool is_refused = agent_database_up(agent) && agent->refused_count > 0;
-        agent_text_copy(message->as.health.text, sizeof(message->as.health.text),
-                        is_refused ? agent->refused_text : agent->status.text);
+        health_text(agent, message->as.health.text);
     }
 }

@@ -194,19 +194,61 @@ static void branch_notice_owner(struct agent *agent, struct agent_branch *branch
     }
 }
 
+/* An application prepared it in another database than that of the participant whose name it has: under another participant's name
+ * here, or under ours in another database of the server (there, only of a coordinator that we know: the same name may be used by
+ * another installation). No agent may end it (P-6), not even if its transaction aborted: the one that it names is not connected to
+ * where it is, and the other one is not named; and COMMIT of the very gid may be right where it belongs. So a person is told. */
+static bool row_is_misplaced(struct agent *agent, const struct prepared_row *row,
+                             const struct gid *gid)
+{
+    bool is_here = row->database[0] == '\0';
+    bool is_ours = strcmp(gid->participant, agent->config.participant) == 0;
+    return is_here ? !is_ours : is_ours && agent_journal_find(agent, &gid->gtrid.journal) != NULL;
+}
+
+/* Each is told of once, when it is the newest that there is. */
+static void misplaced_tell(struct agent *agent, const struct prepared_row *newest,
+                           uint32_t count_before)
+{
+    struct gid gid = {0};
+    if (agent->misplaced_count != count_before) {
+        agent->health_due = true;
+    }
+    if (newest == NULL || !gid_parse(newest->gid_text, &gid)) {
+        agent->misplaced_told = (struct gid){0};
+        return;
+    }
+    if (!gid_equal(&gid, &agent->misplaced_told)) {
+        agent->misplaced_told = gid;
+        agent_notice(agent, AGENT_NOTICE_MISPLACED, &gid,
+                     "it is in %s and holds its locks until ROLLBACK PREPARED there; %u such rows",
+                     newest->database[0] == '\0' ? "this participant's database" : newest->database,
+                     agent->misplaced_count);
+    }
+}
+
 /* False if not every row could be looked at. */
 static bool scan_rows(struct agent *agent, const struct command_result *result)
 {
     bool is_complete = true;
     agent->prepared_count = 0;
+    uint32_t misplaced_before = agent->misplaced_count;
+    const struct prepared_row *misplaced = NULL; /* the newest */
     agent->foreign_count = 0;
+    agent->misplaced_count = 0;
     agent->oldest_prepared_ms = 0;
     for (size_t i = 0; i < result->row_count; i++) {
         const struct prepared_row *row = &result->rows[i];
         struct gid gid = {0};
-        /* P-6: prefix, exact form and participant name, or it is a stranger's. */
-        if (!gid_parse(row->gid_text, &gid) ||
-            strcmp(gid.participant, agent->config.participant) != 0) {
+        /* P-6: prefix, exact form, participant name and database, or it is not ours to touch. */
+        if (!gid_parse(row->gid_text, &gid)) {
+            continue;
+        }
+        if (row_is_misplaced(agent, row, &gid)) {
+            agent->misplaced_count++;
+            misplaced = misplaced == NULL || row->age_ms < misplaced->age_ms ? row : misplaced;
+        }
+        if (row->database[0] != '\0' || strcmp(gid.participant, agent->config.participant) != 0) {
             continue;
         }
         agent->prepared_count++;
@@ -221,6 +263,7 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
             branch_notice_owner(agent, branch);
         }
     }
+    misplaced_tell(agent, misplaced, misplaced_before);
     return is_complete;
 }
 

@@ -146,6 +146,8 @@ struct prepared_row {
     uint32_t xid;                 /* 32 bits, as pg_prepared_xacts has it */
     uint64_t age_ms;
     char owner[PARTICIPANT_NAME_SIZE];
+    char database
+        [PARTICIPANT_NAME_SIZE]; /* SCAN, of a row that is in another one of the server; else "" */
 };
 
 struct command_result {
@@ -162,7 +164,7 @@ struct command_result {
     enum proof_result proved; /* PROVE, with PG_OK */
     struct witness witness;   /* LOAD_WITNESS */
     size_t
-        row_count; /* SCAN (all rows of this database with the prefix "assent:"), LOOK (matching rows), OUTCOMES */
+        row_count; /* SCAN (all rows of this database with the prefix "assent:", and this participant's in others), LOOK (matching rows), OUTCOMES */
     struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
     char owner[OWNER_SIZE];    /* VERIFY, PG_OK */
     /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid. It was rolled back, or took the

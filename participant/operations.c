@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "participant/pg_guard.h"
 #include "participant/pg_text.h"
 
@@ -202,6 +203,10 @@ static bool read_sql(const struct reading *reading)
             reading->file, reading->section, "sql", reading->error,
             "\"--\" would make a comment of all that follows, since the lines become one");
         return error_hint(reading->error, "write comments as /* ... */, or between operations");
+    }
+    if (sql_is_blank(sql)) {
+        return config_file_fail(reading->file, reading->section, "sql", reading->error,
+                                "there is no command in it");
     }
     if (!pg_guard_allows(sql, word)) {
         return config_file_fail(reading->file, reading->section, "sql", reading->error,

@@ -1,8 +1,10 @@
-/* pg_guard.c - see pg_guard.h. The white space and comments are those of PostgreSQL's scan.l. */
+/* pg_guard.c - see pg_guard.h. */
 #include "participant/pg_guard.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "common/sql_text.h"
 
 static const char *const refused_words[] = {
     "ABORT", "BEGIN",    "COMMIT",    "COPY",   "DEALLOCATE", "DISCARD",
@@ -56,51 +58,6 @@ static const char *const local_names[] = {
     "XMLBINARY",
     "XMLOPTION",
 };
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
-}
-
-/* After a comment that opens at sql; the end of the text if it is not closed. Comments nest. */
-static const char *skip_block_comment(const char *sql)
-{
-    size_t depth = 0;
-    while (*sql != '\0') {
-        if (sql[0] == '/' && sql[1] == '*') {
-            depth++;
-            sql += 2;
-        } else if (sql[0] == '*' && sql[1] == '/') {
-            depth--;
-            sql += 2;
-            if (depth == 0) {
-                return sql;
-            }
-        } else {
-            sql++;
-        }
-    }
-    return sql;
-}
-
-/* Skips what stands before a word: white space, comments, a byte order mark, and semicolons if
- * asked. */
-static const char *skip_blank(const char *sql, bool semicolons)
-{
-    for (;;) {
-        if (is_space(*sql) || (semicolons && *sql == ';')) {
-            sql++;
-        } else if (strncmp(sql, "\xEF\xBB\xBF", 3) == 0) {
-            sql += 3;
-        } else if (sql[0] == '-' && sql[1] == '-') {
-            sql += strcspn(sql, "\n\r");
-        } else if (sql[0] == '/' && sql[1] == '*') {
-            sql = skip_block_comment(sql);
-        } else {
-            return sql;
-        }
-    }
-}
 
 static char upper(char c)
 {
@@ -157,12 +114,12 @@ static bool set_allowed(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
 {
     char scope[PG_GUARD_WORD_SIZE];
     char name[PG_GUARD_WORD_SIZE];
-    sql = read_word(skip_blank(sql, false), false, scope);
+    sql = read_word(sql_skip_blank(sql, false), false, scope);
     if (strcmp(scope, "LOCAL") != 0) {
         (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "SET");
         return false;
     }
-    (void)read_word(skip_blank(sql, false), true, name);
+    (void)read_word(sql_skip_blank(sql, false), true, name);
     if (!local_name_allowed(name)) {
         (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "SET LOCAL %.48s", name);
         return false;
@@ -173,7 +130,7 @@ static bool set_allowed(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
 bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
 {
     char word[PG_GUARD_WORD_SIZE];
-    const char *rest = read_word(skip_blank(sql, true), false, word);
+    const char *rest = read_word(sql_skip_blank(sql, true), false, word);
     for (size_t i = 0; i < sizeof refused_words / sizeof refused_words[0]; i++) {
         if (strcmp(word, refused_words[i]) == 0) {
             (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "%s", word);
@@ -181,7 +138,7 @@ bool pg_guard_allows(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
         }
     }
     char second[PG_GUARD_WORD_SIZE];
-    (void)read_word(skip_blank(rest, false), false, second);
+    (void)read_word(sql_skip_blank(rest, false), false, second);
     for (size_t i = 0; i < sizeof refused_pairs / sizeof refused_pairs[0]; i++) {
         if (strcmp(word, refused_pairs[i][0]) == 0 && strcmp(second, refused_pairs[i][1]) == 0) {
             (void)snprintf(ret_word, PG_GUARD_WORD_SIZE, "%s %s", refused_pairs[i][0],
@@ -208,7 +165,7 @@ static const char *const dml_tags[] = {
 bool pg_guard_looks_like_dml(const char *sql, char ret_word[PG_GUARD_WORD_SIZE])
 {
     char word[PG_GUARD_WORD_SIZE];
-    (void)read_word(skip_blank(sql, true), false, word);
+    (void)read_word(sql_skip_blank(sql, true), false, word);
     for (size_t i = 0; i < sizeof dml_words / sizeof dml_words[0]; i++) {
         if (strcmp(word, dml_words[i]) == 0) {
             return true;
@@ -251,7 +208,7 @@ static bool mentions(const char *sql, const char *word)
 bool pg_guard_may_return_rows(const char *sql)
 {
     char word[PG_GUARD_WORD_SIZE];
-    (void)read_word(skip_blank(sql, true), false, word);
+    (void)read_word(sql_skip_blank(sql, true), false, word);
     if (strcmp(word, "INSERT") != 0 && strcmp(word, "UPDATE") != 0 && strcmp(word, "DELETE") != 0 &&
         strcmp(word, "MERGE") != 0) {
         return true;

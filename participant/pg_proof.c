@@ -157,19 +157,23 @@ static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const stru
 #define PREPARED_ROWS                                                                              \
     "SELECT p.gid, p.transaction, p.owner,"                                                        \
     " pg_catalog.floor(1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch',"                  \
-    "  pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.prepared))::pg_catalog.int8"          \
+    "  pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.prepared))::pg_catalog.int8,"         \
+    " CASE WHEN p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"                   \
+    "  THEN '' ELSE p.database::pg_catalog.text END"                                               \
     " FROM pg_catalog.pg_prepared_xacts p"                                                         \
-    " WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"                       \
-    " AND pg_catalog.starts_with(p.gid, $1)"
+    " WHERE pg_catalog.starts_with(p.gid, $1)"                                                     \
+    " AND (p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"                        \
+    "  OR pg_catalog.split_part(p.gid, ':', 3) OPERATOR(pg_catalog.=) $2)"
 
-/* All prepared rows of this database whose gid begins so, whoever owns them. */
-static bool read_rows(struct inquest *inquest, const char *prefix)
+/* All prepared rows of this database whose gid begins so, whoever owns them. elsewhere (may be NULL): and those under this
+ * participant's name in other databases of the server. */
+static bool read_rows(struct inquest *inquest, const char *prefix, const char *elsewhere)
 {
     const struct pg_query query = {
         .sql = PREPARED_ROWS,
-        .param_count = 1,
-        .types = (const Oid[]){PG_OID_TEXT},
-        .values = (const char *const[]){prefix},
+        .param_count = 2,
+        .types = (const Oid[]){PG_OID_TEXT, PG_OID_TEXT},
+        .values = (const char *const[]){prefix, elsewhere},
     };
     PGresult *result = NULL;
     if (!inquest_ask(inquest, &query, &result)) {
@@ -182,6 +186,7 @@ static bool read_rows(struct inquest *inquest, const char *prefix)
         pg_text_copy(rows[i].gid_text, sizeof rows[i].gid_text, PQgetvalue(result, (int)i, 0));
         rows[i].xid = (uint32_t)strtoul(PQgetvalue(result, (int)i, 1), NULL, 10);
         pg_text_copy(rows[i].owner, sizeof rows[i].owner, PQgetvalue(result, (int)i, 2));
+        pg_text_copy(rows[i].database, sizeof rows[i].database, PQgetvalue(result, (int)i, 4));
         rows[i].age_ms = age_ms < 0 ? 0 : (uint64_t)age_ms; /* the server's clock may step back */
         FAULT(FAULT_A_SCAN);
     }
@@ -238,7 +243,7 @@ bool pg_proof_scan(struct pg_member *keeper, const struct command_scan *scan,
     /* The rows last: what ended after the horizon was read is above it, and what an earlier incarnation's backend
      * prepared before it went is among the rows. */
     if (read_horizon(&inquest) && (!scan->look_for_others || read_others(&inquest, scan)) &&
-        read_rows(&inquest, GID_PREFIX)) {
+        read_rows(&inquest, GID_PREFIX, keeper->pg->options.participant)) {
         result->class = PG_OK;
     }
     return !inquest.broken;
@@ -255,7 +260,7 @@ bool pg_proof_look(struct pg_member *keeper, const struct command_look *look,
     (void)snprintf(any.participant, sizeof any.participant, "%s", keeper->pg->options.participant);
     gid_format(&any, prefix);
     *(strrchr(prefix, ':') + 1) = '\0'; /* every attempt */
-    if (fence(&inquest, &look->gtrid, NULL) && read_rows(&inquest, prefix)) {
+    if (fence(&inquest, &look->gtrid, NULL) && read_rows(&inquest, prefix, NULL)) {
         result->class = result->row_count > 0 ? PG_OK : PG_NOT_FOUND;
     }
     return !inquest.broken;

@@ -73,12 +73,12 @@ bool journal_find_request(struct journal *journal, const struct gtrid *id, bool 
     return journal->ops->find_request(journal, id, ret_found, ret_entry, ret_error);
 }
 
-bool journal_list(struct journal *journal, uint64_t before_number, const char *participant,
-                  size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                  struct error *ret_error)
+bool journal_list(struct journal *journal, enum journal_lists lists, uint64_t before_number,
+                  const char *participant, size_t limit, struct journal_entry **ret_entries,
+                  size_t *ret_count, struct error *ret_error)
 {
-    return journal->ops->list(journal, before_number, participant, limit, ret_entries, ret_count,
-                              ret_error);
+    return journal->ops->list(journal, lists, before_number, participant, limit, ret_entries,
+                              ret_count, ret_error);
 }
 
 bool journal_read_floor(struct journal *journal, struct journal_floor *ret_floor,

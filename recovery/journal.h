@@ -87,7 +87,8 @@ bool journal_trim(struct journal *journal, const struct journal_trim *trim,
 
 /* A retained transaction: its COMMIT record and what came after. */
 struct journal_entry {
-    struct record commit; /* RECORD_COMMIT; of journal_find_request also RECORD_DROPPED */
+    struct record
+        commit; /* RECORD_COMMIT; of journal_find_request and journal_list also RECORD_DROPPED */
     uint64_t commit_number;
     bool ended;
     uint64_t end_wall_ms;
@@ -105,11 +106,17 @@ bool journal_find_key(struct journal *journal, const char *key, size_t key_bytes
  * is empty). One that is live is not found. */
 bool journal_find_request(struct journal *journal, const struct gtrid *id, bool *ret_found,
                           struct journal_entry *ret_entry, struct error *ret_error);
-/* Newest first, COMMITs with a number below before_number (UINT64_MAX: from the newest).
- * participant and key may be NULL. */
-bool journal_list(struct journal *journal, uint64_t before_number, const char *participant,
-                  size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                  struct error *ret_error);
+/* Which outcomes a list has: COMMITs, requests that were dropped (an entry as of journal_find_request), or both. */
+enum journal_lists {
+    JOURNAL_LISTS_COMMITS = 1,
+    JOURNAL_LISTS_DROPPED,
+    JOURNAL_LISTS_BOTH,
+};
+/* Newest first, those with a number below before_number (UINT64_MAX: from the newest). participant may be NULL; a DROPPED
+ * names none. */
+bool journal_list(struct journal *journal, enum journal_lists lists, uint64_t before_number,
+                  const char *participant, size_t limit, struct journal_entry **ret_entries,
+                  size_t *ret_count, struct error *ret_error);
 /* The floor as it stands on disk, for the same thread as the find calls. What was not found may have been trimmed
  * a moment ago: to judge it, read the floor afterwards. */
 bool journal_read_floor(struct journal *journal, struct journal_floor *ret_floor,

@@ -27,9 +27,9 @@ struct journal_ops {
                      struct journal_entry *ret_entry, struct error *ret_error);
     bool (*find_request)(struct journal *journal, const struct gtrid *id, bool *ret_found,
                          struct journal_entry *ret_entry, struct error *ret_error);
-    bool (*list)(struct journal *journal, uint64_t before_number, const char *participant,
-                 size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                 struct error *ret_error);
+    bool (*list)(struct journal *journal, enum journal_lists lists, uint64_t before_number,
+                 const char *participant, size_t limit, struct journal_entry **ret_entries,
+                 size_t *ret_count, struct error *ret_error);
     bool (*read_floor)(struct journal *journal, struct journal_floor *ret_floor,
                        struct error *ret_error);
     bool (*hash_at)(struct journal *journal, uint64_t number, bool *ret_found,

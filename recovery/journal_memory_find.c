@@ -84,18 +84,27 @@ bool memory_find_request(struct journal *base, const struct gtrid *id, bool *ret
     return true;
 }
 
-bool memory_list(struct journal *base, uint64_t before_number, const char *participant,
-                 size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                 struct error *ret_error)
+bool memory_list(struct journal *base, enum journal_lists lists, uint64_t before_number,
+                 const char *participant, size_t limit, struct journal_entry **ret_entries,
+                 size_t *ret_count, struct error *ret_error)
 {
     struct memory_journal *journal = (struct memory_journal *)base;
+    const bool has_dropped = lists != JOURNAL_LISTS_COMMITS && participant == NULL;
     struct journal_entry *entries = NULL;
     size_t count = 0;
     (void)ret_error;
     pthread_mutex_lock(&journal->mutex);
     for (size_t i = journal->row_count; i-- > 0 && count < limit;) {
         const struct record *record = &journal->rows[i].record;
-        if (record->kind != RECORD_COMMIT || memory_first_number(journal) + i >= before_number ||
+        const uint64_t number = memory_first_number(journal) + i;
+        if (record->kind == RECORD_DROPPED && has_dropped && number < before_number) {
+            entries = alloc_resize(entries, count + 1, sizeof *entries);
+            entries[count] = (struct journal_entry){.commit_number = number};
+            record_copy(record, &entries[count++].commit);
+            continue;
+        }
+        if (record->kind != RECORD_COMMIT || lists == JOURNAL_LISTS_DROPPED ||
+            number >= before_number ||
             (participant != NULL && !journal_commit_names(&record->as.commit, participant))) {
             continue;
         }

@@ -163,9 +163,9 @@ bool sqlite_find_key(struct journal *base, const char *key, size_t key_bytes, bo
                      struct journal_entry *ret_entry, struct error *ret_error);
 bool sqlite_find_request(struct journal *base, const struct gtrid *id, bool *ret_found,
                          struct journal_entry *ret_entry, struct error *ret_error);
-bool sqlite_list(struct journal *base, uint64_t before_number, const char *participant,
-                 size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                 struct error *ret_error);
+bool sqlite_list(struct journal *base, enum journal_lists lists, uint64_t before_number,
+                 const char *participant, size_t limit, struct journal_entry **ret_entries,
+                 size_t *ret_count, struct error *ret_error);
 bool sqlite_read_floor(struct journal *base, struct journal_floor *ret_floor,
                        struct error *ret_error);
 bool sqlite_hash_at(struct journal *base, uint64_t number, bool *ret_found,

@@ -22,6 +22,8 @@ enum find_id {
     FIND_REQUEST,
     FIND_LIST,
     FIND_LIST_PARTICIPANT,
+    FIND_LIST_DROPPED,
+    FIND_LIST_BOTH,
     FIND_HASH,
     FIND_COUNT,
 };
@@ -48,6 +50,10 @@ static const char *const find_sql[FIND_COUNT] = {
     [FIND_LIST_PARTICIPANT] =
         "SELECT number FROM record WHERE number < ?1 AND kind = 2 AND instr(body, ?2) > 0"
         " ORDER BY number DESC",
+    [FIND_LIST_DROPPED] =
+        "SELECT number FROM note WHERE number < ?1 AND kind = 12 ORDER BY number DESC",
+    [FIND_LIST_BOTH] =
+        "SELECT number FROM record WHERE number < ?1 AND kind IN (2, 12) ORDER BY number DESC",
     [FIND_HASH] = "SELECT hash FROM record WHERE number = ?1",
 };
 _Static_assert(RECORD_COMMIT == 2 && RECORD_DROPPED == 12 && RECORD_HEURISTIC == 6 &&
@@ -155,9 +161,10 @@ static bool complete_entry(struct sqlite_reader *reader, const struct journal_me
     return read_notes(reader, meta, &gtrid, entry, ret_error);
 }
 
-/* The COMMIT at this number, which the index named. */
-static bool read_commit(struct sqlite_reader *reader, const struct journal_meta *meta,
-                        uint64_t number, struct journal_entry *ret_entry, struct error *ret_error)
+/* The COMMIT, or where it is listed the DROPPED, at this number, which the index named. */
+static bool read_outcome(struct sqlite_reader *reader, const struct journal_meta *meta,
+                         uint64_t number, bool may_be_dropped, struct journal_entry *ret_entry,
+                         struct error *ret_error)
 {
     struct journal_entry entry = {.commit_number = number};
     bool found = false;
@@ -165,11 +172,13 @@ static bool read_commit(struct sqlite_reader *reader, const struct journal_meta 
                              ret_error)) {
         return false;
     }
-    if (!found || entry.commit.kind != RECORD_COMMIT) {
+    bool is_it = found && (entry.commit.kind == RECORD_COMMIT ||
+                           (may_be_dropped && entry.commit.kind == RECORD_DROPPED));
+    if (!is_it) {
         if (found) {
             record_done(&entry.commit);
         }
-        return error_set(ret_error, ERROR_DAMAGED, "record %llu: the index calls it a COMMIT",
+        return error_set(ret_error, ERROR_DAMAGED, "record %llu: the index calls it an outcome",
                          (unsigned long long)number);
     }
     *ret_entry = entry;
@@ -204,7 +213,7 @@ static bool find_gtrid(struct sqlite_reader *reader, const struct gtrid *gtrid, 
     if (!row) {
         return true; /* trimmed just now */
     }
-    if (!read_commit(reader, &meta, db_column_u64(txn, 0), entry, ret_error)) {
+    if (!read_outcome(reader, &meta, db_column_u64(txn, 0), false, entry, ret_error)) {
         return false;
     }
     *found = gtrid_equal(&entry->commit.as.commit.gtrid, gtrid); /* the nonce, too */
@@ -227,7 +236,7 @@ static bool find_key(struct sqlite_reader *reader, const struct journal_id *id, 
     }
     bool good = begin(reader, &meta, ret_error) && db_step(by_key, &row, ret_error);
     while (good && row && !*found) {
-        if (!read_commit(reader, &meta, db_column_u64(by_key, 0), entry, ret_error)) {
+        if (!read_outcome(reader, &meta, db_column_u64(by_key, 0), false, entry, ret_error)) {
             return false;
         }
         const struct record_commit *commit = &entry->commit.as.commit;
@@ -329,32 +338,52 @@ bool sqlite_find_request(struct journal *base, const struct gtrid *id, bool *ret
 /* ---- list ---- */
 
 struct list {
+    enum journal_lists lists;
     const char *participant;
     size_t limit;
     size_t count;
     struct journal_entry *entries;
 };
 
-/* The next entry of the list, if the COMMIT at this number is one. */
+/* The next entry of the list, if what is at this number is one. */
 static bool list_take(struct sqlite_reader *reader, const struct journal_meta *meta,
                       uint64_t number, struct list *list, struct error *ret_error)
 {
     struct journal_entry entry;
-    if (!read_commit(reader, meta, number, &entry, ret_error)) {
+    if (!read_outcome(reader, meta, number, list->lists != JOURNAL_LISTS_COMMITS, &entry,
+                      ret_error)) {
         return false;
     }
-    if (list->participant != NULL &&
+    bool is_dropped = entry.commit.kind == RECORD_DROPPED;
+    if (!is_dropped && list->participant != NULL &&
         !journal_commit_names(&entry.commit.as.commit, list->participant)) {
         journal_entry_done(&entry);
         return true;
     }
-    if (!complete_entry(reader, meta, &entry, ret_error)) {
+    if (!is_dropped && !complete_entry(reader, meta, &entry, ret_error)) {
         journal_entry_done(&entry);
         return false;
     }
     list->entries = alloc_resize(list->entries, list->count + 1, sizeof *list->entries);
     list->entries[list->count++] = entry;
     return true;
+}
+
+/* A DROPPED names no participant, so a list of one has none. */
+static enum find_id list_statement(const struct list *list)
+{
+    if (list->participant != NULL) {
+        return FIND_LIST_PARTICIPANT;
+    }
+    switch (list->lists) {
+    case JOURNAL_LISTS_COMMITS:
+        return FIND_LIST;
+    case JOURNAL_LISTS_DROPPED:
+        return FIND_LIST_DROPPED;
+    case JOURNAL_LISTS_BOTH:
+        return FIND_LIST_BOTH;
+    }
+    return FIND_LIST;
 }
 
 static bool list_entries(struct sqlite_reader *reader, uint64_t before_number, struct list *list,
@@ -365,8 +394,7 @@ static bool list_entries(struct sqlite_reader *reader, uint64_t before_number, s
     if (!begin(reader, &meta, ret_error)) {
         return false;
     }
-    sqlite3_stmt *numbers =
-        reader->statements[list->participant == NULL ? FIND_LIST : FIND_LIST_PARTICIPANT];
+    sqlite3_stmt *numbers = reader->statements[list_statement(list)];
     (void)sqlite3_bind_int64(numbers, 1,
                              before_number > INT64_MAX ? INT64_MAX : (sqlite3_int64)before_number);
     if (list->participant != NULL) {
@@ -381,13 +409,14 @@ static bool list_entries(struct sqlite_reader *reader, uint64_t before_number, s
     return good;
 }
 
-bool sqlite_list(struct journal *base, uint64_t before_number, const char *participant,
-                 size_t limit, struct journal_entry **ret_entries, size_t *ret_count,
-                 struct error *ret_error)
+bool sqlite_list(struct journal *base, enum journal_lists lists, uint64_t before_number,
+                 const char *participant, size_t limit, struct journal_entry **ret_entries,
+                 size_t *ret_count, struct error *ret_error)
 {
     struct sqlite_reader *reader = ((struct sqlite_journal *)base)->reader;
-    struct list list = {.participant = participant, .limit = limit};
-    bool good = list_entries(reader, before_number, &list, ret_error);
+    struct list list = {.lists = lists, .participant = participant, .limit = limit};
+    bool good = (lists == JOURNAL_LISTS_DROPPED && participant != NULL) ||
+                list_entries(reader, before_number, &list, ret_error);
     reset_all(reader);
     if (!good) {
         for (size_t i = 0; i < list.count; i++) {

@@ -166,7 +166,8 @@ ASSENT_API void assent_request_free(struct assent_request *request);
 /*
  * Adds a statement for a participant, behind the ones already there; a participant's branch comes
  * into being with its first statement. One statement of SQL, with $1 ... $n; types are inferred by
- * the server, cast where that fails ($1::uuid). params: param_count texts in PostgreSQL's text
+ * the server, cast where that fails ($1::uuid); a text without any command in it (only white space,
+ * comments, semicolons) is ASSENT_E_ARGUMENT. params: param_count texts in PostgreSQL's text
  * format, NULL for SQL NULL; copied.
  * expect_rows: abort unless the statement touches exactly so many rows; ASSENT_ANY_ROWS for no
  * expectation. Errors: ASSENT_E_ARGUMENT, ASSENT_E_LIMIT; they also stick to the request, which is

@@ -384,6 +384,49 @@ static void expect_problem(struct day *day, const char *body, int status, const 
     http_reply_done(&reply);
 }
 
+/* Statements of clients that know no better, in one request with a second branch, which must not remain. */
+static void expect_statement_refused(struct day *day, const char *statement, int status,
+                                     const char *slug)
+{
+    char body[1024];
+    (void)snprintf(body, sizeof body,
+                   "{\"branches\":[{\"participant\":\"payment\",\"statements\":[{\"sql\":\"UPDATE "
+                   "accounts SET balance = balance\"}]},"
+                   "{\"participant\":\"order\",\"statements\":[{%s}]}]}",
+                   statement);
+    expect_problem(day, body, status, slug);
+}
+
+/* Parameters of the wrong type, missing, with a NUL, of invalid UTF-8, whose answer is too large; SQL that asks for nothing. */
+static void test_bad_statements_are_refused_and_leave_nothing(void **state)
+{
+    static const struct {
+        const char *statement;
+        int status;
+        const char *slug;
+    } rows[] = {
+        {"\"sql\":\"SELECT $1::int\",\"params\":[\"x\"]", 409, "statement_failed"},
+        {"\"sql\":\"SELECT $1::int\",\"params\":[true]", 409, "statement_failed"},
+        {"\"sql\":\"SELECT $1::int2\",\"params\":[70000]", 409, "statement_failed"},
+        {"\"sql\":\"SELECT $1, $2\",\"params\":[\"x\"]", 409, "statement_failed"},
+        {"\"sql\":\"SELECT $1::jsonb\",\"params\":[\"\\\"\\\\u0000\\\"\"]", 409,
+         "statement_failed"},
+        {"\"sql\":\"SELECT repeat($1, 300000)\",\"params\":[\"x\"]", 409, "result_too_large"},
+        {"\"sql\":\"SELECT $1\",\"params\":[\"a\\u0000\"]", 400, "malformed"},
+        {"\"sql\":\"SELECT $1\",\"params\":[\"\xc3\x28\"]", 400, "malformed"},
+        {"\"sql\":\"SELECT '\xff'\"", 400, "malformed"},
+        {"\"sql\":\"SELECT $1\",\"params\":[[1]]", 400, "malformed"},
+        {"\"sql\":\"\"", 422, "invalid"},
+        {"\"sql\":\" ;/* nothing */ -- at all\"", 422, "invalid"},
+        {"\"sql\":\"/* not closed\"", 409, "statement_failed"},
+    };
+    struct day *day = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        expect_statement_refused(day, rows[i].statement, rows[i].status, rows[i].slug);
+    }
+    day_expect_whole(day);
+}
+
 /* What cannot be run is refused with its name, before anything was done. */
 static void test_nonsense_is_refused_with_its_name(void **state)
 {
@@ -429,6 +472,7 @@ int main(void)
         day_test(test_commit_by_hand_while_nobody_looks_is_heuristic),
         day_test(test_role_that_may_not_log_in_keeps_its_branch),
         day_test(test_foreign_prepared_transactions_are_left_alone),
+        day_test(test_bad_statements_are_refused_and_leave_nothing),
         day_test(test_nonsense_is_refused_with_its_name),
     };
     return cmocka_run_group_tests(tests, day_clusters_make, day_clusters_free);

@@ -282,7 +282,47 @@ static void test_external_prepared_after_the_abort_is_swept(void **state)
     talk_expect_nothing_left(day);
 }
 
-/* In another database of the cluster: refused with its name, and left to the application. */
+/* Under another name that Assent might have made: it is nobody's, so it is swept while the transaction's own name stays free. */
+static void test_external_prepared_under_another_gid_is_swept(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    char gid[GID_TEXT_SIZE];
+    talk_open(day, &talk, 30000);
+    ask(day, &talk, DAY_ORDER, gid);
+    char *last = gid + strlen(gid) - 1;
+    *last = *last == '0' ? '1' : '0';
+    prepare_as(day, DAY_ORDER, SHOP, gid, "misspelt");
+    talk_expect(day, talk.commit, "{}", 409, "not_preparable", "no prepared transaction");
+    await_gone(day, DAY_ORDER, gid);
+    talk_wait_state(day, &talk, "aborted");
+    talk_expect_notes(day, "misspelt", 0);
+    talk_expect_nothing_left(day);
+}
+
+/* In another participant's database: refused, and left there by both agents, the one whose database it is tells of it. */
+static void test_external_in_another_participants_database_is_told_and_left(void **state)
+{
+    struct day *day = *state;
+    struct talk talk;
+    char gid[GID_TEXT_SIZE];
+    off_t log = stack_daemon_log_size(stack_agent(day->stack, DAY_PAYMENT));
+    talk_open(day, &talk, 30000);
+    ask(day, &talk, DAY_ORDER, gid);
+    prepare_as(day, DAY_PAYMENT, SHOP, gid, "astray");
+    talk_expect(day, talk.commit, "{}", 409, "not_preparable", "no prepared transaction");
+    talk_wait_state(day, &talk, "aborted");
+    day_wait_participant(day, "payment", "misplaced", 1);
+    day_wait_participant(day, "order", "misplaced", 0);
+    day_wait_log(day, stack_agent(day->stack, DAY_PAYMENT), log, "in the wrong database");
+    assert_int_equal(stack_prepared_count(day->stack, DAY_PAYMENT, gid), 1);
+    run(day, DAY_PAYMENT, "ROLLBACK PREPARED '%s'", gid);
+    day_wait_participant(day, "payment", "misplaced", 0);
+    talk_expect_notes(day, "astray", 0);
+    talk_expect_nothing_left(day);
+}
+
+/* In another database of the cluster: refused with its name, told to the operator, and left to the application. */
 static void test_external_in_another_database_is_refused_and_left(void **state)
 {
     struct day *day = *state;
@@ -297,8 +337,12 @@ static void test_external_in_another_database_is_refused_and_left(void **state)
     assert_success(pgcluster_sql(cluster, "postgres", sql, NULL, &error), &error);
     talk_expect(day, talk.commit, "{}", 409, "not_preparable", "in database postgres");
     talk_wait_state(day, &talk, "aborted");
+    day_wait_participant(day, "order", "misplaced", 1);
+    day_wait_participant(day, "order", "prepared", 0);
+    assert_int_equal(stack_prepared_count(day->stack, DAY_ORDER, gid), 1);
     (void)snprintf(sql, sizeof sql, "ROLLBACK PREPARED '%s'", gid);
     assert_success(pgcluster_sql(cluster, "postgres", sql, NULL, &error), &error);
+    day_wait_participant(day, "order", "misplaced", 0);
     talk_expect_nothing_left(day);
 }
 
@@ -477,6 +521,8 @@ int main(void)
         external_test(test_external_participant_takes_no_statements),
         external_test(test_external_never_prepared_aborts),
         external_test(test_external_prepared_after_the_abort_is_swept),
+        external_test(test_external_prepared_under_another_gid_is_swept),
+        external_test(test_external_in_another_participants_database_is_told_and_left),
         external_test(test_external_in_another_database_is_refused_and_left),
         external_test(test_external_without_the_grant_names_it_and_heals_with_it),
         external_test(test_external_strangers_are_left_alone),

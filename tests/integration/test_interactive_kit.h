@@ -44,7 +44,8 @@ void talk_in_both(struct day *day, struct talk *talk, const char *note); /* with
 
 int talk_number(struct day *day, size_t participant, const char *sql);
 void talk_expect_notes(struct day *day, const char *note, int count); /* in each database */
-bool talk_is_nothing_open(void *day); /* no agent's session is within a transaction */
+bool talk_is_nothing_open(
+    void *day); /* no agent's session is within a transaction, nothing is locked */
 /* Nothing is open, prepared, or in doubt: all of it within the time in which everything heals. */
 void talk_expect_nothing_left(struct day *day);
 void talk_wait_state(struct day *day, const struct talk *talk, const char *state);

@@ -4,6 +4,7 @@
 #include "test_interactive_kit.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 
@@ -26,6 +27,8 @@ static void test_bad_statements_change_nothing(void **state)
          "malformed"},
         {"{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"expect_row\":1}", 400, "malformed"},
         {"{\"participant\":\"order\",\"sql\":7}", 400, "malformed"},
+        {"{\"participant\":\"order\",\"sql\":\"\"}", 422, "invalid"},
+        {"{\"participant\":\"order\",\"sql\":\" ; /* nothing */ -- at all\"}", 422, "invalid"},
         {"{\"participant\":\"inventory\",\"sql\":\"SELECT 1\"}", 422, "unknown_participant"},
         {"{\"participant\":\"order\",\"operation\":\"\"}", 422, "invalid"},
         {"{\"participant\":\"order\",\"operation\":\"o\",\"sql\":\"SELECT 1\"}", 422, "invalid"},
@@ -71,6 +74,7 @@ static void test_refused_statements_leave_nothing(void **state)
         {"/* */ ROLLBACK", 403, "rejected_by_policy"},
         {"SAVEPOINT s", 403, "rejected_by_policy"},
         {"DO 'BEGIN COMMIT; END'", 403, "rejected_by_policy"},
+        {"/* not closed", 409, "statement_failed"},
         {"SELECT 1; SELECT 2", 409, "statement_failed"}, /* one statement each (P-21) */
         {"", 0, NULL},
     };
@@ -261,6 +265,74 @@ static void test_limits_refuse_at_once(void **state)
     talk_expect_nothing_left(day);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which keeps for a while what was freed; it finds leaks by itself */
+
+static long resident_kib(const struct stack_daemon *daemon)
+{
+    char path[64];
+    long pages = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)stack_daemon_pid(daemon));
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
+    assert_int_equal(fclose(file), 0);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* One of each: refused before anything is done, by the agent, by PostgreSQL, at the limit of results, and never ended. */
+static void misbehave(struct day *day, const char *large)
+{
+    struct talk talk;
+    free(talk_ask(day, "/v1/transactions", large, 400, "malformed"));
+    talk_open(day, &talk, 30000);
+    free(talk_ask(day, talk.statements, "{\"participant\":\"order\",\"sql\":\"\\u0000\"}", 400,
+                  "malformed"));
+    free(talk_ask(day, talk.statements, "{\"participant\":\"order\",\"sql\":\"COMMIT\"}", 403,
+                  "rejected_by_policy"));
+    free(talk_ask(day, talk.commit, "{}", 403, "rejected_by_policy"));
+    talk_open(day, &talk, 30000);
+    talk_note(day, &talk, DAY_PAYMENT, "bad", 1);
+    free(talk_ask(day, talk.statements,
+                  "{\"participant\":\"order\",\"sql\":\"SELECT $1::int\",\"params\":[\"x\"]}", 409,
+                  "statement_failed"));
+    talk_open(day, &talk, 30000);
+    free(talk_ask(day, talk.statements,
+                  "{\"participant\":\"order\",\"sql\":\"SELECT repeat('x', 300000)\"}", 409,
+                  "result_too_large"));
+    talk_open(day, &talk, 100); /* and is forgotten by its client */
+}
+
+/* Bad input for long makes nobody grow: what is remembered of what aborted is bounded (recent_max), and reached before it is measured. */
+static void test_bad_input_for_long_leaves_memory_as_it_is(void **state)
+{
+    enum { ROUNDS = 100, GROWTH_KIB = 4096 };
+    struct day *day = *state;
+    talk_stack(day, (struct stack_options){.assentd_lines = "recent_max = 50\n"});
+    char *large = alloc_array(512 << 10, 1);
+    memset(large, '[', (512 << 10) - 1);
+    struct stack_daemon *const daemons[] = {stack_coordinator(day->stack),
+                                            stack_agent(day->stack, DAY_ORDER),
+                                            stack_agent(day->stack, DAY_PAYMENT)};
+    long before[3] = {0};
+    for (int round = 0; round < 2 * ROUNDS; round++) {
+        misbehave(day, large);
+        for (size_t i = 0; round + 1 == ROUNDS && i < 3; i++) {
+            before[i] = resident_kib(daemons[i]);
+        }
+    }
+    for (size_t i = 0; i < 3; i++) {
+        long now = resident_kib(daemons[i]);
+        if (now > before[i] + GROWTH_KIB) {
+            fail_msg("daemon %zu grew from %ld to %ld KiB", i, before[i], now);
+        }
+    }
+    free(large);
+    talk_expect_nothing_left(day);
+    talk_expect_notes(day, "bad", 0);
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +342,9 @@ int main(void)
         talk_test(test_policy_refusal_ends_it),
         talk_test(test_branch_that_cannot_be_prepared_aborts_the_commit),
         talk_test_alone(test_limits_refuse_at_once),
+#ifndef __SANITIZE_ADDRESS__
+        talk_test_alone(test_bad_input_for_long_leaves_memory_as_it_is),
+#endif
     };
     return cmocka_run_group_tests_name("interactive_refused", tests, day_clusters_make,
                                        talk_group_end);

@@ -257,6 +257,27 @@ static int act(struct day *day, const char *id, const char *what, const char *bo
     return status;
 }
 
+/* A dropped request is in the lists, the newest of those that aborted: from memory, and after a restart from the journal. */
+static void expect_dropped_in_lists(struct day *day, const char *id)
+{
+    static const char *const lists[] = {"/v1/transactions?state=aborted&limit=1",
+                                        "/v1/transactions?state=aborted"};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        char *listed = look(day, lists[i], "transactions.0.id");
+        char *state = look(day, lists[i], "transactions.0.state");
+        assert_string_equal(listed, id);
+        assert_string_equal(state, "aborted");
+        free(listed);
+        free(state);
+    }
+    char *all = look(day, "/v1/transactions", "");
+    char *of_key = look(day, "/v1/transactions?key=never", "transactions");
+    assert_non_null(strstr(all, id));
+    assert_string_equal(of_key, "[]"); /* the key is free */
+    free(all);
+    free(of_key);
+}
+
 /* A request that cannot succeed is dead, with the whole of it and the reason to look at, over restarts; its queue goes on; a person
  * requeues it in vain and drops it; its key is then free. */
 static void test_dead_requests_are_a_persons(void **state)
@@ -312,8 +333,10 @@ static void test_dead_requests_are_a_persons(void **state)
     await_state(day, id, "dead");
     assert_int_equal(act(day, id, "drop", "{\"comment\":\"the card was stolen\"}"), 200);
     assert_int_equal(act(day, id, "drop", "{}"), 409);
+    expect_dropped_in_lists(day, id);
     restart_coordinator(day);
     await_answers(day);
+    expect_dropped_in_lists(day, id);
     (void)snprintf(path, sizeof path, "/v1/transactions/%s", id);
     char *state_text = look(day, path, "state");
     char *detail = look(day, path, "detail");
@@ -332,12 +355,68 @@ static void test_dead_requests_are_a_persons(void **state)
     day_expect_whole(day);
 }
 
+/* A queue that is full refuses with 429 and the limit's name, and stores nothing: the key stays free, nothing of it is there after a
+ * restart, and once there is room the same request is taken. */
+static void test_full_queue_refuses_and_stores_nothing(void **state)
+{
+    struct day *day = *state;
+    struct error error;
+    struct http_reply reply;
+    day_stack(day, (struct stack_options){.assentd_lines = "queue_max_each = 1\n"});
+    day_start(day);
+    assert_success(checkout_open_account(day->stack, "full", "100.00", &error), &error);
+    assert_success(pgcluster_stop(stack_cluster(day->stack, DAY_PAYMENT), PGCLUSTER_FAST, &error),
+                   &error);
+    day_wait_not_ready(day);
+    const struct checkout first = {.id = "full-1", .account = "full"};
+    const struct checkout second = {.id = "full-2", .account = "full"};
+    char *first_body = queued_body(day, &first, "narrow");
+    char *second_body = queued_body(day, &second, "narrow");
+    hand_over(day, "full-1", first_body, &reply);
+    assert_int_equal(reply.status, 202);
+    char *id = header(&reply, "Assent-Transaction");
+    http_reply_done(&reply);
+    for (int round = 0; round < 2; round++) {
+        hand_over(day, "full-2", second_body, &reply);
+        assert_int_equal(reply.status, 429);
+        char *retry_after = header(&reply, "Retry-After");
+        assert_true(atoi(retry_after) > 0);
+        assert_non_null(strstr(reply.body, "urn:assent:problem:overload"));
+        assert_non_null(strstr(reply.body, "queue_max_each"));
+        free(retry_after);
+        http_reply_done(&reply);
+        char *listed = look(day, "/v1/transactions?key=full-2", "transactions");
+        char *length = look(day, "/v1/queues", "queues.0.length");
+        assert_string_equal(listed, "[]");
+        assert_string_equal(length, "1");
+        free(listed);
+        free(length);
+        restart_coordinator(day);
+        await_answers(day);
+    }
+    assert_success(pgcluster_start(stack_cluster(day->stack, DAY_PAYMENT), &error), &error);
+    await_state(day, id, "committed");
+    free(id);
+    hand_over(day, "full-2", second_body, &reply);
+    assert_int_equal(reply.status, 202);
+    id = header(&reply, "Assent-Transaction");
+    http_reply_done(&reply);
+    await_state(day, id, "committed");
+    expect_rows(day, "full-1", "full", 1);
+    expect_rows(day, "full-2", "full", 1);
+    day_expect_whole(day);
+    free(id);
+    free(first_body);
+    free(second_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         day_test(test_accepted_while_a_database_is_down),
         day_test(test_accepted_survives_every_kill),
         day_test(test_dead_requests_are_a_persons),
+        day_test_idle(test_full_queue_refuses_and_stores_nothing),
     };
     return cmocka_run_group_tests(tests, day_clusters_make, day_clusters_free);
 }

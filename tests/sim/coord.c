@@ -207,8 +207,8 @@ static bool prior_attach(struct sim_world *world, uint32_t index, struct coord_e
         }
         found = prior->hash_found;
     } else if (coord_wants_newest(coord->core, event)) {
-        if (!journal_list(journal, UINT64_MAX, event->participant, NEWEST_MAX, entries,
-                          &prior->newest_count, &error)) {
+        if (!journal_list(journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, event->participant,
+                          NEWEST_MAX, entries, &prior->newest_count, &error)) {
             return false;
         }
         prior->newest = *entries;
@@ -271,8 +271,8 @@ static void step_pages(struct sim_world *world, uint32_t index)
         struct journal_entry *entries = NULL;
         size_t count = 0;
         struct error error;
-        CHECK(journal_list(world->disks[coord->disk].journal, before_number, participant,
-                           AUDIT_ITEMS_MAX, &entries, &count, &error));
+        CHECK(journal_list(world->disks[coord->disk].journal, JOURNAL_LISTS_COMMITS, before_number,
+                           participant, AUDIT_ITEMS_MAX, &entries, &count, &error));
         struct coord_event event = {.kind = COORD_EVENT_RETAINED,
                                     .participant = participant,
                                     .before_number = before_number,
@@ -337,8 +337,8 @@ static void take_reconfigure(struct sim_world *world, uint32_t index, const stru
         struct journal_entry *entries = NULL;
         size_t count = 0;
         struct error error;
-        CHECK(journal_list(world->disks[coord->disk].journal, UINT64_MAX, name, 1, &entries, &count,
-                           &error));
+        CHECK(journal_list(world->disks[coord->disk].journal, JOURNAL_LISTS_COMMITS, UINT64_MAX,
+                           name, 1, &entries, &count, &error));
         for (size_t i = 0; i < count; i++) {
             journal_entry_done(&entries[i]);
         }

@@ -38,6 +38,7 @@ static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
 {
     result->rows = alloc_resize(result->rows, result->row_count + 1, sizeof(result->rows[0]));
     struct prepared_row *row = &result->rows[result->row_count++];
+    *row = (struct prepared_row){.gid_text = ""}; /* in this database */
     memcpy(row->gid_text, attempt->text, sizeof(row->gid_text));
     row->xid = (uint32_t)attempt->xid8;
     row->age_ms = world->now_ms - attempt->prepared_at_ms;

@@ -105,6 +105,7 @@ static uint64_t fold_health(uint64_t hash, const struct message_health *health)
     hash = fold_identity(fold(hash, health->health), &health->identity);
     hash = fold(hash, health->swept_number);
     hash = fold(hash, (uint64_t)health->prepared_count << 32 | health->foreign_count);
+    hash = fold(hash, health->misplaced_count);
     return fold_text(fold(hash, health->oldest_prepared_ms), health->text);
 }
 

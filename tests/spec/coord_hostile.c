@@ -529,8 +529,8 @@ static void step(struct world *world, struct coord_event *event)
             held = found;
         }
     } else if (coord_wants_newest(world->coord, event)) {
-        CHECK(journal_list(world->journal, UINT64_MAX, event->participant, 4, &newest,
-                           &newest_count, &error));
+        CHECK(journal_list(world->journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, event->participant, 4,
+                           &newest, &newest_count, &error));
         event->prior.newest = newest;
         event->prior.newest_count = newest_count;
     } else if (coord_wants_hash(world->coord, event, &number)) {
@@ -1134,7 +1134,8 @@ static void do_remove(struct world *world)
     struct journal_entry *entries = NULL;
     struct error error;
     size_t count = 0;
-    CHECK(journal_list(world->journal, UINT64_MAX, names[index], 1, &entries, &count, &error));
+    CHECK(journal_list(world->journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, names[index], 1, &entries,
+                       &count, &error));
     entries_free(entries, count);
     struct coord_event event = {.kind = COORD_EVENT_PARTICIPANT_REMOVE,
                                 .participant = names[index],
@@ -1228,8 +1229,8 @@ static void do_pages(struct world *world)
     while (!world->stopped && coord_wants_page(world->coord, participant, &before_number)) {
         struct journal_entry *entries = NULL;
         size_t count = 0;
-        CHECK(journal_list(world->journal, before_number, participant, 1 + draw(world, 4), &entries,
-                           &count, &error));
+        CHECK(journal_list(world->journal, JOURNAL_LISTS_COMMITS, before_number, participant,
+                           1 + draw(world, 4), &entries, &count, &error));
         struct coord_event event = {.kind = COORD_EVENT_RETAINED,
                                     .participant = participant,
                                     .before_number = before_number,

@@ -211,7 +211,7 @@ struct gid bench_prepare(struct bench *bench, uint64_t sequence)
     return gid;
 }
 
-static void scan_rows(struct bench *bench, size_t row_count, struct prepared_row *rows)
+void bench_scan_rows(struct bench *bench, size_t row_count, struct prepared_row *rows)
 {
     if (bench->scan_id == 0) {
         bench_wait(bench, 2000);
@@ -235,7 +235,7 @@ void bench_scan(struct bench *bench, size_t row_count, const struct gid *gids, u
         gid_format(&gids[i], rows[i].gid_text);
         rows[i].age_ms = age_ms;
     }
-    scan_rows(bench, row_count, rows);
+    bench_scan_rows(bench, row_count, rows);
 }
 
 void bench_scan_texts(struct bench *bench, size_t row_count, const char *const *gid_texts)
@@ -245,7 +245,7 @@ void bench_scan_texts(struct bench *bench, size_t row_count, const char *const *
         snprintf(rows[i].gid_text, sizeof(rows[i].gid_text), "%s", gid_texts[i]);
         rows[i].age_ms = FAR_AWAY;
     }
-    scan_rows(bench, row_count, rows);
+    bench_scan_rows(bench, row_count, rows);
 }
 
 void bench_settle(struct bench *bench)

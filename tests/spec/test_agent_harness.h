@@ -77,6 +77,8 @@ void bench_verdict(struct bench *bench, const struct gid *gid, enum verdict verd
 struct gid bench_prepare(struct bench *bench, uint64_t sequence);
 /* Runs the scan that falls due (waiting for it if need be) and answers it with these rows. */
 void bench_scan(struct bench *bench, size_t row_count, const struct gid *gids, uint64_t age_ms);
+void bench_scan_rows(struct bench *bench, size_t row_count,
+                     struct prepared_row *rows); /* takes them */
 void bench_scan_texts(struct bench *bench, size_t row_count, const char *const *gid_texts);
 
 /* Two scans, after which no earlier process can have left anything unknown (is_settled). */

@@ -481,6 +481,50 @@ static void test_agent_p10_rows_without_a_coordinator_are_told_once(void **state
     assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.foreign_count, 1);
 }
 
+/* P-6: what an application prepared in another database than its name says is counted and told of once, and left alone; what another
+ * installation has elsewhere under the same name is its own. */
+static void test_agent_p6_misplaced_rows_are_told_and_left(void **state)
+{
+    struct bench *bench = *state;
+    bench_welcome(bench, SESSION, EPOCH, NONCE);
+    struct gid here = bench_gid(1, 5);
+    snprintf(here.participant, sizeof(here.participant), "%s", "another");
+    struct gid there = bench_gid(2, 5);
+    struct gid other = bench_gid(3, 5);
+    other.gtrid.journal.bytes[0] ^= 1;
+    size_t told = 0;
+    for (size_t i = 0; i < 5; i++) {
+        struct prepared_row *rows = alloc_array(3, sizeof(*rows));
+        gid_format(&here, rows[0].gid_text);
+        gid_format(&there, rows[1].gid_text);
+        gid_format(&other, rows[2].gid_text);
+        rows[0].age_ms = FAR_AWAY / 2;
+        rows[1].age_ms = FAR_AWAY / 4;
+        snprintf(rows[1].database, sizeof(rows[1].database), "%s", "postgres");
+        snprintf(rows[2].database, sizeof(rows[2].database), "%s", "staging");
+        bench_scan_rows(bench, 3, rows);
+        told += bench_count_notices(bench, AGENT_NOTICE_MISPLACED);
+        assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
+        assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0);
+    }
+    assert_int_equal(told, 1); /* the newest, with the number of them */
+    bench_wait(bench, 1000);
+    const struct message_health *health = &bench_send(bench, MESSAGE_HEALTH)->message.as.health;
+    assert_int_equal(health->misplaced_count, 2);
+    assert_int_equal(health->prepared_count, 0);
+    char gid_text[GID_TEXT_SIZE];
+    gid_format(&there, gid_text);
+    assert_non_null(strstr(health->text, "wrong database"));
+    assert_non_null(strstr(health->text, gid_text));
+    bench_scan(bench, 1, &here, 1);
+    assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_MISPLACED), 1);
+    assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.misplaced_count, 1);
+    bench_scan(bench, 0, NULL, 0);
+    health = &bench_send(bench, MESSAGE_HEALTH)->message.as.health;
+    assert_int_equal(health->misplaced_count, 0);
+    assert_null(strstr(health->text, "wrong database"));
+}
+
 /* P-13: the swept number is the head known when the scan began, told only once all that was live
  * then is resolved. */
 static void test_agent_p13_swept_number_waits_for_what_was_live(void **state)
@@ -738,6 +782,7 @@ int main(void)
         TEST(test_agent_p11_late_second_prepare_is_found),
         TEST(test_agent_p11_sweep_never_ends),
         TEST(test_agent_p10_rows_without_a_coordinator_are_told_once),
+        TEST(test_agent_p6_misplaced_rows_are_told_and_left),
         TEST(test_agent_p13_swept_number_waits_for_what_was_live),
         TEST(test_agent_p14_sweep_of_another_history_counts_for_nothing),
         TEST(test_agent_p14_changed_history_voids_votes),

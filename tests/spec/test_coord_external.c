@@ -299,6 +299,27 @@ static void test_p22_participant_is_executed_or_external(void **state)
     assert_int_equal(state_of(world, &gtrid), TXN_OPEN);
 }
 
+/* max_branches counts branches that nobody executes, too: one more is refused, and the transaction goes on as it was. */
+static void test_p22_external_branches_have_the_limit_of_all(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init_with(&world, (struct coord_config){.max_branches = 1});
+    struct gtrid gtrid = opened(&world);
+    struct gid first = given(&world, &gtrid, "order");
+    const struct api_answer *refused = ask(&world, &gtrid, "payment");
+    assert_int_equal(refused->status, API_LIMIT);
+    assert_string_equal(refused->limit_name, "max_branches");
+    assert_int_equal(refused->limit, 1);
+    assert_int_equal(state_of(&world, &gtrid), TXN_OPEN);
+    struct gid again = given(&world, &gtrid, "order"); /* no other branch: another name for it */
+    assert_false(gid_equal(&first, &again));
+    (void)commit(&world, &gtrid);
+    assert_int_equal(world_count_sends(&world, MESSAGE_VERIFY), 1);
+    vote_as(&world, &again, VOTE_ABORT, (struct proof){.kind = PROOF_NONE});
+    world_done(&world);
+}
+
 /* Once it is to commit, or has ended, nothing more is given out. */
 static void test_p22_gid_is_given_out_in_an_open_transaction_only(void **state)
 {
@@ -438,6 +459,7 @@ int main(void)
         TEST(test_p20_external_proof_of_an_executed_branch_is_doubt),
         TEST(test_p02_yes_before_the_commit_is_doubt),
         TEST(test_p22_participant_is_executed_or_external),
+        TEST(test_p22_external_branches_have_the_limit_of_all),
         TEST(test_p22_gid_is_given_out_in_an_open_transaction_only),
         TEST(test_p02_lost_agent_aborts_an_open_external_branch),
         TEST(test_p15_asking_puts_the_idle_limit_off),

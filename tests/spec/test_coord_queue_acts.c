@@ -1,4 +1,7 @@
 /* test_coord_queue_acts.c - people who requeue and drop accepted requests (P-1, docs/adr/0017). */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,6 +67,81 @@ static void test_p01_drop_is_final(void **state)
     world_done(&world);
 }
 
+static void assert_listed(const struct world *world, const struct api_list *list, size_t count,
+                          const struct gtrid *const *ids)
+{
+    struct txn_view *views = NULL;
+    assert_int_equal(coord_list(world->coord, list, &views), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(gtrid_equal(&views[i].gtrid, ids[i]));
+        assert_true(views[i].request.is_request);
+        txn_view_done(&views[i]);
+    }
+    free(views);
+}
+
+/* A dropped request stays in the lists, newest first, as aborted; under no key, which is free, and at no participant. */
+static void test_queue_dropped_requests_are_listed(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_disconnect(&world, world.order_session);
+    struct gtrid first = accepted(&world, "q", "k");
+    struct gtrid second = accepted(&world, "", "");
+    struct gtrid third = accepted(&world, "", "");
+    const struct api_list aborted = {.state = TXN_ABORTED, .limit = 10};
+    (void)act_on(&world, &second, REQUEST_ACT_DROP);
+    assert_listed(&world, &aborted, 0, NULL); /* P-4: not before its record is durable */
+    world_durable(&world);
+    (void)act_on(&world, &first, REQUEST_ACT_DROP);
+    world_durable(&world);
+    assert_true(coord_lists(world.coord, &first));
+    assert_listed(&world, &aborted, 2, (const struct gtrid *const[]){&first, &second});
+    struct api_list list = {.any_state = true, .limit = 10};
+    assert_listed(&world, &list, 3, (const struct gtrid *const[]){&first, &second, &third});
+    list.has_after = true;
+    list.after = first;
+    assert_listed(&world, &list, 2, (const struct gtrid *const[]){&second, &third});
+    list = aborted;
+    list.key[0] = 'k';
+    list.key_bytes = 1;
+    assert_listed(&world, &list, 0, NULL);
+    list = aborted;
+    snprintf(list.participant, sizeof(list.participant), "%s", "order");
+    assert_listed(&world, &list, 0, NULL);
+    list = (struct api_list){.in_doubt = true, .limit = 10};
+    assert_listed(&world, &list, 0, NULL);
+    world_done(&world);
+}
+
+/* Memory has the last thousand; the journal lists the others. */
+static void test_queue_dropped_requests_in_memory_are_bounded(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_disconnect(&world, world.order_session);
+    struct gtrid first = {0}, last = {0};
+    for (int i = 0; i < 1001; i++) {
+        last = accepted(&world, "", "");
+        first = i == 0 ? last : first;
+        (void)act_on(&world, &last, REQUEST_ACT_DROP);
+        world_durable(&world);
+    }
+    assert_false(coord_lists(world.coord, &first));
+    assert_true(coord_lists(world.coord, &last));
+    struct api_list list = {.state = TXN_ABORTED, .limit = 2000};
+    struct txn_view *views = NULL;
+    size_t count = coord_list(world.coord, &list, &views);
+    assert_int_equal(count, 1000);
+    for (size_t i = 0; i < count; i++) {
+        txn_view_done(&views[i]);
+    }
+    free(views);
+    world_done(&world);
+}
+
 /* One that waits may be dropped, one that runs may not; only a dead one may be requeued; nobody drops what is not there. */
 static void test_queue_acts_that_are_refused(void **state)
 {
@@ -97,6 +175,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_p01_requeue_goes_to_the_tail),
         cmocka_unit_test(test_p01_drop_is_final),
+        cmocka_unit_test(test_queue_dropped_requests_are_listed),
+        cmocka_unit_test(test_queue_dropped_requests_in_memory_are_bounded),
         cmocka_unit_test(test_queue_acts_that_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,8 @@ static bool read_all(struct error *ret_error)
     }
     assert_true(found);
     journal_entry_done(&entry);
-    if (!journal_list(kit.journal, UINT64_MAX, NULL, 10, &entries, &count, ret_error)) {
+    if (!journal_list(kit.journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, NULL, 10, &entries, &count,
+                      ret_error)) {
         return false;
     }
     assert_true(count >= FINISHED + 1);

@@ -694,6 +694,9 @@ static void test_client_request_bad_argument_sticks(void **state)
     assert_int_equal(assent_request_add(request, "order", "SELECT $1", ASSENT_PARAMS("\xff"), -1),
                      ASSENT_E_ARGUMENT);
 
+    assert_int_equal(assent_request_add(request, "order", " /* none */ ;", ASSENT_NO_PARAMS, -1),
+                     ASSENT_E_ARGUMENT);
+
     struct assent_answer *answer = assent_submit(client, request);
 
     assert_int_equal(assent_answer_outcome(answer), ASSENT_REFUSED);

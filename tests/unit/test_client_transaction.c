@@ -419,13 +419,13 @@ static void pack_head(struct pack *pack, size_t members, const char *operation)
     pack_text(pack, operation);
 }
 
-static void pack_branch(struct pack *pack, size_t statements)
+static void pack_branch_sql(struct pack *pack, size_t statements, const char *sql)
 {
     struct work work = {.statement_count = statements,
                         .statements = alloc_array(statements, sizeof *work.statements)};
     for (size_t i = 0; i < statements; i++) {
         work.statements[i] =
-            (struct statement){.sql = alloc_string("SELECT 1"), .expect_rows = EXPECT_ROWS_ANY};
+            (struct statement){.sql = alloc_string(sql), .expect_rows = EXPECT_ROWS_ANY};
     }
     struct blob *blob = work_encode(&work);
     work_done(&work);
@@ -436,6 +436,11 @@ static void pack_branch(struct pack *pack, size_t statements)
     pack_text(pack, "work");
     pack_bytes(pack, blob->bytes, blob->size_bytes);
     blob_free(blob);
+}
+
+static void pack_branch(struct pack *pack, size_t statements)
+{
+    pack_branch_sql(pack, statements, "SELECT 1");
 }
 
 static void pack_id(struct pack *pack)
@@ -486,6 +491,10 @@ static void test_edge_statement_is_checked(void **state)
     pack_head(&pack, 2, "statement");
     pack_id(&pack);
     pack_branch(&pack, 2);
+    expect_refusal(&pack, CLIENT_MALFORMED);
+    pack_head(&pack, 2, "statement");
+    pack_id(&pack);
+    pack_branch_sql(&pack, 1, "; -- nothing to do");
     expect_refusal(&pack, CLIENT_MALFORMED);
     pack_head(&pack, 2, "statement");
     pack_id(&pack);

@@ -246,6 +246,7 @@ static void random_up(uint64_t *seed, struct message *message)
         message->as.health.swept_number = random_u64(seed);
         message->as.health.prepared_count = random_u32(seed);
         message->as.health.foreign_count = random_u32(seed);
+        message->as.health.misplaced_count = random_u32(seed);
         message->as.health.oldest_prepared_ms = random_u64(seed);
         random_text(seed, message->as.health.text, HEALTH_TEXT_SIZE);
         break;

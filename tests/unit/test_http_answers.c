@@ -573,6 +573,7 @@ static void answer_participants(struct api_call *call, int variant)
                                                .database_oid = 16384,
                                                .database = "shop"},
                                   .prepared_count = 2,
+                                  .misplaced_count = 3,
                                   .in_doubt = 1,
                                   .votes_yes = 10};
     call->answer.participants[1] = (struct participant_view){
@@ -591,12 +592,14 @@ static void test_participants_answer_golden_body(void **state)
         "\"name\":"
         "\"shop\",\"system_id\":\"7300000000000000001\",\"timeline\":1,\"oid\":16384},\"prepared\":"
         "2,"
-        "\"foreign\":0,\"oldest_prepared_ms\":0,\"swept_number\":0,\"in_doubt\":1,\"votes_yes\":10,"
+        "\"foreign\":0,\"misplaced\":3,\"oldest_prepared_ms\":0,\"swept_number\":0,\"in_doubt\":1,"
+        "\"votes_yes\":10,"
         "\"votes_no\":0,\"heuristics\":0},{\"name\":\"payment\",\"address\":\"tcp://"
         "127.0.0.1:7402\","
         "\"version\":null,\"link_up\":false,\"ready\":false,\"health\":\"unknown\",\"text\":"
         "\"cannot "
-        "connect\",\"database\":null,\"prepared\":0,\"foreign\":0,\"oldest_prepared_ms\":0,"
+        "connect\",\"database\":null,\"prepared\":0,\"foreign\":0,\"misplaced\":0,\"oldest_"
+        "prepared_ms\":0,"
         "\"swept_number\":0,\"in_doubt\":0,\"votes_yes\":0,\"votes_no\":0,\"heuristics\":0}]}\n");
     wire_reply_done(&reply);
 }

@@ -155,6 +155,7 @@ static void test_statement_bad_bodies_are_refused(void **state)
         BAD("{\"participant\":7,\"sql\":\"SELECT 1\"}", PROBLEM_MALFORMED),
         BAD("{\"participant\":\"Order\",\"sql\":\"SELECT 1\"}", PROBLEM_UNKNOWN_PARTICIPANT),
         BAD("{\"participant\":\"order\",\"sql\":\"\"}", PROBLEM_INVALID),
+        BAD("{\"participant\":\"order\",\"sql\":\" ;; --\"}", PROBLEM_INVALID),
         BAD("{\"participant\":\"order\",\"sql\":[\"SELECT 1\"]}", PROBLEM_MALFORMED),
         BAD("{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"params\":\"x\"}", PROBLEM_MALFORMED),
         BAD("{\"participant\":\"order\",\"sql\":\"SELECT 1\",\"params\":[{}]}", PROBLEM_MALFORMED),

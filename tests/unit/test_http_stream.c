@@ -393,12 +393,13 @@ static void test_stream_beyond_the_limit_is_429(void **state)
 }
 
 /* A client that does not read is cut off in the end; meanwhile neither the owner nor another client waits for it, and what it has
- * not read is not kept. */
+ * not read is not kept. Its place is free then. */
 static void test_stream_client_that_does_not_read_is_cut_off(void **state)
 {
     enum { COUNT = 400, BYTES = 100000 };
     (void)state;
-    struct stand_in *stand_in = start(&(struct http_limits){.stream_events = 20, .idle_s = 1});
+    struct stand_in *stand_in =
+        start(&(struct http_limits){.stream_events = 20, .idle_s = 1, .streams = 2});
     struct reader deaf = reader_ready(stand_in, "", "");
     struct reader reader = reader_ready(stand_in, "", "");
     for (uint64_t i = 1; i <= COUNT; i++) {
@@ -423,6 +424,10 @@ static void test_stream_client_that_does_not_read_is_cut_off(void **state)
     }
     assert_true(got < (size_t)COUNT * BYTES);
     reader_close(&deaf);
+    deaf = reader_ready(stand_in, "", "");
+    reader = reader_ready(stand_in, "", "");
+    reader_close(&deaf);
+    reader_close(&reader);
     stop(stand_in);
 }
 

@@ -202,7 +202,8 @@ static void assert_list(struct journal_kit *kit, uint64_t before, const char *pa
     struct journal_entry *entries = NULL;
     size_t found = 0;
     struct error error = {0};
-    assert_success(journal_list(kit->journal, before, participant, limit, &entries, &found, &error),
+    assert_success(journal_list(kit->journal, JOURNAL_LISTS_COMMITS, before, participant, limit,
+                                &entries, &found, &error),
                    &error);
     assert_int_equal(found, count);
     for (size_t i = 0; i < count; i++) {
@@ -230,6 +231,49 @@ static void test_journal_list_newest_first_with_filters(void **state)
     assert_list(kit, UINT64_MAX, "stock", 1, (const uint64_t[]){2}, 1);
     assert_list(kit, UINT64_MAX, "nobody", 10, (const uint64_t[]){0}, 0);
     assert_list(kit, UINT64_MAX, NULL, 0, (const uint64_t[]){0}, 0);
+}
+
+static void assert_outcomes(struct journal_kit *kit, enum journal_lists lists, uint64_t before,
+                            const char *participant, const char *wanted)
+{
+    struct journal_entry *entries = NULL;
+    size_t found = 0;
+    struct error error = {0};
+    char text[64] = "";
+    assert_success(
+        journal_list(kit->journal, lists, before, participant, 3, &entries, &found, &error),
+        &error);
+    for (size_t i = 0; i < found; i++) {
+        const struct record *record = &entries[i].commit;
+        bool is_dropped = record->kind == RECORD_DROPPED;
+        const struct gtrid *id = is_dropped ? &record->as.dropped.gtrid : &record->as.commit.gtrid;
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%llu@%llu ",
+                       is_dropped ? "d" : "c", (unsigned long long)id->sequence,
+                       (unsigned long long)entries[i].commit_number);
+        journal_entry_done(&entries[i]);
+    }
+    free(entries);
+    assert_string_equal(text, wanted);
+}
+
+/* What was dropped is listed where it is asked for, alone and among the commits, and under no participant's name. */
+static void test_journal_list_has_the_dropped_where_asked(void **state)
+{
+    struct journal_kit *kit = *state;
+    kit_start(kit);
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 1), "a"));  /* 2 */
+    (void)kit_append(kit, kit_accept(kit_gtrid(1, 2), "b"));  /* 3 */
+    (void)kit_append(kit, kit_dropped(kit_gtrid(1, 1), 1));   /* 4 */
+    (void)kit_append(kit, kit_commit(kit_gtrid(1, 3), NULL)); /* 5 */
+    (void)kit_append(kit, kit_dropped(kit_gtrid(1, 2), 1));   /* 6 */
+    (void)kit_append(kit, kit_commit(kit_gtrid(1, 4), NULL)); /* 7 */
+    assert_outcomes(kit, JOURNAL_LISTS_DROPPED, UINT64_MAX, NULL, "d2@6 d1@4 ");
+    assert_outcomes(kit, JOURNAL_LISTS_DROPPED, 6, NULL, "d1@4 ");
+    assert_outcomes(kit, JOURNAL_LISTS_BOTH, UINT64_MAX, NULL, "c4@7 d2@6 c3@5 ");
+    assert_outcomes(kit, JOURNAL_LISTS_BOTH, 5, NULL, "d1@4 ");
+    assert_outcomes(kit, JOURNAL_LISTS_COMMITS, UINT64_MAX, NULL, "c4@7 c3@5 ");
+    assert_outcomes(kit, JOURNAL_LISTS_BOTH, UINT64_MAX, "order", "c4@7 c3@5 ");
+    assert_outcomes(kit, JOURNAL_LISTS_DROPPED, UINT64_MAX, "order", "");
 }
 
 /* The hash at the head's number is the head's; numbers never written are not found (P-10). */
@@ -510,6 +554,7 @@ static int run(const char *name, bool memory)
         JOURNAL_TEST(test_journal_find_gtrid_needs_all_of_it),
         JOURNAL_TEST(test_journal_find_key_gives_commit_with_notes),
         JOURNAL_TEST(test_journal_list_newest_first_with_filters),
+        JOURNAL_TEST(test_journal_list_has_the_dropped_where_asked),
         JOURNAL_TEST(test_journal_hash_at_answers_witness),
         JOURNAL_TEST(test_journal_replay_gives_live_records_in_order),
         JOURNAL_TEST(test_journal_find_request_gives_its_outcome),

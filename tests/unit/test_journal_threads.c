@@ -72,7 +72,8 @@ static void test_journal_reads_beside_writes(void **state)
             assert_true(entry.ended && entry.commit.as.commit.gtrid.sequence >= last);
             journal_entry_done(&entry);
         }
-        assert_success(journal_list(kit.journal, UINT64_MAX, "order", 3, &entries, &count, &error),
+        assert_success(journal_list(kit.journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, "order", 3,
+                                    &entries, &count, &error),
                        &error);
         for (size_t i = 0; i < count; i++) {
             assert_true(entries[i].ended);

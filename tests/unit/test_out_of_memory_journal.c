@@ -143,7 +143,8 @@ static bool read_list(struct journal *journal, const char *participant, size_t e
 {
     struct journal_entry *entries = NULL;
     size_t count = 0;
-    if (!journal_list(journal, UINT64_MAX, participant, 10, &entries, &count, ret_error)) {
+    if (!journal_list(journal, JOURNAL_LISTS_COMMITS, UINT64_MAX, participant, 10, &entries, &count,
+                      ret_error)) {
         return false;
     }
     loop_check(count == expected);

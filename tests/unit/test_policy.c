@@ -104,6 +104,7 @@ static void test_operations_file_mistakes_are_told_with_their_line(void **state)
         {"[operation a]\nsql = SELECT '\xFF'\n", "o:2:", "not UTF-8"},
         {"[operation a]\nsql = SELECT 'a\n  \xC3'\n", "o:2:", "not UTF-8"},
         {"[operation a]\nsql = SELECT 1 -- one\n  FROM b\n", "o:2:", "comment"},
+        {"[operation a]\nsql = /* later */\n", "o:2:", "no command"},
         {"[operation a]\nsql = COMMIT\n", "o:2:", "COMMIT controls"},
         {"[operation a]\nsql = SET ROLE x\n", "o:2:", "SET controls"},
         {"[operation a]\nsql = SELECT $1\n", "o:2:", "$1, and params has 0"},
