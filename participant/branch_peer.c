@@ -594,16 +594,17 @@ void agent_head(struct agent_peer *peer, const struct message_head *head)
     peer->journal->is_dirty = peer->journal->is_dirty || is_news;
 }
 
+#define MISPLACED "prepared in the wrong database: "
+_Static_assert(sizeof(MISPLACED) + GID_TEXT_SIZE <= HEALTH_TEXT_SIZE, "both have room");
+
 /* What the operator should see first. */
 static void health_text(const struct agent *agent, char ret_text[HEALTH_TEXT_SIZE])
 {
     if (agent_database_up(agent) && agent->refused_count > 0) {
         agent_text_copy(ret_text, HEALTH_TEXT_SIZE, agent->refused_text);
     } else if (agent_database_up(agent) && agent->misplaced_count > 0) {
-        static const char head[] = "prepared in the wrong database: ";
-        _Static_assert(sizeof head + GID_TEXT_SIZE <= HEALTH_TEXT_SIZE, "both have room");
-        memcpy(ret_text, head, sizeof head - 1);
-        gid_format(&agent->misplaced_told, ret_text + sizeof head - 1);
+        memcpy(ret_text, MISPLACED, sizeof(MISPLACED) - 1);
+        gid_format(&agent->misplaced_told, ret_text + sizeof(MISPLACED) - 1);
     } else {
         agent_text_copy(ret_text, HEALTH_TEXT_SIZE, agent->status.text);
     }
