@@ -393,40 +393,20 @@ static void test_external_strangers_are_left_alone(void **state)
 
 /* ---- who is dead ---- */
 
-/* The application is gone since its PREPARE, and the coordinator dies at the decision: before it is written nothing of the branch remains,
- * after that it commits. */
-static void commit_into_crash(struct day *day, struct talk *talk, const char *note,
-                              const char *point)
+static void prepare_and_leave(struct day *day, struct talk *talk, const char *note)
 {
-    struct stack_daemon *coordinator = stack_coordinator(day->stack);
-    struct http_reply reply;
-    struct error error;
     char gid[GID_TEXT_SIZE];
-    assert_success(stack_daemon_stop(coordinator, &error), &error);
-    assert_success(stack_daemon_start_faulty(coordinator, point, &error), &error);
-    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
     talk_open(day, talk, 30000);
     ask(day, talk, DAY_ORDER, gid);
     prepare_as(day, DAY_ORDER, SHOP, gid, note);
     talk_note(day, talk, DAY_PAYMENT, note, 1);
-    assert_false(stack_http(day->stack, talk->commit, NULL, "{}", &reply, &error));
-    assert_true(stack_daemon_wait(coordinator, day_soon(), NULL));
-    assert_int_equal(stack_prepared_total(day->stack), 2);
-    assert_success(stack_start(day->stack, &error), &error);
 }
 
+/* The application is gone since its PREPARE, and the coordinator dies at the decision: before it is written nothing of the branch remains,
+ * after that it commits. */
 static void test_external_coordinator_killed_at_the_decision(void **state)
 {
-    struct day *day = *state;
-    struct talk talk;
-    commit_into_crash(day, &talk, "undecided", "c.decide.pre_sync");
-    talk_expect_nothing_left(day);
-    talk_expect(day, talk.commit, "{}", 409, "conflict", "\"state\":\"aborted\"");
-    talk_expect_notes(day, "undecided", 0);
-    commit_into_crash(day, &talk, "decided", "c.decide.post_sync");
-    talk_expect_nothing_left(day);
-    talk_expect(day, talk.commit, "{}", 200, NULL, "\"state\":\"committed\",\"completed\":true");
-    talk_expect_notes(day, "decided", 1);
+    talk_expect_killed_at_the_decision(*state, prepare_and_leave);
 }
 
 /* The agent dies with the verification done and the decision written: another process finishes what it has never seen. */

@@ -65,35 +65,10 @@ static void test_killed_coordinator_makes_everything_vanish(void **state)
     talk_expect_notes(day, "orphan", 0);
 }
 
-static void commit_into_crash(struct day *day, struct talk *talk, const char *note,
-                              const char *point)
-{
-    struct stack_daemon *coordinator = stack_coordinator(day->stack);
-    struct http_reply reply;
-    struct error error;
-    assert_success(stack_daemon_stop(coordinator, &error), &error);
-    assert_success(stack_daemon_start_faulty(coordinator, point, &error), &error);
-    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
-    talk_in_both(day, talk, note);
-    assert_false(stack_http(day->stack, talk->commit, NULL, "{}", &reply, &error));
-    assert_true(stack_daemon_wait(coordinator, day_soon(), NULL));
-    assert_int_equal(stack_prepared_total(day->stack), 2);
-    assert_success(stack_start(day->stack, &error), &error);
-}
-
 /* The coordinator dies when all branches are prepared: before its decision is written nothing remains of it, after that all of it. */
 static void test_coordinator_killed_at_the_decision(void **state)
 {
-    struct day *day = *state;
-    struct talk talk;
-    commit_into_crash(day, &talk, "undecided", "c.decide.pre_sync");
-    talk_expect_nothing_left(day);
-    talk_expect(day, talk.commit, "{}", 409, "conflict", "\"state\":\"aborted\"");
-    talk_expect_notes(day, "undecided", 0);
-    commit_into_crash(day, &talk, "decided", "c.decide.post_sync");
-    talk_expect_nothing_left(day);
-    talk_expect(day, talk.commit, "{}", 200, NULL, "\"state\":\"committed\",\"completed\":true");
-    talk_expect_notes(day, "decided", 1);
+    talk_expect_killed_at_the_decision(*state, talk_in_both);
 }
 
 /* A backend that somebody ends takes its branch with it; so does the whole database. */

@@ -211,3 +211,35 @@ void talk_stack(struct day *day, struct stack_options options)
     day_start(day);
     notes_make(day);
 }
+
+static void commit_into_crash(struct day *day, const char *point, const char *note,
+                              void (*begin)(struct day *, struct talk *, const char *),
+                              struct talk *ret_talk)
+{
+    struct stack_daemon *coordinator = stack_coordinator(day->stack);
+    struct http_reply reply;
+    struct error error;
+    assert_success(stack_daemon_stop(coordinator, &error), &error);
+    assert_success(stack_daemon_start_faulty(coordinator, point, &error), &error);
+    assert_success(stack_wait_ready(day->stack, day_soon(), &error), &error);
+    begin(day, ret_talk, note);
+    assert_false(stack_http(day->stack, ret_talk->commit, NULL, "{}", &reply, &error));
+    assert_true(stack_daemon_wait(coordinator, day_soon(), NULL));
+    assert_int_equal(stack_prepared_total(day->stack), 2);
+    assert_success(stack_start(day->stack, &error), &error);
+}
+
+void talk_expect_killed_at_the_decision(struct day *day,
+                                        void (*begin)(struct day *day, struct talk *talk,
+                                                      const char *note))
+{
+    struct talk talk;
+    commit_into_crash(day, "c.decide.pre_sync", "undecided", begin, &talk);
+    talk_expect_nothing_left(day);
+    talk_expect(day, talk.commit, "{}", 409, "conflict", "\"state\":\"aborted\"");
+    talk_expect_notes(day, "undecided", 0);
+    commit_into_crash(day, "c.decide.post_sync", "decided", begin, &talk);
+    talk_expect_nothing_left(day);
+    talk_expect(day, talk.commit, "{}", 200, NULL, "\"state\":\"committed\",\"completed\":true");
+    talk_expect_notes(day, "decided", 1);
+}

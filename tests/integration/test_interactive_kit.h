@@ -48,6 +48,11 @@ bool talk_is_nothing_open(
     void *day); /* no agent's session is within a transaction, nothing is locked */
 /* Nothing is open, prepared, or in doubt: all of it within the time in which everything heals. */
 void talk_expect_nothing_left(struct day *day);
+/* The coordinator dies at the commit of what `begin` leaves to be decided, with a note in each database: before its decision is
+ * written nothing remains of it, after that all of it. */
+void talk_expect_killed_at_the_decision(struct day *day,
+                                        void (*begin)(struct day *day, struct talk *talk,
+                                                      const char *note));
 void talk_wait_state(struct day *day, const struct talk *talk, const char *state);
 
 #endif
