@@ -38,7 +38,9 @@ static void rows_add(struct sim_world *world, const struct sim_attempt *attempt,
 {
     result->rows = alloc_resize(result->rows, result->row_count + 1, sizeof(result->rows[0]));
     struct prepared_row *row = &result->rows[result->row_count++];
-    *row = (struct prepared_row){.gid_text = ""}; /* in this database */
+    *row = (struct prepared_row){.gid_text = ""};
+    (void)snprintf(row->database, sizeof(row->database), "%s",
+                   attempt->is_elsewhere ? "elsewhere" : "");
     memcpy(row->gid_text, attempt->text, sizeof(row->gid_text));
     row->xid = (uint32_t)attempt->xid8;
     row->age_ms = world->now_ms - attempt->prepared_at_ms;
@@ -79,6 +81,16 @@ static uint64_t horizon(const struct sim_database *database)
     return lowest;
 }
 
+/* All of this database under Assent's prefix, and of the server's others what has this participant's name. */
+static bool is_scanned(const struct sim_database *database, const struct sim_attempt *attempt)
+{
+    struct gid gid;
+    bool is_its_name =
+        gid_parse(attempt->text, &gid) && strcmp(gid.participant, database->name) == 0;
+    return is_its_name ||
+           (!attempt->is_elsewhere && strncmp(attempt->text, GID_PREFIX, strlen(GID_PREFIX)) == 0);
+}
+
 static void keeper_scan(struct sim_world *world, uint32_t agent, const struct command_scan *scan,
                         struct command_result *result)
 {
@@ -91,7 +103,7 @@ static void keeper_scan(struct sim_world *world, uint32_t agent, const struct co
     result->is_alone = scan->look_for_others && keeper_is_alone(world, agent);
     for (size_t i = 0; i < database->prepared_count; i++) {
         const struct sim_attempt *attempt = database->prepared[i];
-        if (!attempt->is_elsewhere && strncmp(attempt->text, GID_PREFIX, strlen(GID_PREFIX)) == 0) {
+        if (is_scanned(database, attempt)) {
             if (world_point(world, world_agent_process(agent), FAULT_A_SCAN)) {
                 return;
             }

@@ -247,8 +247,8 @@ static void test_law_follows_a_lost_tail(void **state)
     bench_done(&bench);
 }
 
-/* Rows of another database of the cluster are in the way of names and slots, and in no scan. */
-static void test_keeper_scan_leaves_other_databases_out(void **state)
+/* Rows of another database of the cluster are in the way of names and slots, and in a scan only under the participant's own name. */
+static void test_keeper_scan_tells_other_databases_apart(void **state)
 {
     (void)state;
     struct bench bench;
@@ -260,11 +260,17 @@ static void test_keeper_scan_leaves_other_databases_out(void **state)
     gid_format(&gid, text);
     nemesis_prepare_foreign(bench.world, bench.database, text, &gid, true);
     assert_non_null(database_prepared(bench.database, &gid));
+    gid.attempt = 10;
+    (void)snprintf(gid.participant, sizeof(gid.participant), "neighbour");
+    gid_format(&gid, text);
+    nemesis_prepare_foreign(bench.world, bench.database, text, &gid, true);
     struct command command = {.kind = COMMAND_SCAN};
     struct command_result result = {0};
     keeper_carry_out(bench.world, 0, &command, &result);
-    assert_int_equal(result.row_count, 1);
+    assert_int_equal(result.row_count, 2);
     assert_string_equal(result.rows[0].gid_text, ours->text);
+    assert_string_equal(result.rows[0].database, "");
+    assert_string_equal(result.rows[1].database, "elsewhere");
     command_result_done(&result);
     bench_done(&bench);
 }
@@ -533,7 +539,7 @@ int main(void)
         cmocka_unit_test(test_law_sees_a_wrong_effect_at_once),
         cmocka_unit_test(test_law_sees_a_wrong_lock_at_once),
         cmocka_unit_test(test_law_follows_a_lost_tail),
-        cmocka_unit_test(test_keeper_scan_leaves_other_databases_out),
+        cmocka_unit_test(test_keeper_scan_tells_other_databases_apart),
         cmocka_unit_test(test_note_sees_contents_and_rows),
         cmocka_unit_test(test_repro_is_read_as_written),
         cmocka_unit_test(test_explore_counts_each_schedule_once),

@@ -117,14 +117,28 @@ static void check_xids(const struct honest_side *side, const struct command_resu
     }
 }
 
+/* Of this database, or of others of the server. */
+static size_t choose_rows(const struct command_result *result, bool is_here, const char **ret_gids)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < result->row_count; i++) {
+        if ((result->rows[i].database[0] == '\0') == is_here) {
+            ret_gids[count++] = result->rows[i].gid_text;
+        }
+    }
+    return count;
+}
+
 static void add_rows(const struct honest_side *side, const struct command_result *result,
                      char text[HONEST_TEXT])
 {
     const char **gids = alloc_array(result->row_count + 1, sizeof gids[0]);
-    for (size_t i = 0; i < result->row_count; i++) {
-        gids[i] = result->rows[i].gid_text;
+    add_names(text, gids, choose_rows(result, true, gids));
+    size_t count = choose_rows(result, false, gids);
+    if (count > 0) {
+        add(text, "elsewhere");
+        add_names(text, gids, count);
     }
-    add_names(text, gids, result->row_count);
     free(gids);
     check_xids(side, result);
 }

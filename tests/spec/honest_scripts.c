@@ -239,8 +239,7 @@ static const struct honest_op strangers[] = {
     {HONEST_FOREIGN, .gid = 4, .foreign = FOREIGN_JOURNAL},
     {HONEST_FOREIGN, .gid = 5, .foreign = FOREIGN_LIKE_OURS},
     {HONEST_FOREIGN, .gid = 6, .foreign = FOREIGN_LIKE_OURS, .is_elsewhere = true},
-    {HONEST_SCAN,
-     .says = "5 assent:old-2 journal-4 neighbour-3"}, /* and not the other database's */
+    {HONEST_SCAN, .says = "5 assent:old-2 journal-4 neighbour-3 elsewhere 6"},
     {HONEST_LOOK, .gid = 3, .says = "not found"},
     {HONEST_LOOK, .gid = 4, .says = "not found"},
     {HONEST_LOOK, .gid = 5, .says = "5"},
