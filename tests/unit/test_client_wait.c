@@ -302,6 +302,60 @@ static void test_client_wait_bad_arguments_are_refused(void **state)
     sink_free(owner.sink);
 }
 
+static void keep_answer(void *user, struct assent_answer *answer)
+{
+    struct assent_answer **slot = user;
+    *slot = answer;
+}
+
+static bool keep_submissions(void *user, struct api_call *call)
+{
+    (void)user;
+    return call->operation != API_SUBMIT;
+}
+
+/* A question that no frame can carry is refused here: sent, it would end the connection, and what else is under way on it would lose its
+ * answer. */
+static void test_client_wait_too_long_a_name_costs_no_other_its_answer(void **state)
+{
+    (void)state;
+    enum { LONG_BYTES = 5 * 1024 * 1024 };
+    struct assent_client *client = NULL;
+    struct assent_answer *submitted = NULL;
+    struct sink *sink = sink_new(keep_submissions, NULL, NULL, 0);
+    struct assent_request *request = assent_request_new();
+    char *name = alloc_zeroed(LONG_BYTES + 1);
+    memset(name, 'x', LONG_BYTES);
+    assert_int_equal(assent_client_open(sink_address(sink), &client), ASSENT_OK);
+    assent_request_add(request, "order", "SELECT 1", ASSENT_NO_PARAMS, ASSENT_ANY_ROWS);
+    assert_int_equal(assent_submit_async(client, request, keep_answer, &submitted), ASSENT_OK);
+    sink_wait_calls(sink, 1);
+
+    struct assent_answer *answers[] = {
+        assent_wait(client, name, ASSENT_ACK_COMPLETED, 1),
+        assent_status(client, name),
+        assent_status_by_key(client, name),
+    };
+    const struct assent_filter filter = {.participant = name};
+    struct assent_list *list = assent_list_transactions(client, &filter);
+
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        assert_int_equal(assent_answer_outcome(answers[i]), ASSENT_REFUSED);
+        assert_string_equal(assent_answer_reason(answers[i]), "limit");
+        assent_answer_free(answers[i]);
+    }
+    assert_non_null(strstr(assent_list_error(list), "4 MiB"));
+    assent_list_free(list);
+    assert_int_equal(sink_release(sink), 1);
+    assert_int_equal(assent_client_wait(client, 10000), 1);
+    assert_int_equal(assent_answer_outcome(submitted), ASSENT_COMMITTED);
+    assent_answer_free(submitted);
+    assent_request_free(request);
+    assent_client_close(client);
+    sink_free(sink);
+    free(name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_client_wait_is_bounded),
         cmocka_unit_test(test_client_wait_ends_with_the_coordinator),
         cmocka_unit_test(test_client_wait_bad_arguments_are_refused),
+        cmocka_unit_test(test_client_wait_too_long_a_name_costs_no_other_its_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
