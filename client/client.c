@@ -263,9 +263,24 @@ static struct assent_answer *answer_no_resources(void)
     return answer_new(ASSENT_UNAVAILABLE, "system", assent_error_text(ASSENT_E_SYSTEM));
 }
 
+/* NULL if a frame can carry it. A larger one would cost the whole connection, and its other requests their answers. Takes the
+ * pack's contents where it cannot. */
+static struct assent_answer *pack_check(struct pack *pack)
+{
+    if (pack->size_bytes <= CLIENT_REQUEST_FRAME_MAX_BYTES) {
+        return NULL;
+    }
+    pack_done(pack);
+    return answer_new(ASSENT_REFUSED, "limit", "the request is larger than 4 MiB");
+}
+
 struct assent_answer *client_ask(struct assent_client *client, struct pack *pack, bool is_submit,
                                  uint32_t answer_timeout_ms)
 {
+    struct assent_answer *refusal = pack_check(pack);
+    if (refusal != NULL) {
+        return refusal;
+    }
     struct exchange *exchange = client_exchange(client, pack, is_submit, answer_timeout_ms);
     if (exchange == NULL) {
         return answer_no_resources();
@@ -292,14 +307,11 @@ static struct assent_answer *request_encode(const struct assent_request *request
     }
     struct pack pack = {0};
     wire_encode_submit(&pack, request);
-    /* A frame beyond the coordinator's limit would cost the whole connection, and its other
-     * requests their answers. */
-    if (pack.size_bytes > CLIENT_REQUEST_FRAME_MAX_BYTES) {
-        pack_done(&pack);
-        return answer_new(ASSENT_REFUSED, "limit", "the request is larger than 4 MiB");
+    struct assent_answer *refusal = pack_check(&pack);
+    if (refusal == NULL) {
+        *ret_pack = pack;
     }
-    *ret_pack = pack;
-    return NULL;
+    return refusal;
 }
 
 /* The coordinator answers within the decision's deadline and as long again for completion. */
@@ -474,10 +486,11 @@ struct assent_answer *assent_wait(struct assent_client *client, const char *id, 
 static bool client_ask_list(struct assent_client *client, struct pack *pack,
                             struct wire_answer *ret_wire, char ret_error[ANSWER_TEXT_SIZE])
 {
-    struct exchange *exchange = client_exchange(client, pack, false, CLIENT_QUESTION_MS);
-    struct assent_answer *answer = NULL;
+    struct assent_answer *answer = pack_check(pack);
+    struct exchange *exchange =
+        answer == NULL ? client_exchange(client, pack, false, CLIENT_QUESTION_MS) : NULL;
     if (exchange == NULL) {
-        answer = answer_no_resources();
+        answer = answer != NULL ? answer : answer_no_resources();
     } else {
         const bool decoded = exchange_decode(exchange, ret_wire, &answer);
         client_give_exchange(client, exchange);

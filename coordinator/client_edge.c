@@ -10,11 +10,11 @@
  * A request that waits for an outcome may go round between inbox and CALLING:
  *
  *     inbox --answer, no outcome yet--> HELD --a change brings one, or the time is up--> CALLING
- *                                         `--draining--> refused
+ *                                         |--draining--> refused
+ *                                         `--its client has gone--> RECEIVING
  *
  * Answers and changes both come from the owner thread, in its order, through one inbox: so between the answer that
- * makes the edge hold a request and the change that it waits for, nothing is missed. A client that goes away while its request is held is
- * not noticed before the end of its time; until then it takes a place.
+ * makes the edge hold a request and the change that it waits for, nothing is missed. The end of a connection comes through it, too.
  *
  * One thing at a time holds a context: nng (receiving, sending), the owner thread (calling) or the
  * edge's own thread (holding, and rendering, which the owner thread must be spared); the hand-overs order
@@ -170,6 +170,7 @@ static void context_received(struct edge_context *context, nng_msg *message)
     struct client_refusal refusal;
     const bool decoded = client_decode_request(nng_msg_body(message), nng_msg_len(message),
                                                &edge->limits, &call, &refusal);
+    context->wait.connection = (uint32_t)nng_pipe_id(nng_msg_get_pipe(message));
     nng_msg_free(message);
     if (!decoded) {
         context_refuse(context, &refusal);
@@ -233,6 +234,24 @@ static bool context_holds_on(const struct edge_context *context, const struct ap
            clock_monotonic_ms() < context->wait.by_ms;
 }
 
+/* Nobody is there to be answered; what comes next takes the context out of its old request. */
+static void context_abandon(struct edge_context *context)
+{
+    context_release(context);
+    edge_context_receive(context);
+}
+
+static void context_hold(struct edge_context *context)
+{
+    struct client_edge *edge = context->edge;
+    if (!edge_connection_is_open(edge, context->wait.connection)) {
+        context_abandon(context);
+        return;
+    }
+    context->state = CONTEXT_HELD;
+    client_waits_add(&edge->held, &context->wait);
+}
+
 static void edge_render(struct api_call *call)
 {
     struct edge_context *context = call->user;
@@ -241,8 +260,7 @@ static void edge_render(struct api_call *call)
     struct pack pack = {0};
     if (holds_on && !atomic_load(&edge->is_draining)) {
         api_call_free(call);
-        context->state = CONTEXT_HELD;
-        client_waits_add(&edge->held, &context->wait);
+        context_hold(context);
         return;
     }
     if (holds_on) {
@@ -277,6 +295,16 @@ static void edge_changed(struct client_edge *edge, const struct edge_change *cha
     }
 }
 
+static void edge_gone(struct client_edge *edge, uint32_t connection)
+{
+    struct client_wait *next = NULL;
+    for (struct client_wait *wait = client_waits_take_of(&edge->held, connection); wait != NULL;
+         wait = next) {
+        next = wait->next;
+        context_abandon((struct edge_context *)wait);
+    }
+}
+
 static void edge_refuse_held(struct client_edge *edge)
 {
     const struct client_refusal refusal = refusal_shutdown();
@@ -296,6 +324,10 @@ static bool edge_handle(struct client_edge *edge, struct inbox_item *item)
         return true;
     case EDGE_ITEM_CHANGED:
         edge_changed(edge, (const struct edge_change *)item);
+        free(item);
+        return true;
+    case EDGE_ITEM_GONE:
+        edge_gone(edge, ((const struct edge_gone *)item)->connection);
         free(item);
         return true;
     case EDGE_ITEM_DRAIN:

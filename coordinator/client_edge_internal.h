@@ -13,7 +13,13 @@
 #include "coordinator/client_edge.h"
 #include "coordinator/client_wait.h"
 
-enum edge_item { EDGE_ITEM_ANSWERED = 1, EDGE_ITEM_CHANGED, EDGE_ITEM_DRAIN, EDGE_ITEM_STOP };
+enum edge_item {
+    EDGE_ITEM_ANSWERED = 1,
+    EDGE_ITEM_CHANGED,
+    EDGE_ITEM_GONE,
+    EDGE_ITEM_DRAIN,
+    EDGE_ITEM_STOP
+};
 
 enum context_state {
     CONTEXT_IDLE = 0,
@@ -42,6 +48,12 @@ struct edge_change {
     struct gtrid run;
 };
 
+/* A connection has ended. */
+struct edge_gone {
+    struct inbox_item item; /* first */
+    uint32_t connection;
+};
+
 struct client_edge {
     nng_socket socket;
     nng_listener listener;
@@ -58,9 +70,10 @@ struct client_edge {
     atomic_uint places;       /* contexts that a submission or a wait holds */
     atomic_uint waits;        /* of these, waits */
     struct client_waits held; /* the edge's own thread's */
-    pthread_mutex_t lock;     /* for the two below only */
+    pthread_mutex_t lock;     /* for the three below only */
     pthread_cond_t quiet;
-    size_t busy; /* contexts that hold a request or an answer */
+    size_t busy;     /* contexts that hold a request or an answer */
+    struct map open; /* connections: their nng pipes' numbers */
 };
 
 /* For nng: a receive or a send is over. */
@@ -68,6 +81,8 @@ void edge_context_callback(void *user);
 void edge_context_receive(struct edge_context *context);
 /* The edge's own thread; user is the edge. Ends with EDGE_ITEM_STOP. */
 void *edge_renderer(void *user);
+/* Is it open? One that is not any more when this is asked on the edge's own thread has its EDGE_ITEM_GONE behind it or before it. */
+bool edge_connection_is_open(struct client_edge *edge, uint32_t connection);
 /* A word to it. */
 void edge_post(struct client_edge *edge, enum edge_item kind);
 

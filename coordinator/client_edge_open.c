@@ -14,6 +14,52 @@
 
 #define CONTEXTS_MIN 16
 
+static uint64_t connection_hash(uint32_t connection)
+{
+    return map_hash_bytes(&connection, sizeof connection);
+}
+
+static bool match_connection(const void *value, const void *wanted)
+{
+    return value == wanted;
+}
+
+/* Numbers of pipes begin at 1. */
+static void *connection_value(uint32_t connection)
+{
+    return (void *)(uintptr_t)connection;
+}
+
+bool edge_connection_is_open(struct client_edge *edge, uint32_t connection)
+{
+    pthread_mutex_lock(&edge->lock);
+    const bool is_open = map_find(&edge->open, connection_hash(connection), match_connection,
+                                  connection_value(connection)) != NULL;
+    pthread_mutex_unlock(&edge->lock);
+    return is_open;
+}
+
+static void connection_opened(struct client_edge *edge, uint32_t connection)
+{
+    pthread_mutex_lock(&edge->lock);
+    map_insert(&edge->open, connection_hash(connection), connection_value(connection));
+    pthread_mutex_unlock(&edge->lock);
+}
+
+/* First it is closed, then that is told: so who begins to wait between the two finds it closed. */
+static void connection_closed(struct client_edge *edge, uint32_t connection)
+{
+    pthread_mutex_lock(&edge->lock);
+    (void)map_remove(&edge->open, connection_hash(connection), connection_value(connection));
+    pthread_mutex_unlock(&edge->lock);
+    if (atomic_load(&edge->waits) > 0) {
+        struct edge_gone *gone = alloc_zeroed(sizeof *gone);
+        gone->item.kind = EDGE_ITEM_GONE;
+        gone->connection = connection;
+        inbox_post(edge->inbox, &gone->item);
+    }
+}
+
 /* ADD_PRE comes once for every connection, REM_POST once for each that had an ADD_PRE, refused ones
  * included. */
 static void edge_on_pipe(nng_pipe pipe, nng_pipe_ev event, void *user)
@@ -21,11 +67,13 @@ static void edge_on_pipe(nng_pipe pipe, nng_pipe_ev event, void *user)
     struct client_edge *edge = user;
     if (event == NNG_PIPE_EV_ADD_PRE) {
         FAULT(FAULT_C_ACCEPT);
+        connection_opened(edge, (uint32_t)nng_pipe_id(pipe));
         if (atomic_fetch_add(&edge->connections, 1) >= edge->connections_max) {
             nng_pipe_close(pipe);
         }
     } else if (event == NNG_PIPE_EV_REM_POST) {
         atomic_fetch_sub(&edge->connections, 1);
+        connection_closed(edge, (uint32_t)nng_pipe_id(pipe));
     }
 }
 
@@ -112,6 +160,7 @@ static void edge_free(struct client_edge *edge)
     }
     free(edge->contexts);
     client_waits_done(&edge->held);
+    map_done(&edge->open);
     inbox_free(edge->inbox);
     pthread_mutex_destroy(&edge->lock);
     pthread_cond_destroy(&edge->quiet);

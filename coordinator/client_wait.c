@@ -71,6 +71,28 @@ struct client_wait *client_waits_take(struct client_waits *waits, const struct g
     return taken;
 }
 
+/* Looks at all of them: there are few, and connections seldom end. */
+struct client_wait *client_waits_take_of(struct client_waits *waits, uint32_t connection)
+{
+    struct client_wait *mine = NULL;
+    struct client_wait *taken = NULL;
+    struct client_wait *next = NULL;
+    for (size_t i = 0; i < waits->timers.count; i++) {
+        struct client_wait *wait = (struct client_wait *)waits->timers.nodes[i];
+        if (wait->connection == connection) { /* taking it out would move the others */
+            wait->chosen = mine;
+            mine = wait;
+        }
+    }
+    for (struct client_wait *wait = mine; wait != NULL; wait = next) {
+        next = wait->chosen;
+        take_out(waits, wait);
+        wait->next = taken;
+        taken = wait;
+    }
+    return taken;
+}
+
 struct client_wait *client_waits_take_late(struct client_waits *waits, uint64_t now_ms)
 {
     struct client_wait *taken = NULL;

@@ -15,9 +15,11 @@
 struct client_wait {
     struct heap_node timer; /* first: a node is its wait */
     struct client_wait *next;
+    struct client_wait *chosen; /* while they are taken out */
     struct gtrid gtrid;
     enum ack_mode ack;
     uint64_t by_ms;
+    uint32_t connection; /* over which it came */
 };
 
 struct client_waits {    /* zero-initialised is empty */
@@ -27,13 +29,14 @@ struct client_waits {    /* zero-initialised is empty */
 
 void client_waits_done(struct client_waits *waits);
 
-/* Until taken out; lends. The wait's gtrid, ack and by_ms are set. */
+/* Until taken out; lends. All of the wait from gtrid on is set. */
 void client_waits_add(struct client_waits *waits, struct client_wait *wait);
 
-/* Each takes out whoever it is for, and returns them as a list (NULL: nobody): for whom this state is an outcome, whose time is up,
- * everybody. */
+/* Each takes out whoever it is for, and returns them as a list (NULL: nobody): for whom this state is an outcome, whose connection
+ * this is, whose time is up, everybody. */
 struct client_wait *client_waits_take(struct client_waits *waits, const struct gtrid *gtrid,
                                       enum txn_state state);
+struct client_wait *client_waits_take_of(struct client_waits *waits, uint32_t connection);
 struct client_wait *client_waits_take_late(struct client_waits *waits, uint64_t now_ms);
 struct client_wait *client_waits_take_all(struct client_waits *waits);
 

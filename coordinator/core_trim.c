@@ -54,6 +54,18 @@ bool trim_has_swept(const struct coord *coord, uint64_t swept_number)
     return swept_number >= coord->epoch_number;
 }
 
+/* P-11: an abort has no record, so a sweep that has seen what was left to it is not told from one before it until the head has moved;
+ * where nothing else is decided, its participant could never be let go. Once for all that was left since the last record. */
+static bool trim_must_write(const struct coord *coord)
+{
+    for (size_t i = 0; i < coord->participant_count; i++) {
+        if (coord->participants[i]->left_number > coord->head.number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void trim_step(struct coord *coord, struct coord_ready *ready)
 {
     coord->next_trim_ms = coord->now_ms + coord->config.trim_interval_ms;
@@ -68,6 +80,7 @@ void trim_step(struct coord *coord, struct coord_ready *ready)
         .retention_ms = coord->config.retention_ms,
         .swept_number = swept_number,
         .keep_sequence = trim_keep_sequence(coord, swept_number),
+        .must_write = trim_must_write(coord),
         .slice_records = 2000,
     };
 }

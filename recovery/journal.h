@@ -70,7 +70,7 @@ bool journal_has_space(struct journal *journal);
 /* Trims in one bounded slice (P-13): finished transactions whose END is older than retention_ms of
  * running time before now_running_ms and whose END's number is at most swept_number. Writes FLOOR,
  * appends live records again, deletes. *ret_more tells whether another slice is due. Does nothing
- * (and writes nothing) where nothing is due. */
+ * (and writes nothing) where nothing is due, unless must_write: then EPOCH alone, once more as it was. */
 struct journal_trim {
     uint64_t epoch;
     uint64_t now_running_ms;
@@ -79,6 +79,8 @@ struct journal_trim {
     /* Of this epoch: transactions from here on are not passed. One of them has no record and may still be prepared somewhere;
      * below the floor nobody could tell it from a commit that was forgotten (P-8). 0: no such bound. */
     uint64_t keep_sequence;
+    /* A sweep is to be told from those before an abort, which has no record: the head has to move. */
+    bool must_write;
     size_t slice_records; /* at most this many rows per call */
 };
 bool journal_trim(struct journal *journal, const struct journal_trim *trim,

@@ -218,6 +218,8 @@ static void trim_slice(struct memory_journal *journal, const struct journal_trim
     bool due = journal_trim_is_due(&slice);
     if (due) {
         apply_plan(journal, &slice, actions, floor);
+    } else if (trim->must_write) {
+        carry_epoch(journal);
     }
     *ret_more = due && slice.more;
     free(actions);

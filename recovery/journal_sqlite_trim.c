@@ -457,6 +457,13 @@ static bool apply_plan(struct sqlite_journal *journal, struct plan *plan, struct
     return sqlite_checkpoint_if_due(journal, ret_error);
 }
 
+/* Nothing is due, and the head must move all the same. */
+static bool repeat_epoch(struct sqlite_journal *journal, struct error *ret_error)
+{
+    return sqlite_begin(journal, ret_error) && carry_epoch(journal, ret_error) &&
+           sqlite_commit(journal, ret_error);
+}
+
 bool sqlite_trim(struct journal *base, const struct journal_trim *trim,
                  struct journal_head *ret_head, struct journal_floor *ret_floor, bool *ret_more,
                  struct error *ret_error)
@@ -476,6 +483,7 @@ bool sqlite_trim(struct journal *base, const struct journal_trim *trim,
         good = apply_plan(journal, &plan, &error);
     } else {
         plan.slice.more = false;
+        good = good && (!trim->must_write || repeat_epoch(journal, &error));
     }
     free(plan.rows);
     if (!good) {

@@ -646,6 +646,36 @@ static void test_p13_a_participant_with_an_abort_to_sweep_is_not_removed(void **
     world_done(&world);
 }
 
+/* P-11, P-13: what a sweep has seen is known by the journal's head when it began, and an abort has no record. Where nothing else is
+ * decided, no sweep would ever be a later one, and the participant could not be let go: so the head is moved, once. */
+static void test_p13_an_abort_to_sweep_moves_the_head(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct pair pair = world_begin(&world, NULL);
+    world_disconnect(&world, world.payment_session);
+    world_ack(&world, "order", &pair.order, ACK_ROLLED_BACK);
+    world.payment_session = world_connect(&world, "payment");
+    uint64_t head = 1; /* EPOCH; there is nothing later for an agent to be told */
+    health(&world, "order", world.order_session, HEALTH_UP, head);
+    health(&world, "payment", world.payment_session, HEALTH_UP, head);
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    world_tick(&world, 20000);
+    assert_true(world.ready.trim);
+    assert_true(world.ready.trim_bounds.must_write);
+    struct coord_event trimmed = {
+        .kind = COORD_EVENT_TRIMMED, .head = {.number = head + 1}, .floor = {.first_number = 1}};
+    world_step(&world, &trimmed);
+    world_tick(&world, 20000);
+    assert_false(world.ready.trim_bounds.must_write);
+    assert_int_equal(world_send(&world, MESSAGE_HEAD, 0)->as.head.head.number, head + 1);
+    assert_int_equal(remove_payment(&world), API_CONFLICT);
+    health(&world, "payment", world.payment_session, HEALTH_UP, head + 1);
+    assert_int_equal(remove_payment(&world), API_OK);
+    world_done(&world);
+}
+
 /* One that holds prepared rows of ours is not let go, whoever made them and whatever was swept. */
 static void test_p13_a_participant_with_prepared_rows_is_not_removed(void **state)
 {
@@ -1478,6 +1508,7 @@ int main(void)
         cmocka_unit_test(test_p10_a_participant_in_use_is_not_removed),
         cmocka_unit_test(test_p10_who_was_there_before_is_not_new),
         cmocka_unit_test(test_p13_a_participant_with_an_abort_to_sweep_is_not_removed),
+        cmocka_unit_test(test_p13_an_abort_to_sweep_moves_the_head),
         cmocka_unit_test(test_p13_a_participant_with_prepared_rows_is_not_removed),
         cmocka_unit_test(test_p10_a_participant_that_has_not_reported_is_not_removed),
         cmocka_unit_test(test_p10_a_participant_that_never_connected_is_removed),

@@ -97,6 +97,47 @@ static void test_p13_trim_stays_below_what_has_no_record(void **state)
     assert_int_equal(trimmed.floor.sequence, 7);
 }
 
+/* Where nothing is due nothing is written, unless the coordinator needs the head to move: then EPOCH alone, as it was. */
+static void test_p13_trim_moves_the_head_where_that_is_needed(void **state)
+{
+    struct journal_kit *kit = *state;
+    kit_start(kit);
+    kit_finished(kit, 1, "key", 100);
+    struct journal_trim bounds = {.epoch = KIT_EPOCH,
+                                  .now_running_ms = 140,
+                                  .retention_ms = 50,
+                                  .swept_number = UINT64_MAX,
+                                  .slice_records = 100};
+    kit_reopen(kit); /* journal_state is that of the start */
+    for (uint64_t round = 0; round < 3; round++) {
+        const struct journal_head before = journal_state(kit->journal)->head;
+        const struct journal_floor floor = journal_state(kit->journal)->floor;
+        struct trimmed trimmed = {0};
+        struct error error = {0};
+        bounds.must_write = round > 0;
+        assert_success(journal_trim(kit->journal, &bounds, &trimmed.head, &trimmed.floor,
+                                    &trimmed.more, &error),
+                       &error);
+        assert_int_equal(trimmed.head.number, before.number + (bounds.must_write ? 1 : 0));
+        assert_int_equal(trimmed.floor.first_number, floor.first_number);
+        assert_int_equal(trimmed.floor.epoch, floor.epoch);
+        assert_int_equal(trimmed.floor.sequence, floor.sequence);
+        assert_false(trimmed.more);
+        kit_reopen(kit);
+        assert_int_equal(journal_state(kit->journal)->head.number, trimmed.head.number);
+        assert_int_equal(journal_state(kit->journal)->floor.first_number, floor.first_number);
+        assert_true(is_retained(kit, KIT_EPOCH, 1));
+    }
+    bounds.now_running_ms = 150; /* what is due moves it anyway */
+    struct trimmed after = {0};
+    struct error error = {0};
+    assert_success(
+        journal_trim(kit->journal, &bounds, &after.head, &after.floor, &after.more, &error),
+        &error);
+    assert_int_equal(after.floor.sequence, 1);
+    assert_false(is_retained(kit, KIT_EPOCH, 1));
+}
+
 /* A decision is kept for the window of running time after its END, and not longer. */
 static void test_p13_window_counts_running_time(void **state)
 {
@@ -438,6 +479,7 @@ static int run(const char *name, bool memory)
 {
 #define TRIM_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TRIM_TEST(test_p13_trim_moves_the_head_where_that_is_needed),
         TRIM_TEST(test_p13_window_counts_running_time),
         TRIM_TEST(test_p13_running_time_behind_end_keeps),
         TRIM_TEST(test_p13_floor_waits_for_sweeps),

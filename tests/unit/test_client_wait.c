@@ -1,15 +1,20 @@
 /* test_client_wait.c - waiting for an outcome through libassent and the client edge, against a stand-in for the owner thread. */
 #include "tests/lib/test.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "assent/assent.h"
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "coordinator/client_msgpack.h"
+#include "coordinator/client_protocol.h"
 #include "tests/unit/test_client_sink.h"
 
 #define LONG_MS 30000 /* nobody waits so long: the change comes first */
@@ -248,6 +253,88 @@ static void test_client_wait_is_bounded(void **state)
     sink_free(owner.sink);
 }
 
+static void write_all(int fd, const void *bytes, size_t size_bytes)
+{
+    assert_int_equal(send(fd, bytes, size_bytes, MSG_NOSIGNAL), (ssize_t)size_bytes);
+}
+
+/* A client without the library (docs/CLIENT_PROTOCOL.md): connects, and waits. Returns its connection. */
+static int wait_on_a_connection(struct sink *sink)
+{
+    static const uint8_t hello[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    uint8_t head[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 1};
+    uint8_t peer[8];
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons(client_edge_port(sink_edge(sink)))};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    write_all(fd, hello, sizeof hello);
+    assert_int_equal(recv(fd, peer, sizeof peer, MSG_WAITALL), sizeof peer);
+    char id[GTRID_TEXT_SIZE];
+    struct pack pack = {0};
+    gtrid_format(&gtrid, id);
+    pack_map(&pack, 4);
+    pack_text(&pack, "v");
+    pack_int(&pack, CLIENT_PROTOCOL_VERSION);
+    pack_text(&pack, "op");
+    pack_text(&pack, "wait");
+    pack_text(&pack, "id");
+    pack_text(&pack, id);
+    pack_text(&pack, "wait_ms");
+    pack_uint(&pack, LONG_MS);
+    head[7] = (uint8_t)(pack.size_bytes + 4);
+    write_all(fd, head, sizeof head);
+    write_all(fd, pack.bytes, pack.size_bytes);
+    pack_done(&pack);
+    return fd;
+}
+
+/* Whoever goes away while he waits leaves his place to others: a program that begins to wait, dies and is started again does not take
+ * them all. */
+static void test_client_wait_who_goes_leaves_his_place(void **state)
+{
+    (void)state;
+    enum { HALF = 8 };
+    const struct client_edge_options options = {.contexts = 2 * HALF};
+    struct owner owner;
+    struct assent_client *client = start(&owner, TXN_QUEUED, &options);
+    int fds[HALF];
+    for (size_t round = 0; round < 2; round++) {
+        const size_t before = sink_call_count(owner.sink);
+        for (size_t i = 0; i < HALF; i++) {
+            fds[i] = wait_on_a_connection(owner.sink);
+        }
+        sink_wait_calls(owner.sink, before + HALF);
+        struct assent_answer *answer = wait_now(client, LONG_MS);
+        assert_int_equal(assent_answer_outcome(answer), ASSENT_REFUSED);
+        assent_answer_free(answer);
+        for (size_t i = 0; i < HALF; i++) {
+            close(fds[i]);
+        }
+        const uint64_t until_ms = clock_monotonic_ms() + LONG_MS / 2;
+        answer = NULL;
+        do { /* each a round trip; the closing is heard of at some time */
+            assent_answer_free(answer);
+            answer = wait_now(client, 0);
+        } while (assent_answer_outcome(answer) == ASSENT_REFUSED &&
+                 clock_monotonic_ms() < until_ms);
+        assert_int_equal(assent_answer_outcome(answer), ASSENT_ACCEPTED);
+        assent_answer_free(answer);
+        while (client_edge_wants_changes(sink_edge(owner.sink))) {
+            assent_answer_free(assent_status(client, "x"));
+            assert_true(clock_monotonic_ms() < until_ms);
+        }
+    }
+    owner_change(&owner, TXN_COMMITTED); /* nobody is left to be told */
+    struct assent_answer *told = wait_now(client, LONG_MS);
+    assert_int_equal(assent_answer_outcome(told), ASSENT_COMMITTED);
+    assent_answer_free(told);
+    assent_client_close(client);
+    sink_free(owner.sink);
+}
+
 /* A coordinator that ends lets nobody wait for it: refused, to be asked again, and so is who comes now. */
 static void test_client_wait_ends_with_the_coordinator(void **state)
 {
@@ -302,6 +389,60 @@ static void test_client_wait_bad_arguments_are_refused(void **state)
     sink_free(owner.sink);
 }
 
+static void keep_answer(void *user, struct assent_answer *answer)
+{
+    struct assent_answer **slot = user;
+    *slot = answer;
+}
+
+static bool keep_submissions(void *user, struct api_call *call)
+{
+    (void)user;
+    return call->operation != API_SUBMIT;
+}
+
+/* A question that no frame can carry is refused here: sent, it would end the connection, and what else is under way on it would lose its
+ * answer. */
+static void test_client_wait_too_long_a_name_costs_no_other_its_answer(void **state)
+{
+    (void)state;
+    enum { LONG_BYTES = 5 * 1024 * 1024 };
+    struct assent_client *client = NULL;
+    struct assent_answer *submitted = NULL;
+    struct sink *sink = sink_new(keep_submissions, NULL, NULL, 0);
+    struct assent_request *request = assent_request_new();
+    char *name = alloc_zeroed(LONG_BYTES + 1);
+    memset(name, 'x', LONG_BYTES);
+    assert_int_equal(assent_client_open(sink_address(sink), &client), ASSENT_OK);
+    assent_request_add(request, "order", "SELECT 1", ASSENT_NO_PARAMS, ASSENT_ANY_ROWS);
+    assert_int_equal(assent_submit_async(client, request, keep_answer, &submitted), ASSENT_OK);
+    sink_wait_calls(sink, 1);
+
+    struct assent_answer *answers[] = {
+        assent_wait(client, name, ASSENT_ACK_COMPLETED, 1),
+        assent_status(client, name),
+        assent_status_by_key(client, name),
+    };
+    const struct assent_filter filter = {.participant = name};
+    struct assent_list *list = assent_list_transactions(client, &filter);
+
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        assert_int_equal(assent_answer_outcome(answers[i]), ASSENT_REFUSED);
+        assert_string_equal(assent_answer_reason(answers[i]), "limit");
+        assent_answer_free(answers[i]);
+    }
+    assert_non_null(strstr(assent_list_error(list), "4 MiB"));
+    assent_list_free(list);
+    assert_int_equal(sink_release(sink), 1);
+    assert_int_equal(assent_client_wait(client, 10000), 1);
+    assert_int_equal(assent_answer_outcome(submitted), ASSENT_COMMITTED);
+    assent_answer_free(submitted);
+    assent_request_free(request);
+    assent_client_close(client);
+    sink_free(sink);
+    free(name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,8 +452,10 @@ int main(void)
         cmocka_unit_test(test_client_wait_time_is_up),
         cmocka_unit_test(test_client_wait_for_a_run),
         cmocka_unit_test(test_client_wait_is_bounded),
+        cmocka_unit_test(test_client_wait_who_goes_leaves_his_place),
         cmocka_unit_test(test_client_wait_ends_with_the_coordinator),
         cmocka_unit_test(test_client_wait_bad_arguments_are_refused),
+        cmocka_unit_test(test_client_wait_too_long_a_name_costs_no_other_its_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
