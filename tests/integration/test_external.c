@@ -448,9 +448,9 @@ static void test_external_of_a_dead_coordinator_is_swept(void **state)
     talk_expect_notes(day, "dead", 0);
 }
 
-static bool is_hit(void *user)
+static bool is_stopped_there(void *user)
 {
-    return stack_daemon_fault_hits(user) > 0;
+    return stack_daemon_fault_hits(user) > 0 && stack_daemon_is_stopped(user);
 }
 
 static bool is_nothing_prepared(void *user)
@@ -478,7 +478,7 @@ static void test_external_replaced_between_look_and_commit_is_told(void **state)
     prepare_as(day, DAY_ORDER, SHOP, gid, "voted");
     talk_note(day, &talk, DAY_PAYMENT, "voted", 1);
     talk_expect(day, talk.commit, "{\"ack\":\"decided\"}", 200, NULL, "\"state\":\"comm");
-    assert_true(stack_poll(NULL, day_soon(), is_hit, agent));
+    assert_true(stack_poll(NULL, day_soon(), is_stopped_there, agent));
     run(day, DAY_ORDER, "ROLLBACK PREPARED '%s'", gid);
     prepare_as(day, DAY_ORDER, SHOP, gid, "replaced");
     stack_daemon_signal(agent, SIGCONT);

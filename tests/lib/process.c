@@ -316,6 +316,13 @@ pid_t process_pid(const struct process *process)
     return process->pid;
 }
 
+bool process_is_stopped(const struct process *process)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)process->pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == process->pid;
+}
+
 void process_signal(struct process *process, int signal_number)
 {
     /* Our own unwaited child: the pid cannot have gone to anybody else. */

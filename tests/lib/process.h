@@ -39,6 +39,7 @@ bool process_start(const struct process_options *options, struct process **ret_p
 void process_free(struct process *process);
 
 pid_t process_pid(const struct process *process);
+bool process_is_stopped(const struct process *process); /* by SIGSTOP */
 
 /* Sends a signal; nothing happens once the process was waited for, and never to another process. */
 void process_signal(struct process *process, int signal_number);

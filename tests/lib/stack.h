@@ -95,6 +95,7 @@ size_t stack_daemon_fault_hits(const struct stack_daemon *daemon);
 size_t stack_daemon_fault_count(const struct stack_daemon *daemon, const char *point);
 
 void stack_daemon_signal(struct stack_daemon *daemon, int signal_number);
+bool stack_daemon_is_stopped(const struct stack_daemon *daemon); /* by a fault point's stop, too */
 /* Waits for the end; afterwards it counts as not running. False at the deadline. */
 bool stack_daemon_wait(struct stack_daemon *daemon, uint64_t deadline_ms, int *ret_status);
 /* SIGTERM, and demands that it ends in time with exit code 0. */

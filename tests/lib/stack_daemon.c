@@ -125,6 +125,11 @@ size_t stack_daemon_fault_hits(const struct stack_daemon *daemon)
     return stack_daemon_fault_count(daemon, "");
 }
 
+bool stack_daemon_is_stopped(const struct stack_daemon *daemon)
+{
+    return daemon->process != NULL && process_is_stopped(daemon->process);
+}
+
 void stack_daemon_signal(struct stack_daemon *daemon, int signal_number)
 {
     if (daemon->process != NULL) {
