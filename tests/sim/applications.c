@@ -147,6 +147,7 @@ void applications_prepare_again(struct sim_world *world, struct sim_database *da
         other->is_another = true;
         other->has_grant = true;
         other->by_human = true;
+        other->is_lost = attempt->is_lost; /* the journal may have forgotten the name (judge.c) */
         other->account_count = attempt->account_count;
         memcpy(other->account, attempt->account, sizeof(other->account));
         memcpy(other->amount, attempt->amount, sizeof(other->amount));

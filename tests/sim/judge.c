@@ -11,14 +11,23 @@
 #include "tests/sim/probe.h"
 #include "tests/sim/world.h"
 
-/* Prepared rows that nobody may touch without a person: of a journal that is gone, or of one that has forked; rows that a
- * restored database brought back and that the journal has forgotten. */
+/* A restored database has brought it back, or its application has prepared it in such a one's place, and the journal can not
+ * say any more what became of it. */
+static bool is_forgotten(const struct sim_world *world, const struct sim_attempt *attempt)
+{
+    return attempt->is_lost &&
+           (!coord_proc_serves(world, 0) ||
+            coord_presume(world->coords[0].core, &attempt->gid.gtrid) == VERDICT_UNKNOWN);
+}
+
+/* Prepared rows that nobody may touch without a person: of a journal that is gone, or of one that has forked; rows that the
+ * journal has forgotten. */
 static bool may_stay(const struct sim_world *world, const struct sim_attempt *attempt)
 {
     const struct sim_coord *coord = &world->coords[0];
     bool is_orphan =
         world->disks[coord->disk].identity != law_identity(world, &attempt->gid.gtrid.journal);
-    return attempt->is_stranger || is_orphan || world->has_forked || attempt->is_lost ||
+    return attempt->is_stranger || is_orphan || world->has_forked || is_forgotten(world, attempt) ||
            attempt->in_hole;
 }
 
