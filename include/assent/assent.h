@@ -224,7 +224,8 @@ ASSENT_API int assent_request_set_later(struct assent_request *request, bool lat
 /*
  * The same, in order: accepted requests of one queue run in the order in which they were accepted, each when the one before it has
  * committed in every database (or is dead). queue: 1 to 64 of A-Z, a-z, 0-9, ".", "_", ":" and "-"; a queue exists by being
- * named, so name it after the thing whose order matters: "order:4711". Copied. NULL: in no queue. Errors: ASSENT_E_ARGUMENT.
+ * named, so name it after the thing whose order matters: "order:4711". Copied. NULL: in no queue. A request that was accepted
+ * under the same key before stays in its first queue (assent_answer_queue tells). Errors: ASSENT_E_ARGUMENT.
  */
 ASSENT_API int assent_request_set_queue(struct assent_request *request, const char *queue);
 
