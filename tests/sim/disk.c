@@ -10,6 +10,9 @@
  * there are files: tests/spec/test_p16_journal_damage.c cuts and damages real ones at every place. A batch that
  * survived in the page cache alone is made durable by the next start, before anybody hears of it (P-16), or lost with
  * the machine.
+ *
+ * Two processes on one file, where the lock has failed, share the memory journal; what a handle of the real one remembers for
+ * itself, the last record that it knows (sqlite_begin), is kept beside it.
  */
 #include <string.h>
 
@@ -46,9 +49,18 @@ static void batch_move(struct sim_batch *from, struct sim_batch *to)
     *from = (struct sim_batch){.records = empty.records, .capacity = empty.capacity};
 }
 
-static bool batch_is_kept(struct sim_world *world)
+/* Has nobody else written since this process read the journal or wrote to it? Most of all between a start's reading and its
+ * EPOCH: it would not know of what the other one decided, and could not be told. */
+static bool thread_has_last_word(const struct sim_world *world, const struct sim_coord *coord)
 {
-    return fault_strikes(world, SIM_LOG_KEPT) || world->keeps_batch;
+    return world->disks[coord->disk].head_number == coord->thread.head_number;
+}
+
+/* The process or the sync fails under the batch that is being written. */
+static bool batch_is_kept(struct sim_world *world, const struct sim_coord *coord)
+{
+    bool is_kept = fault_strikes(world, SIM_LOG_KEPT) || world->keeps_batch;
+    return is_kept && thread_has_last_word(world, coord);
 }
 
 static struct sim_disk *its_disk(struct sim_world *world, const struct sim_coord *coord)
@@ -79,14 +91,26 @@ static bool disk_write(struct sim_world *world, uint32_t disk, const struct sim_
     struct error error;
     struct journal *journal = world->disks[disk].journal;
     if (!journal_append(journal, batch->epoch, batch->records, batch->count, ret_head, &error)) {
-        /* Where the lock failed, the other one may have ended what this one still drives: fail-stop is right. */
-        if (error.kind != ERROR_LOCKED && !world->disks[disk].was_shared) {
+        if (error.kind != ERROR_LOCKED) {
             law_broken(world, "S1", "the journal refused a batch: %s", error.text);
         }
         journal_memory_reopen(&world->disks[disk].journal);
         return false;
     }
+    world->disks[disk].head_number = ret_head->number;
     law_durable(world, disk, batch->records, batch->count, ret_head->number - batch->count + 1);
+    return true;
+}
+
+static bool thread_write(struct sim_world *world, struct sim_coord *coord,
+                         struct journal_head *ret_head)
+{
+    struct sim_thread *thread = &coord->thread;
+    if (!thread_has_last_word(world, coord) ||
+        !disk_write(world, coord->disk, &thread->writing, ret_head)) {
+        return false;
+    }
+    thread->head_number = ret_head->number;
     return true;
 }
 
@@ -111,6 +135,8 @@ bool disk_open(struct sim_world *world, struct sim_coord *coord)
         batch_drop(&disk->kept);
     }
     journal_memory_reopen(&disk->journal);
+    disk->head_number = journal_state(disk->journal)->head.number;
+    coord->thread.head_number = disk->head_number;
     memset(&coord->thread.trim, 0, sizeof(coord->thread.trim));
     coord->thread.is_writing = false;
     coord->thread.has_failed = false;
@@ -153,14 +179,17 @@ static void trim_begin(struct sim_world *world, uint32_t index)
     bool more = false;
     thread->has_trim = false;
     struct sim_event *event = queue_new(world, EVENT_COORD_TRIMMED);
-    if (!journal_trim(disk->journal, &thread->trim, &head, &floor, &more, &error)) {
+    bool is_foreign = !thread_has_last_word(world, coord);
+    if (is_foreign || !journal_trim(disk->journal, &thread->trim, &head, &floor, &more, &error)) {
         journal_memory_reopen(&disk->journal);
         thread->has_failed = true;
         event->kind = EVENT_COORD_FAILED;
-        event->b = error.kind == ERROR_LOCKED;
+        event->b = is_foreign || error.kind == ERROR_LOCKED;
         world_post(world, world_coord_process(index), event, 1);
         return;
     }
+    disk->head_number = head.number;
+    thread->head_number = head.number;
     event->head = head;
     event->floor = floor;
     event->b = more;
@@ -264,7 +293,7 @@ void disk_synced(struct sim_world *world, uint32_t index, const struct sim_event
     thread->is_writing = false;
     if (thread->fails_next) {
         struct sim_disk *disk = its_disk(world, coord);
-        if (batch_is_kept(world)) {
+        if (batch_is_kept(world, coord)) {
             batch_move(&thread->writing, &disk->kept);
         } else {
             batch_drop(&thread->writing);
@@ -273,7 +302,7 @@ void disk_synced(struct sim_world *world, uint32_t index, const struct sim_event
         return;
     }
     uint64_t token = thread->writing.token;
-    bool written = disk_write(world, coord->disk, &thread->writing, &head);
+    bool written = thread_write(world, coord, &head);
     batch_drop(&thread->writing);
     if (!written) {
         sync_failed(world, index, true);
@@ -300,10 +329,11 @@ void disk_thread_die(struct sim_world *world, uint32_t index, bool with_machine)
     if (with_machine) {
         batch_drop(&disk->kept);
     }
-    if (thread->is_writing && !disk->is_damaged && disk->kept.count == 0 && batch_is_kept(world)) {
+    if (thread->is_writing && !disk->is_damaged && disk->kept.count == 0 &&
+        batch_is_kept(world, coord)) {
         if (with_machine) { /* it was on the platter just before the end */
             struct journal_head head;
-            (void)disk_write(world, coord->disk, &thread->writing, &head);
+            (void)thread_write(world, coord, &head);
             batch_drop(&thread->writing);
         } else {
             batch_move(&thread->writing, &disk->kept);

@@ -328,7 +328,6 @@ static void strike_second(struct sim_world *world, bool is_copy)
     }
     second->disk = is_copy ? disk_copy(world, world->coords[0].disk) : world->coords[0].disk;
     second->is_used = true;
-    world->disks[second->disk].was_shared = world->disks[second->disk].was_shared || !is_copy;
     TRACE(world, LANE_JOURNAL(1), is_copy ? "a copy is started" : "the same journal is started");
     process_order_start(world, world_coord_process(1), fault_below(world, 1500));
 }

@@ -345,13 +345,14 @@ struct sim_disk {            /* one journal file; survives processes */
     bool has_space;
     uint32_t copied_from; /* SIM_NOBODY, or the disk that it is an old copy of */
     uint64_t last_epoch;  /* durable */
-    bool was_shared;      /* two coordinators wrote to it: the lock had failed */
+    uint64_t head_number; /* likewise: its last record */
 };
 
 struct sim_thread { /* the journal thread of a coordinator process */
     struct sim_batch waiting, writing;
     bool is_writing, has_failed, fails_next, has_trim;
     uint64_t write_number;
+    uint64_t head_number; /* the last record that it has read or written (P-17) */
     struct journal_trim trim;
     bool had_space;
 };

@@ -149,6 +149,28 @@ static void test_p17_foreign_write_fences_the_append(void **state)
     journal_close(other.journal);
 }
 
+/* The other way round: what the owner writes between another start's reading and its EPOCH, that start does not know of. It would
+ * presume aborted what is decided, and run what is refused. */
+static void test_p17_record_after_the_reading_fences_the_epoch(void **state)
+{
+    struct journal_kit *kit = *state;
+    struct journal_kit other = *kit;
+    struct journal_head head;
+    struct error error = {0};
+    char lock_path[128];
+    kit_start(kit);
+    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", kit->path);
+    assert_int_equal(unlink(lock_path), 0); /* the evil hand */
+    assert_success(kit_open(&other, &error), &error);
+    (void)kit_append(kit, kit_commit(kit_gtrid(KIT_EPOCH, 1), NULL));
+    struct record epoch = kit_epoch(2, 0, NULL);
+    assert_false(journal_append(other.journal, 2, &epoch, 1, &head, &error));
+    assert_int_equal(error.kind, ERROR_LOCKED);
+    record_done(&epoch);
+    journal_close(other.journal);
+    (void)kit_append(kit, kit_end(kit_gtrid(KIT_EPOCH, 1), 0)); /* the owner goes on */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +181,7 @@ int main(void)
         LOCK_TEST(test_p17_closed_journal_can_be_opened),
         LOCK_TEST(test_p17_killed_holder_leaves_no_lock),
         LOCK_TEST(test_p17_foreign_write_fences_the_append),
+        LOCK_TEST(test_p17_record_after_the_reading_fences_the_epoch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
