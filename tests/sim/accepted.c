@@ -112,7 +112,7 @@ static void durable_accept(struct sim_world *world, uint32_t disk,
     world->accepts = accept;
 }
 
-/* Once for each ACCEPT; on another copy of the journal again only if nobody could have told it (the hole of P-10). */
+/* Once for each ACCEPT; on another copy of the journal again only if nobody could have told it when it was decided (the hole of P-10). */
 static void durable_commit(struct sim_world *world, uint32_t disk,
                            const struct record_commit *commit)
 {
@@ -122,14 +122,25 @@ static void durable_commit(struct sim_world *world, uint32_t disk,
                    accept == NULL ? "was never accepted" : "was dropped");
         return;
     }
-    if (accept->state == ACCEPT_COMMITTED &&
-        (accept->disk == disk || law_is_witnessed(world, accept->decided))) {
+    struct sim_truth *truth = law_truth_need(world, &commit->gtrid);
+    if (accept->state == ACCEPT_COMMITTED && (accept->disk == disk || truth->is_told_second)) {
         law_broken(world, "X1", "the request of operation %u is committed a second time",
                    accept->op);
     }
     accept->state = ACCEPT_COMMITTED;
     accept->disk = disk;
-    accept->decided = law_truth_need(world, &commit->gtrid);
+    accept->decided = truth;
+}
+
+/* A second COMMIT is judged by when it was handed to its journal, not by when it got there: from then on nobody can take it back
+ * (P-2), and its sync may be slower than all that the other copy does. */
+static void second_is_told(struct sim_world *world, const struct record_commit *commit,
+                           struct sim_truth *truth)
+{
+    const struct sim_accept *accept =
+        commit->has_request ? accept_find(world, &commit->request.id) : NULL;
+    truth->is_told_second = accept != NULL && accept->state == ACCEPT_COMMITTED &&
+                            law_is_witnessed(world, accept->decided);
 }
 
 static struct sim_accept *accept_need(struct sim_world *world, uint32_t disk,
@@ -310,7 +321,8 @@ void accepted_ready(struct sim_world *world, const struct coord_ready *ready)
             continue;
         }
         const struct record_commit *commit = &record->as.commit;
-        const struct sim_truth *truth = law_truth_need(world, &commit->gtrid);
+        struct sim_truth *truth = law_truth_need(world, &commit->gtrid);
+        second_is_told(world, commit, truth);
         const struct sim_accept *request = truth->request;
         /* Beside a second coordinator, on a copy or on the same journal, the journal has the last word (durable_commit). */
         bool is_alone = world->disk_count == 1 && !world->coords[1].is_used;

@@ -147,6 +147,7 @@ struct sim_truth { /* of one gtrid */
     bool has_lost_link; /* its coordinator heard that one of them ended, and had not decided it */
     bool is_decided;    /* a COMMIT record is or was durable */
     const struct sim_accept *request; /* that it is a run of; NULL: none */
+    bool is_told_second; /* a database knew, as it was decided, that its request had committed */
     uint32_t decided_journal;
     uint64_t decided_number;
     size_t gid_count;
