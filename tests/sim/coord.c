@@ -252,6 +252,7 @@ static bool step(struct sim_world *world, uint32_t index, struct coord_event *ev
     if (ok) {
         coverage_coord(world, coord->core, event);
         coord_step(coord->core, event, &coord->ready);
+        accepted_watch(world, index);
     }
     if (held) {
         journal_entry_done(&world->prior_entry);

@@ -700,6 +700,7 @@ void accepted_act_answered(struct sim_world *world, const struct sim_call *call,
                            const struct api_answer *answer);
 /* While it heals: what waits for a row that nobody may touch waits for ever, so a person gives it up. */
 void accepted_give_up(struct sim_world *world);
+void accepted_watch(struct sim_world *world, uint32_t coord); /* after a step */
 bool accepted_is_dropped(const struct sim_world *world, const struct sim_op *op);
 bool accepted_is_over(const struct sim_world *world); /* none waits */
 uint64_t accepted_digest(const struct sim_world *world);
