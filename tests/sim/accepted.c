@@ -143,6 +143,38 @@ static void second_is_told(struct sim_world *world, const struct record_commit *
                             law_is_witnessed(world, accept->decided);
 }
 
+/* Its participants have lost every trace of the first COMMIT with the tail of their WAL. */
+static bool is_undone(const struct sim_world *world, const struct sim_accept *accept)
+{
+    const struct sim_truth *truth = accept->decided;
+    for (uint32_t i = 0; i < world->database_count; i++) {
+        if ((world->ops[accept->op].mask & (1U << i)) != 0 && !world->databases[i].has_lost) {
+            return false;
+        }
+    }
+    for (const struct sim_attempt *attempt = truth->attempts; attempt != NULL;
+         attempt = attempt->next_of_truth) {
+        bool is_there = attempt->is_prepared || attempt->is_committed || attempt->is_rolled_back;
+        if (law_names(truth, &attempt->gid) && (!attempt->is_lost || is_there)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Then a coordinator that accepted the request itself, and whose journal was copied afterwards, owes it still. It was shut out of these
+ * participants by the copy's claim, which each of them wrote before any work of the copy and has lost with it; whoever else knows of the
+ * copy need not be asked (docs/adr/0017: only a recovered request waits for every participant). */
+static void forget_undone(struct sim_world *world, uint32_t disk,
+                          const struct record_commit *commit)
+{
+    struct sim_accept *accept = accept_find(world, &commit->request.id);
+    if (accept != NULL && accept->state == ACCEPT_COMMITTED && accept->disk != disk &&
+        accept->id.epoch == commit->gtrid.epoch && is_undone(world, accept)) {
+        accept->state = ACCEPT_WAITING;
+    }
+}
+
 static struct sim_accept *accept_need(struct sim_world *world, uint32_t disk,
                                       const struct gtrid *id)
 {
@@ -161,6 +193,7 @@ void accepted_durable(struct sim_world *world, uint32_t disk, const struct recor
         return;
     case RECORD_COMMIT:
         if (record->as.commit.has_request) {
+            forget_undone(world, disk, &record->as.commit);
             durable_commit(world, disk, &record->as.commit);
         }
         return;
