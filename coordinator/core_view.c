@@ -158,8 +158,7 @@ static bool list_takes_request(const struct coord *coord, const struct request *
     for (size_t i = 0; i < view.branch_count && !at_participant; i++) {
         at_participant = strcmp(view.branches[i].participant, list->participant) == 0;
     }
-    enum txn_state state = view.state == TXN_DECIDING ? TXN_PREPARING : view.state;
-    bool in_state = list->any_state || list->in_doubt || state == list->state;
+    bool in_state = list->any_state || list->in_doubt || txn_state_shown(view.state) == list->state;
     bool has_key = list->key_bytes == 0 || (view.key_bytes == list->key_bytes &&
                                             memcmp(view.key, list->key, list->key_bytes) == 0);
     if (at_participant && in_state && has_key) {
@@ -208,13 +207,21 @@ struct list_walk {
 static bool list_order(const struct coord *coord, const struct gtrid *id, uint64_t *ret_order)
 {
     const struct request *request = request_find(coord, id);
-    const struct txn *txn = txn_find(coord, id);
-    const struct dropped *dropped = request == NULL && txn == NULL ? dropped_find(coord, id) : NULL;
-    if (request == NULL && txn == NULL && dropped == NULL) {
-        return false;
+    if (request != NULL) {
+        *ret_order = request->order;
+        return true;
     }
-    *ret_order = request != NULL ? request->order : txn != NULL ? txn->order : dropped->order;
-    return true;
+    const struct txn *txn = txn_find(coord, id);
+    if (txn != NULL) {
+        *ret_order = txn->order;
+        return true;
+    }
+    const struct dropped *dropped = dropped_find(coord, id);
+    if (dropped != NULL) {
+        *ret_order = dropped->order;
+        return true;
+    }
+    return false;
 }
 
 bool coord_lists(const struct coord *coord, const struct gtrid *gtrid)
@@ -252,17 +259,17 @@ static bool list_begin(const struct coord *coord, const struct api_list *list,
 static bool list_step(const struct coord *coord, const struct api_list *list,
                       struct list_walk *walk, struct txn_view *ret_view)
 {
+    const struct request *request = walk->request;
     uint64_t txn_order = walk->txn == NULL ? 0 : walk->txn->order;
-    uint64_t request_order = walk->request == NULL ? 0 : walk->request->order;
-    if (walk->dropped != NULL && walk->dropped->order >= txn_order &&
-        walk->dropped->order >= request_order) {
+    bool request_first = request != NULL && request->order >= txn_order;
+    uint64_t order = request_first ? request->order : txn_order;
+    if (walk->dropped != NULL && walk->dropped->order >= order) {
         coord_view_dropped(&walk->dropped->record, false, ret_view);
         ret_view->order = walk->dropped->order;
         walk->dropped = walk->dropped->older;
         return true;
     }
-    const struct request *request = walk->request;
-    if (request != NULL && request_order >= txn_order) {
+    if (request_first) {
         walk->request = request->older;
         return list_takes_request(coord, request, list, ret_view);
     }

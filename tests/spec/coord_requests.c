@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -106,6 +107,19 @@ bool is_known(const struct world *world, const struct gtrid *id)
 size_t works(const struct world *world)
 {
     return world_count_sends(world, MESSAGE_WORK);
+}
+
+void lists(const struct world *world, const struct api_list *list, size_t count,
+           const struct gtrid *const *ids)
+{
+    struct txn_view *views = NULL;
+    assert_int_equal(coord_list(world->coord, list, &views), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(gtrid_equal(&views[i].gtrid, ids[i]));
+        assert_true(views[i].request.is_request);
+        txn_view_done(&views[i]);
+    }
+    free(views);
 }
 
 struct record accept_record(uint64_t sequence, const char *queue, const char *key)

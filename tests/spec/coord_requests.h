@@ -27,6 +27,9 @@ void completes(struct world *world, const struct gtrid *run);
 enum txn_state state_of(const struct world *world, const struct gtrid *id);
 bool is_known(const struct world *world, const struct gtrid *id);
 size_t works(const struct world *world); /* WORK of the last step */
+/* A list has just these requests, in this order. */
+void lists(const struct world *world, const struct api_list *list, size_t count,
+           const struct gtrid *const *ids);
 
 /* An ACCEPT in epoch 1, over order; to be freed with record_done. And a world from such records, EPOCH not durable, nobody
  * connected. */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,118 @@ static void test_requests_are_listed_by_key(void **state)
     assert_int_equal(count_with_key(&world, "ac"), 0);
     assert_int_equal(count_with_key(&world, "a"), 0);
     assert_int_equal(count_with_key(&world, "abc"), 0);
+    assert_int_equal(count_with_key(&world, ""), 3); /* whatever key it has */
+    world_done(&world);
+}
+
+static void at_participant(struct api_list *list, const char *name)
+{
+    (void)snprintf(list->participant, sizeof(list->participant), "%s", name);
+}
+
+/* P-1: what is not accepted durably is not listed. */
+static void test_p01_request_is_listed_when_durable(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    const struct api_list list = {.any_state = true, .limit = 10};
+    (void)accept_one(&world, "q", "");
+    lists(&world, &list, 0, NULL);
+    struct gtrid id = world_append(&world, RECORD_ACCEPT)->as.accept.gtrid;
+    world_durable(&world);
+    lists(&world, &list, 1, (const struct gtrid *const[]){&id});
+    world_done(&world);
+}
+
+/* By participant, whether it runs or waits: where it has a branch. */
+static void test_requests_are_listed_by_participant(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid first = accepted(&world, "q", "");
+    (void)accept_at(&world, "q", "", 1, true, 2);
+    struct gtrid second = world_append(&world, RECORD_ACCEPT)->as.accept.gtrid;
+    world_durable(&world);
+    struct api_list list = {.any_state = true, .limit = 10};
+    at_participant(&list, "order");
+    lists(&world, &list, 2, (const struct gtrid *const[]){&second, &first});
+    at_participant(&list, "payment");
+    lists(&world, &list, 1, (const struct gtrid *const[]){&second});
+    at_participant(&list, "stock");
+    lists(&world, &list, 0, NULL);
+    list = (struct api_list){.state = TXN_QUEUED, .limit = 10};
+    at_participant(&list, "order");
+    lists(&world, &list, 1, (const struct gtrid *const[]){&second});
+    world_done(&world);
+}
+
+/* A request is in doubt while its run is, and listed once: not the run besides. */
+static void test_requests_in_doubt_are_listed_once(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct api_list list = {.in_doubt = true, .limit = 10};
+    (void)accept_at(&world, "q", "", 1, true, 2);
+    struct gtrid id = world_append(&world, RECORD_ACCEPT)->as.accept.gtrid;
+    world_durable(&world);
+    struct gtrid run = world_last_gtrid(&world);
+    (void)accepted(&world, "q", ""); /* waits behind it */
+    lists(&world, &list, 0, NULL);
+    struct gid payment = world_gid(&run, "payment", 9);
+    world_vote(&world, "payment", &payment, VOTE_COMMIT);
+    lists(&world, &list, 1, (const struct gtrid *const[]){&id});
+    at_participant(&list, "payment");
+    lists(&world, &list, 1, (const struct gtrid *const[]){&id});
+    at_participant(&list, "order");
+    lists(&world, &list, 0, NULL);
+    world_done(&world);
+}
+
+static struct gtrid listed_after(const struct world *world, const struct gtrid *after)
+{
+    struct api_list list = {.any_state = true, .limit = 1, .has_after = true, .after = *after};
+    struct txn_view *views = NULL;
+    assert_int_equal(coord_list(world->coord, &list, &views), 1);
+    struct gtrid id = views[0].gtrid;
+    txn_view_done(&views[0]);
+    free(views);
+    return id;
+}
+
+/* Transactions, requests and those that were dropped are one list, newest first, however they alternate, and a page goes on behind
+ * any of them. */
+static void test_list_goes_by_age_whatever_it_lists(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid ids[7]; /* oldest first */
+    ids[0] = accepted(&world, "q", "");
+    ids[1] = world_begin(&world, NULL).order.gtrid;
+    ids[2] = accepted(&world, "q", "");
+    ids[3] = accepted(&world, "q", "");
+    (void)act_on(&world, &ids[3], REQUEST_ACT_DROP);
+    world_durable(&world);
+    ids[4] = world_begin(&world, NULL).order.gtrid;
+    ids[5] = accepted(&world, "q", "");
+    (void)act_on(&world, &ids[5], REQUEST_ACT_DROP);
+    world_durable(&world);
+    ids[6] = accepted(&world, "q", "");
+    struct api_list list = {.any_state = true, .limit = 10};
+    struct txn_view *views = NULL;
+    assert_int_equal(coord_list(world.coord, &list, &views), 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_true(gtrid_equal(&views[i].gtrid, &ids[6 - i]));
+        txn_view_done(&views[i]);
+    }
+    free(views);
+    for (size_t i = 6; i > 0; i--) {
+        struct gtrid next = listed_after(&world, &ids[i]);
+        assert_true(gtrid_equal(&next, &ids[i - 1]));
+    }
     world_done(&world);
 }
 
@@ -324,6 +437,10 @@ int main(void)
         cmocka_unit_test(test_queue_last_event_is_kept),
         cmocka_unit_test(test_queue_views),
         cmocka_unit_test(test_requests_are_listed_by_key),
+        cmocka_unit_test(test_p01_request_is_listed_when_durable),
+        cmocka_unit_test(test_requests_are_listed_by_participant),
+        cmocka_unit_test(test_requests_in_doubt_are_listed_once),
+        cmocka_unit_test(test_list_goes_by_age_whatever_it_lists),
         cmocka_unit_test(test_queue_changes_are_the_requests),
         cmocka_unit_test(test_p04_refused_has_no_date_before_it_is_durable),
         cmocka_unit_test(test_p04_heuristic_request_is_shown_when_durable),
