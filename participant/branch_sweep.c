@@ -206,23 +206,25 @@ static bool row_is_misplaced(struct agent *agent, const struct prepared_row *row
     return is_here ? !is_ours : is_ours && agent_journal_find(agent, &gid->gtrid.journal) != NULL;
 }
 
+struct misplaced {
+    const struct prepared_row *row; /* NULL: none */
+    struct gid gid;
+};
+
 /* Each is told of once, when it is the newest that there is. */
-static void misplaced_tell(struct agent *agent, const struct prepared_row *newest,
+static void misplaced_tell(struct agent *agent, const struct misplaced *newest,
                            uint32_t count_before)
 {
-    struct gid gid = {0};
     if (agent->misplaced_count != count_before) {
         agent->health_due = true;
     }
-    if (newest == NULL || !gid_parse(newest->gid_text, &gid)) {
-        agent->misplaced_told = (struct gid){0};
-        return;
-    }
-    if (!gid_equal(&gid, &agent->misplaced_told)) {
-        agent->misplaced_told = gid;
-        agent_notice(agent, AGENT_NOTICE_MISPLACED, &gid,
+    bool is_news = newest->row != NULL && !gid_equal(&newest->gid, &agent->misplaced_told);
+    agent->misplaced_told = newest->gid;
+    if (is_news) {
+        const char *database = newest->row->database;
+        agent_notice(agent, AGENT_NOTICE_MISPLACED, &newest->gid,
                      "it is in %s and holds its locks until ROLLBACK PREPARED there; %u such rows",
-                     newest->database[0] == '\0' ? "this participant's database" : newest->database,
+                     database[0] == '\0' ? "this participant's database" : database,
                      agent->misplaced_count);
     }
 }
@@ -233,7 +235,7 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
     bool is_complete = true;
     agent->prepared_count = 0;
     uint32_t misplaced_before = agent->misplaced_count;
-    const struct prepared_row *misplaced = NULL; /* the newest */
+    struct misplaced newest = {0};
     agent->foreign_count = 0;
     agent->misplaced_count = 0;
     agent->oldest_prepared_ms = 0;
@@ -246,7 +248,7 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
         }
         if (row_is_misplaced(agent, row, &gid)) {
             agent->misplaced_count++;
-            misplaced = misplaced == NULL || row->age_ms < misplaced->age_ms ? row : misplaced;
+            newest = (struct misplaced){.row = row, .gid = gid}; /* rows come in that order */
         }
         if (row->database[0] != '\0' || strcmp(gid.participant, agent->config.participant) != 0) {
             continue;
@@ -263,7 +265,7 @@ static bool scan_rows(struct agent *agent, const struct command_result *result)
             branch_notice_owner(agent, branch);
         }
     }
-    misplaced_tell(agent, misplaced, misplaced_before);
+    misplaced_tell(agent, &newest, misplaced_before);
     return is_complete;
 }
 

@@ -164,7 +164,7 @@ struct command_result {
     enum proof_result proved; /* PROVE, with PG_OK */
     struct witness witness;   /* LOAD_WITNESS */
     size_t
-        row_count; /* SCAN (all rows of this database with the prefix "assent:", and this participant's in others), LOOK (matching rows), OUTCOMES */
+        row_count; /* SCAN (all rows of this database with the prefix "assent:", and this participant's in others; oldest first), LOOK (matching rows), OUTCOMES */
     struct prepared_row *rows; /* owned; OUTCOMES: of each the gid only */
     char owner[OWNER_SIZE];    /* VERIFY, PG_OK */
     /* FINISH of an external branch, PG_NOT_FOUND: a row of its name was there under another xid. It was rolled back, or took the

@@ -163,7 +163,8 @@ static bool fence(struct inquest *inquest, const struct gtrid *gtrid, const stru
     " FROM pg_catalog.pg_prepared_xacts p"                                                         \
     " WHERE pg_catalog.starts_with(p.gid, $1)"                                                     \
     " AND (p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"                        \
-    "  OR pg_catalog.split_part(p.gid, ':', 3) OPERATOR(pg_catalog.=) $2)"
+    "  OR pg_catalog.split_part(p.gid, ':', 3) OPERATOR(pg_catalog.=) $2)"                         \
+    " ORDER BY p.prepared, p.gid"
 
 /* All prepared rows of this database whose gid begins so, whoever owns them. elsewhere (may be NULL): and those under this
  * participant's name in other databases of the server. */

@@ -484,7 +484,11 @@ static void test_agent_missing_grant_is_told_in_health(void **state)
     bench_result(bench, &result);
     assert_string_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.text,
                         "missing: GRANT shop TO assent");
-    bench_wait(bench, 2000);
+    struct database_status down = {.health = HEALTH_DOWN, .text = "connection refused"};
+    struct agent_event event = {.kind = AGENT_EVENT_STATUS, .status = &down};
+    bench_step(bench, &event); /* goes first */
+    assert_string_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.text, down.text);
+    bench_status(bench, HEALTH_UP, false);
     bench_answer(bench, bench_command(bench, COMMAND_FINISH)->id, COMMAND_FINISH, PG_OK);
     assert_string_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.text, "");
 }

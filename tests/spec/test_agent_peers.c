@@ -492,17 +492,19 @@ static void test_agent_p6_misplaced_rows_are_told_and_left(void **state)
     struct gid there = bench_gid(2, 5);
     struct gid other = bench_gid(3, 5);
     other.gtrid.journal.bytes[0] ^= 1;
+    struct gid theirs = bench_gid(4, 5); /* of their database's agent */
+    snprintf(theirs.participant, sizeof(theirs.participant), "%s", "another");
     size_t told = 0;
     for (size_t i = 0; i < 5; i++) {
-        struct prepared_row *rows = alloc_array(3, sizeof(*rows));
+        struct prepared_row *rows = alloc_array(4, sizeof(*rows));
         gid_format(&here, rows[0].gid_text);
         gid_format(&there, rows[1].gid_text);
         gid_format(&other, rows[2].gid_text);
-        rows[0].age_ms = FAR_AWAY / 2;
-        rows[1].age_ms = FAR_AWAY / 4;
+        gid_format(&theirs, rows[3].gid_text);
         snprintf(rows[1].database, sizeof(rows[1].database), "%s", "postgres");
         snprintf(rows[2].database, sizeof(rows[2].database), "%s", "staging");
-        bench_scan_rows(bench, 3, rows);
+        snprintf(rows[3].database, sizeof(rows[3].database), "%s", "theirs");
+        bench_scan_rows(bench, 4, rows);
         told += bench_count_notices(bench, AGENT_NOTICE_MISPLACED);
         assert_int_equal(bench_count_commands(bench, COMMAND_FINISH), 0);
         assert_int_equal(bench_count_sends(bench, MESSAGE_INQUIRY), 0);
@@ -516,6 +518,11 @@ static void test_agent_p6_misplaced_rows_are_told_and_left(void **state)
     gid_format(&there, gid_text);
     assert_non_null(strstr(health->text, "wrong database"));
     assert_non_null(strstr(health->text, gid_text));
+    struct database_status down = {.health = HEALTH_DOWN, .text = "connection refused"};
+    struct agent_event event = {.kind = AGENT_EVENT_STATUS, .status = &down};
+    bench_step(bench, &event); /* goes first */
+    assert_string_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.text, down.text);
+    bench_status(bench, HEALTH_UP, false);
     bench_scan(bench, 1, &here, 1);
     assert_int_equal(bench_count_notices(bench, AGENT_NOTICE_MISPLACED), 1);
     assert_int_equal(bench_send(bench, MESSAGE_HEALTH)->message.as.health.misplaced_count, 1);

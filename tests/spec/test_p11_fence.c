@@ -274,6 +274,23 @@ static void test_scan_shows_our_prefix_of_this_database(void **state)
     assert_int_equal(world_finish(world, &gid, false)->class, PG_OK);
 }
 
+/* The oldest first, whatever order PostgreSQL keeps them in: which one is the newest does not change from scan to scan. */
+static void test_scan_shows_the_oldest_first(void **state)
+{
+    (void)state;
+    (void)world_sql(world, "BEGIN; SELECT 1; PREPARE TRANSACTION 'assent:z'");
+    (void)world_sql(world, "BEGIN; SELECT 1; PREPARE TRANSACTION 'assent:y'");
+    (void)world_sql(world, "BEGIN; SELECT 1; PREPARE TRANSACTION 'assent:x'");
+    (void)world_sql(world, "ROLLBACK PREPARED 'assent:z'"); /* the last one takes its place */
+    struct command_result *result = world_simple(world, COMMAND_SCAN);
+    assert_int_equal(result->class, PG_OK);
+    assert_int_equal(result->row_count, 2);
+    assert_string_equal(result->rows[0].gid_text, "assent:y");
+    assert_string_equal(result->rows[1].gid_text, "assent:x");
+    (void)world_sql(world, "ROLLBACK PREPARED 'assent:y'");
+    (void)world_sql(world, "ROLLBACK PREPARED 'assent:x'");
+}
+
 /* A database that cannot be asked gives "unknown", never an empty list. */
 static void test_scan_database_down_is_unknown(void **state)
 {
@@ -321,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_look_backend_that_does_not_end_is_unknown),
         cmocka_unit_test(test_look_finds_all_attempts_of_this_branch_only),
         cmocka_unit_test(test_scan_shows_our_prefix_of_this_database),
+        cmocka_unit_test(test_scan_shows_the_oldest_first),
         cmocka_unit_test(test_scan_database_down_is_unknown),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
