@@ -455,19 +455,39 @@ static void test_agent_p11_age_of_a_refused_branch(void **state)
     assert_int_equal(age_ms, bench->now_ms - since_ms);
 }
 
+static void say_rollback(struct bench *bench, const struct gid *gid, uint64_t xid8)
+{
+    struct message message = {.kind = MESSAGE_ROLLBACK,
+                              .as.rollback = {.gtrid = gid->gtrid,
+                                              .has_gid = true,
+                                              .gid = *gid,
+                                              .proof = {.kind = PROOF_EXTERNAL, .xid8 = xid8}}};
+    bench_message(bench, SESSION, &message);
+}
+
 /* P-12: the vote was lost, so the ROLLBACK knows no transaction id. This process does, and the proof needs it to see a commit by hand. */
 static void test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen(void **state)
 {
     struct bench *bench = *state;
     struct gid gid = verified(bench);
-    struct message message = {
-        .kind = MESSAGE_ROLLBACK,
-        .as.rollback = {
-            .gtrid = gid.gtrid, .has_gid = true, .gid = gid, .proof = {.kind = PROOF_EXTERNAL}}};
-    bench_message(bench, SESSION, &message);
+    say_rollback(bench, &gid, 0);
     const struct command *command = bench_command(bench, COMMAND_FINISH);
     assert_int_equal(command->as.finish.proof.xid8, XID);
     bench_answer(bench, command->id, COMMAND_FINISH, PG_NOT_FOUND);
+    assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
+}
+
+/* P-12: and the reverse. The vote came to the coordinator late, after its first ROLLBACK, to a process that knows nothing of the branch. */
+static void test_agent_p12_rollback_that_comes_to_know_the_id_is_heard(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    say_rollback(bench, &gid, 0);
+    const struct command *command = bench_command(bench, COMMAND_FINISH);
+    assert_int_equal(command->as.finish.proof.xid8, 0);
+    uint64_t id = command->id;
+    say_rollback(bench, &gid, XID);
+    bench_answer(bench, id, COMMAND_FINISH, PG_NOT_FOUND);
     assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
 }
 
@@ -517,6 +537,7 @@ int main(void)
         TEST(test_agent_p11_age_of_an_external_branch),
         TEST(test_agent_p11_age_of_a_refused_branch),
         TEST(test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen),
+        TEST(test_agent_p12_rollback_that_comes_to_know_the_id_is_heard),
         TEST(test_agent_missing_grant_is_told_in_health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,25 @@ static void test_list_goes_by_age_whatever_it_lists(void **state)
     world_done(&world);
 }
 
+/* An operator names what he was shown: the request. What is in doubt is its run. */
+static void test_run_of_a_request_is_found(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid first = accepted(&world, "q", "");
+    struct gtrid run = world_last_gtrid(&world);
+    struct gtrid second = accepted(&world, "q", "");
+    struct gtrid found = second;
+    assert_true(coord_run_of(world.coord, &first, &found));
+    assert_true(gtrid_equal(&found, &run));
+    found = second;
+    assert_false(coord_run_of(world.coord, &second, &found)); /* it waits for the first */
+    assert_false(coord_run_of(world.coord, &run, &found));    /* no request */
+    assert_true(gtrid_equal(&found, &second));
+    world_done(&world);
+}
+
 /* What the last step shows to those who watch: one accepted request, once; false: nothing. */
 static bool shows(struct world *world, const struct gtrid *id, enum txn_state wanted)
 {
@@ -437,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_queue_last_event_is_kept),
         cmocka_unit_test(test_queue_views),
         cmocka_unit_test(test_requests_are_listed_by_key),
+        cmocka_unit_test(test_run_of_a_request_is_found),
         cmocka_unit_test(test_p01_request_is_listed_when_durable),
         cmocka_unit_test(test_requests_are_listed_by_participant),
         cmocka_unit_test(test_requests_in_doubt_are_listed_once),
