@@ -364,7 +364,11 @@ static void test_agent_p20_commit_names_the_transaction_id(void **state)
     assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.xid8, XID);
     struct gid unknown = bench_gid(SEQUENCE + 1, GIVEN);
     say_commit(bench, &unknown, XID + 1);
-    assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.xid8, XID + 1);
+    const struct command *command = bench_command(bench, COMMAND_FINISH);
+    assert_int_equal(command->as.finish.proof.xid8, XID + 1);
+    /* And who may still prepare it is nobody that a fence could end. */
+    bench_answer(bench, command->id, COMMAND_FINISH, PG_NOT_FOUND);
+    assert_false(bench_command(bench, COMMAND_PROVE)->as.prove.fence);
 }
 
 /* P-20: the row has another transaction id than what was voted for: the yes is void, and a COMMIT all the same finds it rolled back, so
@@ -477,6 +481,16 @@ static void test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen(vo
     assert_int_equal(bench_command(bench, COMMAND_PROVE)->as.prove.proof.xid8, XID);
 }
 
+/* P-12: a row that the sweep found, of which nothing is known yet: the word tells at least that it is an application's. */
+static void test_agent_p12_rollback_tells_that_a_found_row_is_external(void **state)
+{
+    struct bench *bench = *state;
+    struct gid gid = bench_gid(SEQUENCE, GIVEN);
+    scan_xid(bench, &gid, XID);
+    say_rollback(bench, &gid, 0);
+    assert_int_equal(bench_command(bench, COMMAND_FINISH)->as.finish.proof.kind, PROOF_EXTERNAL);
+}
+
 /* P-12: and the reverse. The vote came to the coordinator late, after its first ROLLBACK, to a process that knows nothing of the branch. */
 static void test_agent_p12_rollback_that_comes_to_know_the_id_is_heard(void **state)
 {
@@ -538,6 +552,7 @@ int main(void)
         TEST(test_agent_p11_age_of_a_refused_branch),
         TEST(test_agent_p12_rollback_without_an_id_keeps_the_one_that_was_seen),
         TEST(test_agent_p12_rollback_that_comes_to_know_the_id_is_heard),
+        TEST(test_agent_p12_rollback_tells_that_a_found_row_is_external),
         TEST(test_agent_missing_grant_is_told_in_health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,47 @@ static void test_p18_aborted_namesake_does_not_hide_the_commit(void **state)
     world_done(&world);
 }
 
+/* The journal is asked only for what is not known here: a key, or an id that a person names. */
+static void test_p18_journal_is_asked_for_what_is_not_known(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct gtrid id = accepted(&world, "", "k");
+    struct submission submission = {.key_bytes = 1, .key = "k"};
+    struct coord_event submit = {.kind = COORD_EVENT_SUBMIT, .submission = &submission};
+    assert_false(coord_wants_key(world.coord, &submit));
+    submission.key[0] = 'l';
+    assert_true(coord_wants_key(world.coord, &submit));
+
+    struct api_request_act act = {.id = id, .act = REQUEST_ACT_DROP};
+    struct coord_event event = {.kind = COORD_EVENT_REQUEST_ACT, .act = &act};
+    struct gtrid wanted = {.sequence = 0};
+    assert_false(coord_wants_gtrid(world.coord, &event, &wanted));
+    act.id.sequence += 100;
+    assert_true(coord_wants_gtrid(world.coord, &event, &wanted));
+    assert_true(gtrid_equal(&wanted, &act.id));
+    world_done(&world);
+}
+
+/* P-8: before its ACCEPT is durable nobody has been told the id, and "aborted" would be for good; afterwards it is an id that is never run. */
+static void test_p08_id_of_a_request_is_never_run(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)accept_one(&world, "q", "k");
+    struct gtrid id = world_append(&world, RECORD_ACCEPT)->as.accept.gtrid;
+    struct txn_view view;
+    assert_int_equal(coord_presume(world.coord, &id), VERDICT_WAIT);
+    assert_false(coord_view_by_key(world.coord, "k", 1, false, &view));
+    world_durable(&world);
+    assert_int_equal(coord_presume(world.coord, &id), VERDICT_ABORT);
+    assert_true(coord_view_by_key(world.coord, "k", 1, false, &view));
+    txn_view_done(&view);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +166,8 @@ int main(void)
         cmocka_unit_test(test_p18_waiting_for_a_queued_request_ends),
         cmocka_unit_test(test_p18_key_waits_for_requeue_and_drop),
         cmocka_unit_test(test_p18_aborted_namesake_does_not_hide_the_commit),
+        cmocka_unit_test(test_p18_journal_is_asked_for_what_is_not_known),
+        cmocka_unit_test(test_p08_id_of_a_request_is_never_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

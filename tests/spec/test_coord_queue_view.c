@@ -276,6 +276,30 @@ static void test_run_of_a_request_is_found(void **state)
     world_done(&world);
 }
 
+/* The head is shown once it is durable; where all are dead there is none. */
+static void test_queue_without_a_visible_head(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)accepted(&world, "dead", "");
+    struct gtrid run = world_last_gtrid(&world);
+    fails(&world, &run, REASON_CONSTRAINT);
+    world_durable(&world);
+    (void)accept_one(&world, "new", "");
+    struct queue_view *queues = NULL;
+    struct queue_view unqueued;
+    assert_int_equal(coord_queues(world.coord, &queues, &unqueued), 2);
+    assert_false(queues[0].has_head);
+    assert_false(queues[1].has_head);
+    free(queues);
+    world_durable(&world);
+    assert_int_equal(coord_queues(world.coord, &queues, &unqueued), 2);
+    assert_true(queues[1].has_head);
+    free(queues);
+    world_done(&world);
+}
+
 /* What the last step shows to those who watch: one accepted request, once; false: nothing. */
 static bool shows(struct world *world, const struct gtrid *id, enum txn_state wanted)
 {
@@ -457,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_queue_views),
         cmocka_unit_test(test_requests_are_listed_by_key),
         cmocka_unit_test(test_run_of_a_request_is_found),
+        cmocka_unit_test(test_queue_without_a_visible_head),
         cmocka_unit_test(test_p01_request_is_listed_when_durable),
         cmocka_unit_test(test_requests_are_listed_by_participant),
         cmocka_unit_test(test_requests_in_doubt_are_listed_once),

@@ -263,6 +263,25 @@ static void test_p22_agent_without_a_connection_is_told_by_name(void **state)
     assert_non_null(strstr(answer->views[0].failure_text, "\"interactive\""));
 }
 
+/* What has other reasons, or words of the database, is not told to be for want of a connection. */
+static void test_p22_other_refusals_do_not_name_the_setting(void **state)
+{
+    struct world *world = *state;
+    for (int i = 0; i < 2; i++) {
+        struct gtrid gtrid = opened(world);
+        uint64_t call = say(world, &gtrid, "order", 0, 0);
+        struct message message = {.kind = MESSAGE_VOTE};
+        message.as.vote.gid = world_gid(&gtrid, "order", 0);
+        message.as.vote.vote = VOTE_ABORT;
+        message.as.vote.failure.reason = i == 0 ? REASON_LOCK_TIMEOUT : REASON_CAPACITY;
+        message.as.vote.failure.report = i == 0 ? NULL : blob_new("{}", 2);
+        world_message(world, "order", world->order_session, &message);
+        const struct api_answer *answer = world_answer(world, call);
+        assert_int_equal(answer->status, API_ABORTED);
+        assert_null(strstr(answer->views[0].failure_text, "\"interactive\""));
+    }
+}
+
 static struct gtrid earlier_gtrid(const struct world *world, uint64_t epoch, uint64_t sequence)
 {
     return (struct gtrid){.journal = world->config.journal,
@@ -504,6 +523,7 @@ int main(void)
         talk_test(test_p22_mode_of_a_branch_is_its_first_statement_s),
         talk_test(test_p22_refused_statement_says_why),
         talk_test(test_p22_agent_without_a_connection_is_told_by_name),
+        talk_test(test_p22_other_refusals_do_not_name_the_setting),
         cmocka_unit_test(test_p16_interactive_nothing_opens_before_the_epoch),
         cmocka_unit_test(test_p22_participant_out_of_configuration_is_unknown),
         cmocka_unit_test(test_p13_interactive_transaction_below_the_floor_has_expired),
