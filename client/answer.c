@@ -139,7 +139,7 @@ const char *assent_answer_waiting_for(const struct assent_answer *answer)
 
 bool assent_answer_completed(const struct assent_answer *answer)
 {
-    return answer->completed;
+    return answer->completed && answer->outcome == ASSENT_COMMITTED;
 }
 
 bool assent_answer_replayed(const struct assent_answer *answer)
