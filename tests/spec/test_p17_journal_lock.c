@@ -126,6 +126,17 @@ static void test_p17_killed_holder_leaves_no_lock(void **state)
     assert_int_equal(open_in_child(kit->path, ""), CHILD_OPENED);
 }
 
+/* Two have the journal open: its lock did not work. */
+static void open_twice(struct journal_kit *kit, struct journal_kit *other)
+{
+    struct error error = {0};
+    char lock_path[128];
+    kit_start(kit);
+    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", kit->path);
+    assert_int_equal(unlink(lock_path), 0); /* the evil hand */
+    assert_success(kit_open(other, &error), &error);
+}
+
 /* Should the lock not have worked (a network file system), a journal that somebody else has written to is
  * not written to again: the append is fenced. */
 static void test_p17_foreign_write_fences_the_append(void **state)
@@ -134,11 +145,7 @@ static void test_p17_foreign_write_fences_the_append(void **state)
     struct journal_kit other = *kit;
     struct journal_head head;
     struct error error = {0};
-    char lock_path[128];
-    kit_start(kit);
-    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", kit->path);
-    assert_int_equal(unlink(lock_path), 0); /* the evil hand */
-    assert_success(kit_open(&other, &error), &error);
+    open_twice(kit, &other);
     struct record epoch = kit_epoch(2, 0, NULL);
     assert_success(journal_append(other.journal, 2, &epoch, 1, &head, &error), &error);
     struct record commit = kit_commit(kit_gtrid(KIT_EPOCH, 1), NULL);
@@ -157,11 +164,7 @@ static void test_p17_record_after_the_reading_fences_the_epoch(void **state)
     struct journal_kit other = *kit;
     struct journal_head head;
     struct error error = {0};
-    char lock_path[128];
-    kit_start(kit);
-    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", kit->path);
-    assert_int_equal(unlink(lock_path), 0); /* the evil hand */
-    assert_success(kit_open(&other, &error), &error);
+    open_twice(kit, &other);
     (void)kit_append(kit, kit_commit(kit_gtrid(KIT_EPOCH, 1), NULL));
     struct record epoch = kit_epoch(2, 0, NULL);
     assert_false(journal_append(other.journal, 2, &epoch, 1, &head, &error));
